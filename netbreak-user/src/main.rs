@@ -1,0 +1,2 @@
+//! The `netbreak` command: a thin shell around the library.
+fn main() {}

@@ -1,0 +1,435 @@
+//! The report's model, schema `netbreak.report/1`. Field names are a contract: other programs read them.
+//!
+//! Times are seconds from the start of the run; a field that was not measured is absent, never 0.
+
+use serde::{Deserialize, Serialize};
+
+use crate::probe::Kind;
+
+/// The value of [`Report::schema`].
+pub const SCHEMA: &str = "netbreak.report/1";
+
+/// Everything that one run found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Where, when and with which sensors it was measured.
+    pub run: Run,
+    /// One entry a target of the command line.
+    pub targets: Vec<Target>,
+    /// Every flow of the kernel's flow map, most packets first.
+    pub drops: Vec<DropRow>,
+    /// The exact table: all drops of the machine, by reason, device and namespace.
+    pub drop_totals: Vec<DropTotal>,
+    /// What changed on the machine meanwhile.
+    pub changes: Vec<Change>,
+    /// Traced against counted.
+    pub books: Vec<Book>,
+    /// What was lost while measuring.
+    pub losses: Losses,
+    /// The answer in one word.
+    pub verdict: VerdictWord,
+}
+
+/// Where, when and with which sensors it was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Host name.
+    pub host: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Wall time of the start, RFC 3339. The only wall time of a report.
+    pub started: String,
+    /// How long probes ran.
+    pub duration_s: f64,
+    /// Inode number of the probes' network namespace.
+    pub netns: u32,
+    /// Its name where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns_name: Option<String>,
+    /// Ended by a signal before its time?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+    /// Every sensor, also those that are off.
+    pub sensors: Vec<Sensor>,
+}
+
+/// One source of evidence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sensor {
+    /// Such as `kfree_skb`.
+    pub name: String,
+    /// Whether it runs.
+    pub state: SensorState,
+    /// Why it is not fully on; what would turn it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Whether a sensor runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SensorState {
+    /// As designed.
+    On,
+    /// With a part missing.
+    Degraded,
+    /// Not at all.
+    Off,
+}
+
+/// One target of the command line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// As typed.
+    pub target: String,
+    /// What it resolved to.
+    pub address: String,
+    /// Its probes.
+    pub probes: Vec<Probe>,
+}
+
+/// One probe of a target. `sent` = answered + late + lost + timed_out + refused + reset + unreachable + send_failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Which way of visiting.
+    pub kind: Kind,
+    /// The visited port; absent for icmp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Attempts.
+    pub sent: u64,
+    /// Answered in time.
+    pub answered: u64,
+    /// No answer (icmp, udp).
+    pub lost: u64,
+    /// Answered after the time-out.
+    pub late: u64,
+    /// Answers that came again.
+    pub duplicate: u64,
+    /// RST to a SYN.
+    pub refused: u64,
+    /// RST later.
+    pub reset: u64,
+    /// An ICMP error came back.
+    pub unreachable: u64,
+    /// No answer (tcp, http).
+    pub timed_out: u64,
+    /// The kernel refused to send.
+    pub send_failed: u64,
+    /// HTTP answers with a status of 500 or more (they are answers of the path).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_errors: Option<u64>,
+    /// Round-trip times in microseconds; absent when nothing was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtt_us: Option<RttUs>,
+    /// Runs of attempts that were not answered in time.
+    pub outages: Vec<Outage>,
+    /// Retransmitted segments of this probe's flows; absent when not traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retransmits: Option<Retransmits>,
+    /// The long-lived connection; absent for other kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Stream>,
+    /// Where attempts died. Σ attempts + `unexplained` = lost + timed_out + unreachable + send_failed.
+    pub deaths: Vec<Death>,
+    /// Lost attempts that nothing explains.
+    pub unexplained: u64,
+}
+
+/// Round-trip times in microseconds, of the attempts answered in time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RttUs {
+    /// Smallest.
+    pub min: f64,
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+/// A maximal run of attempts that were not answered in time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outage {
+    /// When its first attempt was sent.
+    pub start_s: f64,
+    /// When the first attempt after it was sent (the end of the run if there was none).
+    pub end_s: f64,
+    /// `end_s - start_s`.
+    pub duration_s: f64,
+    /// How many attempts.
+    pub attempts: u64,
+}
+
+/// Retransmitted segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retransmits {
+    /// All of them, as `Tcp.RetransSegs` counts.
+    pub segments: u64,
+    /// SYNs among them.
+    pub syn: u64,
+}
+
+/// What a stream has beside its attempts (its writes).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    /// Connections made: 1, and one more for each reconnection.
+    pub connections: u64,
+    /// Connections that ended by RST or an early end.
+    pub resets: u64,
+    /// Payload bytes handed to the kernel.
+    pub bytes_sent: u64,
+    /// Payload bytes acknowledged by the other end.
+    pub bytes_acked: u64,
+    /// Longest time without progress while bytes were outstanding.
+    pub longest_stall_s: f64,
+}
+
+/// Attempts that died at one place for one reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Death {
+    /// How many attempts.
+    pub attempts: u64,
+    /// On the way out, or on the way back.
+    pub leg: Leg,
+    /// The class of the death.
+    pub cause: Cause,
+    /// The kernel's name of the drop reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The kernel function that freed the packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<String>,
+    /// Where the packet was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Index of that device in `netns`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ifindex: Option<u32>,
+    /// Network namespace of that device (inode number).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u32>,
+    /// Its name where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns_name: Option<String>,
+    /// The place in wire order, such as `netfilter forward`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// First death of this group.
+    pub first_s: f64,
+    /// Last death of this group.
+    pub last_s: f64,
+    /// One sentence for a person, with the next thing to look at.
+    pub explain: String,
+}
+
+/// Which half of the round trip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Leg {
+    /// From us to the target.
+    Request,
+    /// From the target to us.
+    Reply,
+    /// Not known.
+    Unknown,
+}
+
+/// The class of a death.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// A rule of nftables or iptables.
+    Netfilter,
+    /// No route, a blackhole, a failed reverse-path or address check.
+    Route,
+    /// The next hop's link address did not resolve.
+    Neighbour,
+    /// A device that was down, gone or re-created.
+    Link,
+    /// A full queue.
+    Queue,
+    /// A full, closed or filtering socket.
+    Socket,
+    /// A checksum that did not match.
+    Checksum,
+    /// Larger than the next link carries.
+    Mtu,
+    /// Hop limit used up.
+    Ttl,
+    /// A tc program.
+    Tc,
+    /// An XDP program.
+    Xdp,
+    /// Another BPF program.
+    Bpf,
+    /// Connection tracking.
+    Conntrack,
+    /// Open vSwitch could not hand a flow miss to userspace.
+    OvsUpcall,
+    /// An Open vSwitch flow dropped it.
+    OvsFlow,
+    /// A RST.
+    Reset,
+    /// netbreak itself was not scheduled in time.
+    Starved,
+    /// It left this node alive and nothing came back.
+    Unseen,
+    /// Anything else: reason and symbol as they are.
+    Other,
+}
+
+/// Packets (segments) of one flow that died at one place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropRow {
+    /// Whose packets.
+    pub flow: Flow,
+    /// The kernel's name of the drop reason; absent where the kernel has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The kernel function that freed them; absent when symbols may not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<String>,
+    /// Where; absent when the packet had no device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Network namespace (inode number); absent when the packet had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u32>,
+    /// Segments.
+    pub packets: u64,
+    /// Bytes from the network header on.
+    pub bytes: u64,
+}
+
+/// Direction as seen on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flow {
+    /// Source address; absent for packets without an IP header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub src: Option<String>,
+    /// Source port, or ICMP identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sport: Option<u16>,
+    /// Destination address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dst: Option<String>,
+    /// Destination port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dport: Option<u16>,
+    /// `tcp`, `udp`, `icmp`, `icmp6`, another IP protocol's number, or `0x0806`-like for an Ethernet type.
+    pub proto: String,
+}
+
+/// One row of the exact table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropTotal {
+    /// The kernel's name of the drop reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Network namespace (inode number).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u32>,
+    /// Segments.
+    pub packets: u64,
+}
+
+/// Something that changed on the machine during the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// When.
+    pub at_s: f64,
+    /// What, in a word: `link`, `address`, `route`, `neighbour`, `process`, `clock`.
+    pub what: String,
+    /// Which device it was about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// In words.
+    pub detail: String,
+}
+
+/// One equality between what was traced and what a kernel counter says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Book {
+    /// What is compared.
+    pub name: String,
+    /// In which namespace (inode number).
+    pub netns: u32,
+    /// Its name where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns_name: Option<String>,
+    /// Our side; absent when this kernel does not let it be traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traced: Option<u64>,
+    /// The counter's name, such as `Tcp.RetransSegs`.
+    pub counter: String,
+    /// The kernel's side; absent when the counter could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<u64>,
+    /// Equal? Absent when one side is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balanced: Option<bool>,
+    /// Why it does not balance, or cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// What was lost while measuring.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Losses {
+    /// Events that found the ring buffer full.
+    pub ring_full: u64,
+    /// Segments counted in the totals whose flow found the flow map full.
+    pub map_full: u64,
+    /// Packets whose headers could not be read.
+    pub unreadable: u64,
+    /// Times that the kernel skipped a program because it interrupted itself (`recursion_misses`).
+    pub missed: u64,
+}
+
+/// The answer in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerdictWord {
+    /// Every attempt was answered in time (or refused).
+    Clean,
+    /// Some were not.
+    Broken,
+    /// The run could not tell.
+    Inconclusive,
+}
+
+impl VerdictWord {
+    /// Exit status of the command.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            VerdictWord::Clean => 0,
+            VerdictWord::Broken => 1,
+            VerdictWord::Inconclusive => 2,
+        }
+    }
+}

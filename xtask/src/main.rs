@@ -1,0 +1,2 @@
+//! Tasks of netbreak's developers and users: `cargo xtask --help`.
+fn main() {}
