@@ -12,6 +12,8 @@ pub struct Offsets {
     pub skb_dev: u32,
     /// `sk_buff.sk`
     pub skb_sk: u32,
+    /// `sk_buff._skb_refdst`
+    pub skb_dst: u32,
     /// `sk_buff.head`
     pub skb_head: u32,
     /// `sk_buff.data`
@@ -34,6 +36,8 @@ pub struct Offsets {
     pub skb_tcp_flags: u32,
     /// `skb_shared_info.gso_segs`
     pub shinfo_gso_segs: u32,
+    /// `dst_entry.dev`
+    pub dst_dev: u32,
     /// `net_device.ifindex`
     pub dev_ifindex: u32,
     /// `net_device.name`
@@ -86,15 +90,13 @@ pub struct Settings {
     pub retransmit_arguments: u32,
     /// Arguments of `tcp_send_reset`: 2 (sk, skb) or 3 (+ reason).
     pub send_reset_arguments: u32,
-    /// 1 = the kernel has `bpf_ktime_get_coarse_ns`, which is cheaper and exact enough for counters.
-    pub coarse_clock: u32,
     /// 1 = parse and do not count: only for measuring what parsing costs.
     pub parse_only: u32,
     /// Always 0.
-    pub pad: [u32; 2],
+    pub pad: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == 8 + size_of::<Offsets>() + 5 * 4 + 8);
+const _: () = assert!(size_of::<Settings>() == 8 + size_of::<Offsets>() + 4 * 4 + 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, only integers, padding is explicit: every bit pattern is valid.

@@ -1,9 +1,6 @@
 //! Counting a packet: its place exactly, its flow while there are slots.
 
-use aya_ebpf::{
-    bindings::BPF_NOEXIST,
-    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
-};
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_ktime_get_ns};
 use netbreak_common::{FAMILY_V6, FlowKey4, FlowKey6, Losses, PLACE_CACHE, Place, PlaceKey, TIME_SHIFT};
 
 use crate::{
@@ -66,9 +63,8 @@ pub fn lose(note: impl FnOnce(&mut Losses)) {
 /// The time for counters, see `TIME_SHIFT`.
 #[inline(always)]
 fn now() -> u32 {
-    let coarse = setting!(coarse_clock) == 1;
-    // SAFETY: helpers without arguments.
-    let now = unsafe { if coarse { bpf_ktime_get_coarse_ns() } else { bpf_ktime_get_ns() } };
+    // SAFETY: a helper without arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
     (now.wrapping_sub(setting!(start)) >> TIME_SHIFT) as u32
 }
 

@@ -56,7 +56,8 @@ fn dropped<C: EbpfContext, const TYPED: bool>(
     event::report(ctx, &place, &packet, device, identity_of_packet);
 }
 
-/// (net_device or null, ifindex, namespace) of a packet: from its device, else its socket, else the receiving socket.
+/// (net_device or null, ifindex, namespace) of a packet: from its device, else its socket and route, else the receiving
+/// socket.
 /// Before 6.12 nothing tells the receiving socket. UDP reuses `skb->dev` as scratch space on its receive queue
 /// (`udp_set_dev_scratch`): such a "device" reads as zeros.
 #[inline(always)]
@@ -70,7 +71,11 @@ pub fn whereabouts<const TYPED: bool>(skb: Kernel, rx_sk: Kernel) -> (Kernel, u3
     }
     let sk: Kernel = load::<_, TYPED>(skb, offset!(skb_sk));
     if !sk.is_null() {
-        return (core::ptr::null(), 0, netns::<TYPED>(sk, offset!(sk_net)));
+        // On its way out, before a device is set: the route's device (`skb_dst`; the lowest bit is a flag).
+        let route = load::<usize, false>(skb, offset!(skb_dst)) & !1;
+        let device: Kernel = load::<_, false>(route as Kernel, offset!(dst_dev));
+        let ifindex: u32 = load::<_, false>(device, offset!(dev_ifindex));
+        return (device, ifindex, netns::<TYPED>(sk, offset!(sk_net)));
     }
     (core::ptr::null(), 0, netns::<TYPED>(rx_sk, offset!(sk_net)))
 }

@@ -13,9 +13,8 @@ pub static SETTINGS: Settings = Settings {
     kfree_skb_arguments: 0,
     retransmit_arguments: 0,
     send_reset_arguments: 0,
-    coarse_clock: 0,
     parse_only: 0,
-    pad: [0; 2],
+    pad: 0,
 };
 
 /// A number of `SETTINGS`. The read is volatile because the compiler must not use the zeros above.

@@ -4,5 +4,6 @@
 //! [`run`] is the only place that knows all of them.
 
 pub mod clock;
+pub mod kernel;
 pub mod probe;
 pub mod report;
