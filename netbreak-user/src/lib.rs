@@ -7,3 +7,4 @@ pub mod clock;
 pub mod kernel;
 pub mod probe;
 pub mod report;
+pub mod verdict;

@@ -12,7 +12,9 @@ const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 #[derive(Debug, thiserror::Error)]
 pub enum BtfError {
     /// The kernel has none, or it may not be read.
-    #[error("cannot read {VMLINUX}: {0}. The kernel must be built with CONFIG_DEBUG_INFO_BTF=y, and /sys be mounted")]
+    #[error(
+        "cannot read {VMLINUX}: {0}. The kernel must be built with CONFIG_DEBUG_INFO_BTF=y, and /sys be mounted"
+    )]
     Unreadable(String),
     /// A struct is not there at all.
     #[error("this kernel's BTF has no struct {0}")]
@@ -148,7 +150,9 @@ impl KernelBtf {
                 }
                 Type::Enum64(variants) => {
                     for variant in &variants.members {
-                        values.extend(self.0.resolve_name(variant).ok().map(|name| (variant.val() as u32, name)));
+                        values.extend(
+                            self.0.resolve_name(variant).ok().map(|name| (variant.val() as u32, name)),
+                        );
                     }
                 }
                 _ => {}

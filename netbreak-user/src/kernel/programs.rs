@@ -59,7 +59,8 @@ fn reason(error: &ProgramError) -> String {
     let mut text = error.to_string();
     if let ProgramError::LoadError { io_error, verifier_log } = error {
         let log = verifier_log.to_string();
-        let last: Vec<&str> = log.lines().rev().filter(|line| !line.starts_with("processed")).take(3).collect();
+        let last: Vec<&str> =
+            log.lines().rev().filter(|line| !line.starts_with("processed")).take(3).collect();
         text = format!("{io_error}: {}", last.into_iter().rev().collect::<Vec<_>>().join(" | "));
     } else if let Some(source) = error.source() {
         text = format!("{text}: {source}");
@@ -77,7 +78,10 @@ pub fn misses(ebpf: &Ebpf) -> u64 {
                 Program::RawTracePoint(program) => program.fd().ok()?.try_clone().ok()?,
                 _ => return None,
             };
-            let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", std::os::fd::AsFd::as_fd(&fd).as_raw_fd()));
+            let info = fs::read_to_string(format!(
+                "/proc/self/fdinfo/{}",
+                std::os::fd::AsFd::as_fd(&fd).as_raw_fd()
+            ));
             let info = info.ok()?;
             let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
             line.trim().parse::<u64>().ok()

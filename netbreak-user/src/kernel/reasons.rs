@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn unknown_numbers_stay_numbers_and_absent_reasons_absent() {
-        let reasons = Reasons { drop: HashMap::from([(2, "NOT_SPECIFIED".to_owned())]), reset: HashMap::new() };
+        let reasons =
+            Reasons { drop: HashMap::from([(2, "NOT_SPECIFIED".to_owned())]), reset: HashMap::new() };
         assert_eq!(reasons.drop(2).as_deref(), Some("NOT_SPECIFIED"));
         assert_eq!(reasons.drop(0x30001).as_deref(), Some("0x30001"));
         assert_eq!(Reasons::default().drop(2), None);

@@ -90,8 +90,10 @@ impl Tracer {
             take(&mut ebpf, "PROBES")?.try_into()?,
             take(&mut ebpf, "PROBE_PORTS")?.try_into()?,
         );
-        let sensors: Vec<Sensor> =
-            TRACEPOINTS.iter().map(|name| programs::attach(&mut ebpf, name, &btf, aya_btf.as_ref())).collect();
+        let sensors: Vec<Sensor> = TRACEPOINTS
+            .iter()
+            .map(|name| programs::attach(&mut ebpf, name, &btf, aya_btf.as_ref()))
+            .collect();
         if sensors[0].state == SensorState::Off {
             return Err(StartError::Mandatory(sensors[0].why.clone().unwrap_or_default()));
         }
