@@ -3,6 +3,8 @@
 //! Dependencies run one way: [`probe`], [`kernel`], [`counters`], [`watch`] ← [`verdict`] ← [`report`];
 //! [`run`] is the only place that knows all of them.
 
+pub mod cli;
 pub mod clock;
+pub mod options;
 pub mod probe;
 pub mod report;
