@@ -36,7 +36,7 @@ Examples:
 
 /// During a network break, which of my packets died, where, when and why?
 #[derive(Debug, Parser)]
-#[command(name = "netbreak", version, about, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "netbreak", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -69,8 +69,8 @@ pub struct RunArgs {
     /// Probe with TCP connects to this port
     #[arg(long, value_name = "PORT", help_heading = "Probes")]
     pub tcp: Vec<String>,
-    /// Probe with HTTP requests, each on a connection of its own [default: 80/]
-    #[arg(long, value_name = "[PORT][/PATH]", help_heading = "Probes", num_args = 0..=1, default_missing_value = "80/")]
+    /// Probe with HTTP requests, each on a connection of its own; port, path or both [default: 80/]
+    #[arg(long, value_name = "PORT/PATH", help_heading = "Probes", num_args = 0..=1, default_missing_value = "80/")]
     pub http: Vec<String>,
     /// Probe with datagrams to this port of `netbreak serve`
     #[arg(long, value_name = "PORT", help_heading = "Probes")]

@@ -7,4 +7,6 @@ pub mod cli;
 pub mod clock;
 pub mod options;
 pub mod probe;
+pub mod progress;
 pub mod report;
+pub mod stdout;
