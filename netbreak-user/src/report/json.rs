@@ -63,6 +63,29 @@ mod tests {
         insta::assert_snapshot!(json);
     }
 
+    /// Every field that a report can have stands in docs/output.md.
+    #[test]
+    fn fields_are_documented() {
+        fn fields(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+            match value {
+                serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| {
+                    found.insert(key.clone());
+                    fields(value, found);
+                }),
+                serde_json::Value::Array(values) => values.iter().for_each(|value| fields(value, found)),
+                _ => {}
+            }
+        }
+        let mut found = std::collections::BTreeSet::new();
+        for (_, report) in fixtures::all() {
+            fields(&serde_json::to_value(&report).unwrap(), &mut found);
+        }
+        assert!(found.len() > 60, "{found:?}");
+        let text = include_str!("../../../docs/output.md");
+        let missing: Vec<_> = found.iter().filter(|field| !text.contains(&format!("`{field}`"))).collect();
+        assert!(missing.is_empty(), "docs/output.md lacks {missing:?}");
+    }
+
     #[test]
     fn what_is_not_a_report_says_so() {
         let json = render(&fixtures::clean()).unwrap();

@@ -3,11 +3,13 @@
 mod drops;
 mod format;
 mod paint;
+mod places;
 mod probes;
 mod rest;
 
 use super::{Report, VerdictWord};
 use paint::{Paint, Style};
+use places::Places;
 
 /// How to print.
 #[derive(Debug, Clone, Copy)]
@@ -47,9 +49,11 @@ pub fn render(report: &Report, options: Options) -> String {
     let mut page =
         Page { text: String::new(), paint: Paint::new(options.color), width: options.width.max(80) };
     headline(&mut page, report);
+    let places = Places::of(report);
     for target in &report.targets {
-        probes::target(&mut page, target);
+        probes::target(&mut page, target, &places);
     }
+    places.print(&mut page);
     page.line("");
     rest::books(&mut page, report);
     drops::drops(&mut page, report);

@@ -1,18 +1,17 @@
 //! A target: one row a probe, and below it what went wrong.
 
-use super::format::{NOT_MEASURED, count, milliseconds, namespace, span, time};
+use super::format::{NOT_MEASURED, count, milliseconds, span, time};
+use super::places::Places;
 use super::{Page, Style};
 use crate::probe::Kind;
-use crate::report::{Death, Leg, Probe, Target};
+use crate::report::{Probe, Target};
 
 /// Where the text of a probe's details begins.
 const DETAIL: usize = 16;
 /// More outages of one probe than this are summed up.
 const OUTAGES: usize = 5;
-/// More deaths of one probe than this are summed up.
-const DEATHS: usize = 8;
 
-pub(super) fn target(page: &mut Page, target: &Target) {
+pub(super) fn target(page: &mut Page, target: &Target, places: &Places) {
     page.line("");
     let name = if target.target == target.address {
         target.target.clone()
@@ -26,7 +25,7 @@ pub(super) fn target(page: &mut Page, target: &Target) {
         ["rtt p50", "p99", "max"].map(String::from),
     ));
     for probe in &target.probes {
-        self::probe(page, probe);
+        self::probe(page, probe, places);
     }
 }
 
@@ -36,7 +35,7 @@ fn row(label: &str, counts: [String; 3], rtt: [String; 3]) -> String {
     format!("{label:<DETAIL$}{sent:>8} {answered:>8} {unanswered:>10}{p50:>11}{p99:>10}{max:>10}")
 }
 
-fn probe(page: &mut Page, probe: &Probe) {
+fn probe(page: &mut Page, probe: &Probe, places: &Places) {
     let port = probe.port.map(|port| format!(" {port}")).unwrap_or_default();
     let rtt = match probe.rtt_us {
         Some(rtt) => [rtt.p50, rtt.p99, rtt.max].map(milliseconds),
@@ -58,7 +57,7 @@ fn probe(page: &mut Page, probe: &Probe) {
     stream(page, probe);
     retransmits(page, probe);
     outages(page, probe);
-    deaths(page, probe);
+    deaths(page, probe, places);
 }
 
 /// Every outcome that is not "answered", and duplicates.
@@ -132,13 +131,8 @@ fn outages(page: &mut Page, probe: &Probe) {
     }
 }
 
-fn deaths(page: &mut Page, probe: &Probe) {
-    for death in probe.deaths.iter().take(DEATHS) {
-        self::death(page, death);
-    }
-    if let Some(hidden @ [_, ..]) = probe.deaths.get(DEATHS..) {
-        let attempts = hidden.iter().map(|death| death.attempts).sum();
-        let text = format!("{} at {} more places; --json has all", count(attempts, "attempt"), hidden.len());
+fn deaths(page: &mut Page, probe: &Probe, places: &Places) {
+    if let Some(text) = places.of_probe(probe) {
         page.paragraph("    died", DETAIL, Style::Plain, &text);
     }
     if probe.unexplained > 0 {
@@ -149,34 +143,4 @@ fn deaths(page: &mut Page, probe: &Probe) {
         );
         page.paragraph("    unexplained", DETAIL, Style::Warning, &text);
     }
-}
-
-fn death(page: &mut Page, death: &Death) {
-    let leg = match death.leg {
-        Leg::Request => "on the request leg",
-        Leg::Reply => "on the reply leg",
-        Leg::Unknown => "on an unknown leg",
-    };
-    let netns = namespace(death.netns_name.as_deref(), death.netns);
-    let place = match (&death.device, netns) {
-        (Some(device), Some(netns)) => format!(", at {device} in {netns}"),
-        (Some(device), None) => format!(", at {device}"),
-        (None, Some(netns)) => format!(", in {netns}"),
-        (None, None) => String::new(),
-    };
-    let text = format!("{} {leg}{place}, {}", death.attempts, span(death.first_s, death.last_s));
-    page.paragraph("    died", DETAIL, Style::Strong, &text);
-
-    let mut evidence = death.cause.name().to_owned();
-    if let Some(reason) = &death.reason {
-        evidence.push_str(&format!(": {reason}"));
-    }
-    if let Some(symbol) = &death.symbol {
-        evidence.push_str(&format!(" at {symbol}"));
-    }
-    if let Some(stage) = &death.stage {
-        evidence.push_str(&format!(" ({stage})"));
-    }
-    page.paragraph("", DETAIL, Style::Plain, &evidence);
-    page.paragraph(&format!("{:>1$}", "→ ", DETAIL), DETAIL, Style::Plain, &death.explain);
 }
