@@ -10,6 +10,12 @@ pub const MAX_PROBES: usize = 4096;
 /// Most attempts of one run: each is remembered until the verdict.
 pub const MAX_ATTEMPTS: u128 = 50_000_000;
 
+/// Smallest payload: the header that tells our packets apart.
+pub const MIN_SIZE: usize = 40;
+
+/// Largest payload: what one IPv4 datagram carries, rounded.
+pub const MAX_SIZE: usize = 65_000;
+
 /// What one remembered attempt needs, in bytes (estimate for the message).
 const BYTES_PER_ATTEMPT: u128 = 64;
 
@@ -66,11 +72,11 @@ pub(super) fn validate_outstanding(interval: Nanos, timeout: Nanos) -> Result<()
     )))
 }
 
-/// Payload: at least what netbreak writes into its own packets, at most what one IPv4 datagram carries.
+/// Payload of an echo or a datagram.
 pub(super) fn validate_size(typed: &str) -> Result<usize, Refused> {
     match typed.parse::<usize>() {
-        Ok(size @ 32..=65_000) => Ok(size),
-        _ => Err(Refused::new(format!("--size {typed}: a payload has 32 to 65000 bytes"))),
+        Ok(size @ MIN_SIZE..=MAX_SIZE) => Ok(size),
+        _ => Err(Refused::new(format!("--size {typed}: a payload has {MIN_SIZE} to {MAX_SIZE} bytes"))),
     }
 }
 
@@ -125,9 +131,9 @@ mod tests {
 
     #[test]
     fn sizes_and_flows() {
-        assert_eq!(validate_size("32"), Ok(32));
+        assert_eq!(validate_size("40"), Ok(40));
         assert_eq!(validate_size("65000"), Ok(65_000));
-        for typed in ["0", "31", "65001", "-1", "1k", ""] {
+        for typed in ["0", "39", "65001", "-1", "1k", ""] {
             assert!(validate_size(typed).is_err(), "{typed}");
         }
         assert_eq!(validate_flows("1"), Ok(1));

@@ -10,7 +10,7 @@ mod resolve;
 mod target;
 mod time;
 
-pub use limits::{MAX_ATTEMPTS, MAX_PROBES};
+pub use limits::{MAX_ATTEMPTS, MAX_PROBES, MAX_SIZE, MIN_SIZE};
 pub use origin::{Family, Netns};
 pub use output::{JsonFile, Output};
 pub use probe::ProbeSpec;
