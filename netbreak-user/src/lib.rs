@@ -3,8 +3,12 @@
 //! Dependencies run one way: [`probe`], [`kernel`], [`counters`], [`watch`] ← [`verdict`] ← [`report`];
 //! [`run`] is the only place that knows all of them.
 
+pub mod cli;
 pub mod clock;
 pub mod kernel;
+pub mod options;
 pub mod probe;
+pub mod progress;
 pub mod report;
+pub mod stdout;
 pub mod verdict;
