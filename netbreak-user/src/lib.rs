@@ -4,5 +4,8 @@
 //! [`run`] is the only place that knows all of them.
 
 pub mod clock;
+pub mod counters;
+pub mod lab;
+pub mod netns;
 pub mod probe;
 pub mod report;

@@ -1,0 +1,208 @@
+//! Rules of nftables and iptables, at every hook of a request's and a reply's way.
+
+use super::ALL;
+use crate::lab::Role::{Client, Router, Server};
+use crate::lab::{Expected, Fault, Need, Role, Step, Truth};
+use crate::probe::Kind;
+use crate::report::{Cause, Leg};
+
+/// The answer where a rule frees the packet.
+const fn dies(leg: Leg, role: Role, device: Option<&'static str>) -> Option<Expected> {
+    Some(Expected { cause: Cause::Netfilter, leg, role, device, reason: "NETFILTER_DROP" })
+}
+
+/// A drop for all probes, in one table that the undo deletes.
+const fn drops(
+    name: &'static str,
+    summary: &'static str,
+    apply: &'static [Step],
+    undo: &'static [Step],
+    expected: Option<Expected>,
+    truth: Truth,
+) -> Fault {
+    Fault {
+        name,
+        summary,
+        needs: Need::Nftables,
+        demo: true,
+        probes: ALL,
+        arguments: &[],
+        apply,
+        undo,
+        expected,
+        truth,
+    }
+}
+
+/// The rules of one chain of a table that counts what dies.
+macro_rules! inet {
+    ($hook:literal, $rules:literal) => {
+        concat!(
+            "table inet netbreak { counter died { }\n chain broken { type filter hook ",
+            $hook,
+            " priority 0;\n",
+            $rules,
+            "\n } }"
+        )
+    };
+}
+
+const DELETE: &str = "delete table inet netbreak";
+
+pub(super) const FAULTS: &[Fault] = &[
+    drops(
+        "nft-forward",
+        "the router drops requests in nft forward",
+        &[Step::Nft(Router, inet!("forward", "oifname \"r1\" counter name died drop"))],
+        &[Step::Nft(Router, DELETE)],
+        dies(Leg::Request, Router, Some("r1")),
+        Truth::Nft(Router, "inet"),
+    ),
+    drops(
+        "nft-forward-reply",
+        "the router drops replies in nft forward",
+        &[Step::Nft(Router, inet!("forward", "oifname \"r0\" counter name died drop"))],
+        &[Step::Nft(Router, DELETE)],
+        dies(Leg::Reply, Router, Some("r0")),
+        Truth::Nft(Router, "inet"),
+    ),
+    drops(
+        "nft-forward-random",
+        "the router drops half of the requests in nft forward, at random",
+        &[Step::Nft(Router, inet!("forward", "oifname \"r1\" numgen random mod 2 0 counter name died drop"))],
+        &[Step::Nft(Router, DELETE)],
+        dies(Leg::Request, Router, Some("r1")),
+        Truth::Nft(Router, "inet"),
+    ),
+    drops(
+        "nft-prerouting",
+        "the router drops requests in nft prerouting",
+        &[Step::Nft(
+            Router,
+            inet!(
+                "prerouting",
+                "iifname \"r0\" meta l4proto { icmp, tcp, udp } counter name died drop\niifname \"r0\" icmpv6 type echo-request counter name died drop"
+            ),
+        )],
+        &[Step::Nft(Router, DELETE)],
+        dies(Leg::Request, Router, Some("r0")),
+        Truth::Nft(Router, "inet"),
+    ),
+    drops(
+        "nft-postrouting",
+        "the router drops requests in nft postrouting",
+        &[Step::Nft(
+            Router,
+            inet!(
+                "postrouting",
+                "oifname \"r1\" meta l4proto { icmp, tcp, udp } counter name died drop\noifname \"r1\" icmpv6 type echo-request counter name died drop"
+            ),
+        )],
+        &[Step::Nft(Router, DELETE)],
+        dies(Leg::Request, Router, Some("r1")),
+        Truth::Nft(Router, "inet"),
+    ),
+    drops(
+        "nft-input",
+        "the server drops requests in nft input",
+        &[Step::Nft(
+            Server,
+            inet!(
+                "input",
+                "iifname \"s0\" meta l4proto { icmp, tcp, udp } counter name died drop\niifname \"s0\" icmpv6 type echo-request counter name died drop"
+            ),
+        )],
+        &[Step::Nft(Server, DELETE)],
+        dies(Leg::Request, Server, Some("s0")),
+        Truth::Nft(Server, "inet"),
+    ),
+    drops(
+        "nft-prerouting-server",
+        "the server drops requests in nft prerouting",
+        &[Step::Nft(
+            Server,
+            inet!(
+                "prerouting",
+                "iifname \"s0\" meta l4proto { icmp, tcp, udp } counter name died drop\niifname \"s0\" icmpv6 type echo-request counter name died drop"
+            ),
+        )],
+        &[Step::Nft(Server, DELETE)],
+        dies(Leg::Request, Server, Some("s0")),
+        Truth::Nft(Server, "inet"),
+    ),
+    drops(
+        "nft-output-server",
+        "the server drops replies in nft output",
+        &[Step::Nft(
+            Server,
+            inet!(
+                "output",
+                "oifname \"s0\" meta l4proto { icmp, tcp, udp } counter name died drop\noifname \"s0\" icmpv6 type echo-reply counter name died drop"
+            ),
+        )],
+        &[Step::Nft(Server, DELETE)],
+        dies(Leg::Reply, Server, None),
+        Truth::Nft(Server, "inet"),
+    ),
+    drops(
+        "nft-output",
+        "the client drops its own requests in nft output: sending fails",
+        &[Step::Nft(
+            Client,
+            inet!(
+                "output",
+                "oifname \"c0\" meta l4proto { icmp, tcp, udp } counter name died drop\noifname \"c0\" icmpv6 type echo-request counter name died drop"
+            ),
+        )],
+        &[Step::Nft(Client, DELETE)],
+        dies(Leg::Request, Client, None),
+        Truth::Nft(Client, "inet"),
+    ),
+    drops(
+        "nft-reject",
+        "the router rejects requests with an ICMP error",
+        &[Step::Nft(Router, inet!("forward", "oifname \"r1\" counter name died reject"))],
+        &[Step::Nft(Router, DELETE)],
+        dies(Leg::Request, Router, Some("r1")),
+        Truth::Nft(Router, "inet"),
+    ),
+    Fault {
+        probes: &[Kind::Tcp, Kind::Http, Kind::Stream],
+        demo: false,
+        ..drops(
+            "nft-reject-reset",
+            "the router answers TCP requests with a RST",
+            &[Step::Nft(
+                Router,
+                inet!("forward", "oifname \"r1\" meta l4proto tcp counter name died reject with tcp reset"),
+            )],
+            &[Step::Nft(Router, DELETE)],
+            dies(Leg::Request, Router, Some("r1")),
+            Truth::Nft(Router, "inet"),
+        )
+    },
+    drops(
+        "nft-ingress",
+        "the router drops requests in nft netdev ingress, before it looks at them",
+        &[Step::Nft(
+            Router,
+            "table netdev netbreak { counter died { }\n chain broken { type filter hook ingress device r0 priority 0;\n\
+             meta l4proto { icmp, tcp, udp } counter name died drop\nicmpv6 type echo-request counter name died drop\n } }",
+        )],
+        &[Step::Nft(Router, "delete table netdev netbreak")],
+        dies(Leg::Request, Router, Some("r0")),
+        Truth::Nft(Router, "netdev"),
+    ),
+    Fault {
+        needs: Need::Iptables,
+        demo: false,
+        ..drops(
+            "iptables-forward",
+            "the router drops requests in iptables FORWARD (IPv4)",
+            &[Step::Run(Router, &["iptables", "-w", "-I", "FORWARD", "-o", "r1", "-j", "DROP"])],
+            &[Step::Run(Router, &["iptables", "-w", "-D", "FORWARD", "-o", "r1", "-j", "DROP"])],
+            dies(Leg::Request, Router, Some("r1")),
+            Truth::Iptables(Router, "filter", "FORWARD"),
+        )
+    },
+];
