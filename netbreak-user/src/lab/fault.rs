@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use socket2::SockRef;
 
 use super::{Lab, Role, SERVER_V4};
@@ -102,8 +102,11 @@ impl Step {
             Step::Run(role, argv) => lab.exec(role, argv).map(drop),
             Step::Sysctl(role, key, value) => lab.namespace(role).sysctl(key, value),
             Step::FullSocket(port) => {
-                let socket = lab.namespace(Role::Server).run(|| full_socket(port))?;
-                lab.sockets.push(socket.with_context(|| format!("cannot fill a socket on port {port}"))?);
+                let filled = lab.namespace(Role::Server).run(|| full_socket(port))?;
+                let (socket, refused) =
+                    filled.with_context(|| format!("cannot fill a socket on port {port}"))?;
+                lab.baseline += refused;
+                lab.sockets.push(socket);
                 Ok(())
             }
             Step::CloseSockets => {
@@ -115,32 +118,23 @@ impl Step {
 }
 
 /// Fills the smallest receive buffer with the smallest datagrams, so that none fits any more, of whatever size.
-fn full_socket(port: u16) -> Result<UdpSocket> {
-    const ENOUGH: usize = 64;
+/// Says how many of ours were refused meanwhile.
+fn full_socket(port: u16) -> Result<(UdpSocket, u64)> {
+    const ENOUGH: u64 = 64;
     let socket = UdpSocket::bind((SERVER_V4, port))?;
     SockRef::from(&socket).set_recv_buffer_size(0)?;
-    let sender = UdpSocket::bind((SERVER_V4, 0))?;
-    for _ in 0..ENOUGH {
-        sender.send_to(b"x", (SERVER_V4, port))?;
-    }
-    // Loopback delivers before it returns: what did not fit is gone already. It was if fewer can be read.
-    if buffered(&socket)? >= ENOUGH {
-        bail!("{ENOUGH} datagrams fit into the smallest receive buffer");
-    }
-    for _ in 0..ENOUGH {
-        sender.send_to(b"x", (SERVER_V4, port))?;
-    }
-    Ok(socket)
-}
-
-/// Reads all that waits, and says how many datagrams that was.
-fn buffered(socket: &UdpSocket) -> Result<usize> {
     socket.set_nonblocking(true)?;
-    let mut count = 0;
+    let sender = UdpSocket::bind((SERVER_V4, 0))?;
+    // Loopback delivers before send returns: what does not fit is gone already.
+    let fill = || (0..ENOUGH).try_for_each(|_| sender.send_to(b"x", (SERVER_V4, port)).map(drop));
+    fill()?;
+    let mut fits = 0;
     while socket.recv(&mut [0; 16]).is_ok() {
-        count += 1;
+        fits += 1;
     }
-    Ok(count)
+    ensure!(fits < ENOUGH, "{ENOUGH} datagrams fit into the smallest receive buffer");
+    fill()?;
+    Ok((socket, 2 * (ENOUGH - fits)))
 }
 
 /// Who knows how many packets died of a fault.
@@ -148,7 +142,7 @@ fn buffered(socket: &UdpSocket) -> Result<usize> {
 pub enum Truth {
     /// The nft counter `died` of the table `netbreak` of this family.
     Nft(Role, &'static str),
-    /// An SNMP counter. It counts from the namespace's birth, and the lab itself never raises it.
+    /// An SNMP counter, since the fault was brought about. Nothing else in the lab raises it.
     Snmp(Role, &'static str),
     /// The drops of the root qdisc of this device.
     Qdisc(Role, &'static str),

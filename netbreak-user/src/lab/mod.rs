@@ -49,6 +49,8 @@ pub struct Lab {
     namespaces: [LabNamespace; 3],
     /// What faults opened inside it.
     sockets: Vec<UdpSocket>,
+    /// What the counter of the last fault said before anything died of it.
+    baseline: u64,
 }
 
 impl Lab {
@@ -56,7 +58,7 @@ impl Lab {
     /// Needs root and iproute2; the error says which command failed and what it said.
     pub fn new() -> Result<Lab> {
         let [client, router, server] = Role::ALL.map(|role| LabNamespace::new(role.name()));
-        let lab = Lab { namespaces: [client?, router?, server?], sockets: Vec::new() };
+        let lab = Lab { namespaces: [client?, router?, server?], sockets: Vec::new(), baseline: 0 };
         topology::build(&lab).context("cannot build the lab")?;
         Ok(lab)
     }
@@ -98,6 +100,9 @@ impl Lab {
 
     /// Brings a fault about. If a step fails the earlier ones are undone.
     pub fn apply(&mut self, fault: &Fault) -> Result<()> {
+        if let Truth::Snmp(role, name) = fault.truth {
+            self.baseline = truth::snmp(self, role, name)?;
+        }
         let outcome = fault.apply.iter().try_for_each(|step| step.run(self));
         if outcome.is_err() {
             // The reason is the step that failed; an undo that fails because its step never ran adds nothing.
@@ -112,7 +117,7 @@ impl Lab {
         outcome.with_context(|| format!("cannot undo the fault `{}`", fault.name))
     }
 
-    /// How many packets have died of `fault`, by the kernel's own count. `None` where the kernel has none: then it
+    /// How many packets have died of `fault`, the last one brought about, by the kernel's own count. `None` where the kernel has none: then it
     /// is every packet of the fault's leg that was sent meanwhile. Counters of nft vanish with the undo: read before.
     pub fn read_truth(&self, fault: &Fault) -> Result<Option<u64>> {
         truth::read(self, fault.truth)

@@ -20,13 +20,7 @@ pub(super) fn read(lab: &Lab, truth: Truth) -> Result<Option<u64>> {
             let qdisc = json(lab, role, &["tc", "-s", "-j", "qdisc", "show", "dev", device, "root"])?;
             packets(&qdisc, "/0/drops")
         }
-        Truth::Snmp(role, name) => {
-            let namespace = Namespace::open(lab.namespace(role).path())?;
-            let taken = counters::take(std::slice::from_ref(&namespace));
-            let snapshot = taken.namespaces.get(&namespace.inode());
-            let value = snapshot.and_then(|s| s.get(name));
-            value.map(Some).with_context(|| format!("no counter {name}: {}", taken.failed.join("; ")))
-        }
+        Truth::Snmp(role, name) => Ok(Some(snmp(lab, role, name)?.saturating_sub(lab.baseline))),
         Truth::Iptables(role, table, chain) => {
             let argv = ["iptables", "-w", "-t", table, "-L", chain, "1", "-n", "-v", "-x"];
             let output = lab.exec(role, &argv)?;
@@ -35,6 +29,14 @@ pub(super) fn read(lab: &Lab, truth: Truth) -> Result<Option<u64>> {
             first.map(Some).with_context(|| format!("iptables shows no packets in `{text}`"))
         }
     }
+}
+
+/// What an SNMP counter says, since the namespace's birth.
+pub(super) fn snmp(lab: &Lab, role: Role, name: &str) -> Result<u64> {
+    let namespace = Namespace::open(lab.namespace(role).path())?;
+    let taken = counters::take(std::slice::from_ref(&namespace));
+    let value = taken.namespaces.get(&namespace.inode()).and_then(|s| s.get(name));
+    value.with_context(|| format!("no counter {name} in the {}: {}", role.name(), taken.failed.join("; ")))
 }
 
 fn json(lab: &Lab, role: Role, argv: &[&str]) -> Result<Value> {

@@ -3,6 +3,21 @@
 //! Most rules hit exactly the probes' packets, never ARP or neighbour discovery: so the kernel's count is the
 //! number of probe packets that died.
 
+/// The table `netbreak` with the counter `died` and one chain.
+macro_rules! table {
+    ($family:literal, $hook:literal, $rules:expr) => {
+        concat!(
+            "table ",
+            $family,
+            " netbreak {\n counter died { }\n chain probes {\n type filter hook ",
+            $hook,
+            ";\n",
+            $rules,
+            "\n }\n}\n"
+        )
+    };
+}
+
 mod link;
 mod netfilter;
 mod route;

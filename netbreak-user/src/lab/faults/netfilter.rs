@@ -34,26 +34,13 @@ const fn drops(
     }
 }
 
-/// The rules of one chain of a table that counts what dies.
-macro_rules! inet {
-    ($hook:literal, $rules:literal) => {
-        concat!(
-            "table inet netbreak { counter died { }\n chain broken { type filter hook ",
-            $hook,
-            " priority 0;\n",
-            $rules,
-            "\n } }"
-        )
-    };
-}
-
 const DELETE: &str = "delete table inet netbreak";
 
 pub(super) const FAULTS: &[Fault] = &[
     drops(
         "nft-forward",
         "the router drops requests in nft forward",
-        &[Step::Nft(Router, inet!("forward", "oifname \"r1\" counter name died drop"))],
+        &[Step::Nft(Router, table!("inet", "forward priority 0", "oifname \"r1\" counter name died drop"))],
         &[Step::Nft(Router, DELETE)],
         dies(Leg::Request, Router, Some("r1")),
         Truth::Nft(Router, "inet"),
@@ -61,7 +48,7 @@ pub(super) const FAULTS: &[Fault] = &[
     drops(
         "nft-forward-reply",
         "the router drops replies in nft forward",
-        &[Step::Nft(Router, inet!("forward", "oifname \"r0\" counter name died drop"))],
+        &[Step::Nft(Router, table!("inet", "forward priority 0", "oifname \"r0\" counter name died drop"))],
         &[Step::Nft(Router, DELETE)],
         dies(Leg::Reply, Router, Some("r0")),
         Truth::Nft(Router, "inet"),
@@ -69,7 +56,14 @@ pub(super) const FAULTS: &[Fault] = &[
     drops(
         "nft-forward-random",
         "the router drops half of the requests in nft forward, at random",
-        &[Step::Nft(Router, inet!("forward", "oifname \"r1\" numgen random mod 2 0 counter name died drop"))],
+        &[Step::Nft(
+            Router,
+            table!(
+                "inet",
+                "forward priority 0",
+                "oifname \"r1\" numgen random mod 2 0 counter name died drop"
+            ),
+        )],
         &[Step::Nft(Router, DELETE)],
         dies(Leg::Request, Router, Some("r1")),
         Truth::Nft(Router, "inet"),
@@ -79,8 +73,9 @@ pub(super) const FAULTS: &[Fault] = &[
         "the router drops requests in nft prerouting",
         &[Step::Nft(
             Router,
-            inet!(
-                "prerouting",
+            table!(
+                "inet",
+                "prerouting priority 0",
                 "iifname \"r0\" meta l4proto { icmp, tcp, udp } counter name died drop\niifname \"r0\" icmpv6 type echo-request counter name died drop"
             ),
         )],
@@ -93,8 +88,9 @@ pub(super) const FAULTS: &[Fault] = &[
         "the router drops requests in nft postrouting",
         &[Step::Nft(
             Router,
-            inet!(
-                "postrouting",
+            table!(
+                "inet",
+                "postrouting priority 0",
                 "oifname \"r1\" meta l4proto { icmp, tcp, udp } counter name died drop\noifname \"r1\" icmpv6 type echo-request counter name died drop"
             ),
         )],
@@ -107,8 +103,9 @@ pub(super) const FAULTS: &[Fault] = &[
         "the server drops requests in nft input",
         &[Step::Nft(
             Server,
-            inet!(
-                "input",
+            table!(
+                "inet",
+                "input priority 0",
                 "iifname \"s0\" meta l4proto { icmp, tcp, udp } counter name died drop\niifname \"s0\" icmpv6 type echo-request counter name died drop"
             ),
         )],
@@ -121,8 +118,9 @@ pub(super) const FAULTS: &[Fault] = &[
         "the server drops requests in nft prerouting",
         &[Step::Nft(
             Server,
-            inet!(
-                "prerouting",
+            table!(
+                "inet",
+                "prerouting priority 0",
                 "iifname \"s0\" meta l4proto { icmp, tcp, udp } counter name died drop\niifname \"s0\" icmpv6 type echo-request counter name died drop"
             ),
         )],
@@ -135,8 +133,9 @@ pub(super) const FAULTS: &[Fault] = &[
         "the server drops replies in nft output",
         &[Step::Nft(
             Server,
-            inet!(
-                "output",
+            table!(
+                "inet",
+                "output priority 0",
                 "oifname \"s0\" meta l4proto { icmp, tcp, udp } counter name died drop\noifname \"s0\" icmpv6 type echo-reply counter name died drop"
             ),
         )],
@@ -149,8 +148,9 @@ pub(super) const FAULTS: &[Fault] = &[
         "the client drops its own requests in nft output: sending fails",
         &[Step::Nft(
             Client,
-            inet!(
-                "output",
+            table!(
+                "inet",
+                "output priority 0",
                 "oifname \"c0\" meta l4proto { icmp, tcp, udp } counter name died drop\noifname \"c0\" icmpv6 type echo-request counter name died drop"
             ),
         )],
@@ -161,7 +161,7 @@ pub(super) const FAULTS: &[Fault] = &[
     drops(
         "nft-reject",
         "the router rejects requests with an ICMP error",
-        &[Step::Nft(Router, inet!("forward", "oifname \"r1\" counter name died reject"))],
+        &[Step::Nft(Router, table!("inet", "forward priority 0", "oifname \"r1\" counter name died reject"))],
         &[Step::Nft(Router, DELETE)],
         dies(Leg::Request, Router, Some("r1")),
         Truth::Nft(Router, "inet"),
@@ -174,7 +174,11 @@ pub(super) const FAULTS: &[Fault] = &[
             "the router answers TCP requests with a RST",
             &[Step::Nft(
                 Router,
-                inet!("forward", "oifname \"r1\" meta l4proto tcp counter name died reject with tcp reset"),
+                table!(
+                    "inet",
+                    "forward priority 0",
+                    "oifname \"r1\" meta l4proto tcp counter name died reject with tcp reset"
+                ),
             )],
             &[Step::Nft(Router, DELETE)],
             dies(Leg::Request, Router, Some("r1")),
@@ -186,8 +190,11 @@ pub(super) const FAULTS: &[Fault] = &[
         "the router drops requests in nft netdev ingress, before it looks at them",
         &[Step::Nft(
             Router,
-            "table netdev netbreak { counter died { }\n chain broken { type filter hook ingress device r0 priority 0;\n\
-             meta l4proto { icmp, tcp, udp } counter name died drop\nicmpv6 type echo-request counter name died drop\n } }",
+            table!(
+                "netdev",
+                "ingress device r0 priority 0",
+                "meta l4proto { icmp, tcp, udp } counter name died drop\nicmpv6 type echo-request counter name died drop"
+            ),
         )],
         &[Step::Nft(Router, "delete table netdev netbreak")],
         dies(Leg::Request, Router, Some("r0")),

@@ -15,9 +15,12 @@ const fn dies(cause: Cause, role: Role, device: &'static str, reason: &'static s
 /// net/ipv4/route.c).
 const MARK: Step = Step::Nft(
     Router,
-    "table inet netbreak { counter died { }\n chain mark { type filter hook prerouting priority -150;\n\
-     iifname \"r0\" meta l4proto { icmp, tcp, udp } counter name died meta mark set 77\n\
-     iifname \"r0\" icmpv6 type echo-request counter name died meta mark set 77\n } }",
+    table!(
+        "inet",
+        "prerouting priority -150",
+        "iifname \"r0\" meta l4proto { icmp, tcp, udp } counter name died meta mark set 77\n\
+     iifname \"r0\" icmpv6 type echo-request counter name died meta mark set 77"
+    ),
 );
 const UNMARK: &[Step] = &[
     Step::Nft(Router, "delete table inet netbreak"),
@@ -107,8 +110,11 @@ pub(super) const FAULTS: &[Fault] = &[
             "requests reach the router with their last hop used up (TTL 1, IPv4)",
             &[Step::Nft(
                 Router,
-                "table inet netbreak { counter died { }\n chain ttl { type filter hook prerouting priority -150;\n\
-                 iifname \"r0\" ip protocol { icmp, tcp, udp } counter name died ip ttl set 1\n } }",
+                table!(
+                    "inet",
+                    "prerouting priority -150",
+                    "iifname \"r0\" ip protocol { icmp, tcp, udp } counter name died ip ttl set 1"
+                ),
             )],
         )
     },
@@ -120,8 +126,7 @@ pub(super) const FAULTS: &[Fault] = &[
         apply: &[
             Step::Nft(
                 Client,
-                "table inet netbreak { chain deaf { type filter hook prerouting priority -150;\n\
-                 icmp type destination-unreachable drop\n } }",
+                table!("inet", "prerouting priority -150", "icmp type destination-unreachable drop"),
             ),
             Step::Ip(Router, "link set r1 mtu 1300"),
         ],

@@ -22,8 +22,11 @@ pub(super) const FAULTS: &[Fault] = &[
         arguments: &[],
         apply: &[Step::Nft(
             Router,
-            "table inet netbreak { counter died { }\n chain broken { type filter hook postrouting priority 0;\n\
-             oifname \"r1\" ip protocol { icmp, tcp, udp } counter name died ip checksum set 0xbad\n } }",
+            table!(
+                "inet",
+                "postrouting priority 0",
+                "oifname \"r1\" ip protocol { icmp, tcp, udp } counter name died ip checksum set 0xbad"
+            ),
         )],
         undo: UNDO_NFT,
         expected: dies(Cause::Checksum, "IP_CSUM"),
@@ -41,8 +44,11 @@ pub(super) const FAULTS: &[Fault] = &[
             Step::Run(Client, &["ethtool", "-K", "c0", "tx", "off"]),
             Step::Nft(
                 Router,
-                "table inet netbreak { counter died { }\n chain broken { type filter hook postrouting priority 0;\n\
-                 oifname \"r1\" meta l4proto udp counter name died udp checksum set 0xbad\n } }",
+                table!(
+                    "inet",
+                    "postrouting priority 0",
+                    "oifname \"r1\" meta l4proto udp counter name died udp checksum set 0xbad"
+                ),
             ),
         ],
         undo: &[UNDO_NFT[0], Step::Run(Client, &["ethtool", "-K", "c0", "tx", "on"])],
@@ -60,8 +66,11 @@ pub(super) const FAULTS: &[Fault] = &[
             Step::Run(Client, &["ethtool", "-K", "c0", "tx", "off"]),
             Step::Nft(
                 Router,
-                "table inet netbreak { counter died { }\n chain broken { type filter hook postrouting priority 0;\n\
-                 oifname \"r1\" meta l4proto tcp counter name died tcp checksum set 0xbad\n } }",
+                table!(
+                    "inet",
+                    "postrouting priority 0",
+                    "oifname \"r1\" meta l4proto tcp counter name died tcp checksum set 0xbad"
+                ),
             ),
         ],
         undo: &[UNDO_NFT[0], Step::Run(Client, &["ethtool", "-K", "c0", "tx", "on"])],
@@ -77,8 +86,11 @@ pub(super) const FAULTS: &[Fault] = &[
         arguments: &[],
         apply: &[Step::Nft(
             Router,
-            "table inet netbreak { counter died { }\n chain broken { type filter hook postrouting priority 0;\n\
-             oifname \"r1\" icmp type echo-request counter name died icmp checksum set 0xbad\n } }",
+            table!(
+                "inet",
+                "postrouting priority 0",
+                "oifname \"r1\" icmp type echo-request counter name died icmp checksum set 0xbad"
+            ),
         )],
         undo: UNDO_NFT,
         expected: dies(Cause::Checksum, "ICMP_CSUM"),
