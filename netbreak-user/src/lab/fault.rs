@@ -26,7 +26,7 @@ pub struct Fault {
     pub arguments: &'static [&'static str],
     /// How it is brought about. The step that starts it is the last one that touches packets.
     pub apply: &'static [Step],
-    /// How it is undone; undoing it twice fails.
+    /// How it is undone. The count of the dead stays.
     pub undo: &'static [Step],
     /// What the verdict must say about icmp and udp attempts. `None`: no packet of them dies by `kfree_skb`.
     pub expected: Option<Expected>,
@@ -146,7 +146,7 @@ pub enum Truth {
     Snmp(Role, &'static str),
     /// The drops of the root qdisc of this device.
     Qdisc(Role, &'static str),
-    /// The packets of an iptables rule: the table and chain whose first rule it is.
+    /// The packets of an iptables rule: the table, and the chain whose first rule it is.
     Iptables(Role, &'static str, &'static str),
     /// Nobody: it is every packet of that leg sent while the fault was there.
     Everything,

@@ -118,7 +118,8 @@ impl Lab {
     }
 
     /// How many packets have died of `fault`, the last one brought about, by the kernel's own count. `None` where the kernel has none: then it
-    /// is every packet of the fault's leg that was sent meanwhile. Counters of nft vanish with the undo: read before.
+    /// is every packet of the fault's leg that was sent meanwhile. Final once the fault is undone, and readable until the
+    /// next one.
     pub fn read_truth(&self, fault: &Fault) -> Result<Option<u64>> {
         truth::read(self, fault.truth)
             .with_context(|| format!("cannot read the truth about `{}`", fault.name))

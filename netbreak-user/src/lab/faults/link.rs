@@ -92,10 +92,13 @@ pub(super) const FAULTS: &[Fault] = &[
             &[
                 Step::Ip(Router, "neigh replace 10.0.2.2 lladdr 02:00:00:00:02:02 dev r1 nud permanent"),
                 Step::Ip(Router, "neigh replace fd00:2::2 lladdr 02:00:00:00:02:02 dev r1 nud permanent"),
-                Step::Tc(Router, "qdisc add dev r1 root tbf rate 8kbit burst 1600 limit 1600"),
+                // Of another kind first: a tbf that is there already would only be changed, and go on counting.
+                Step::Tc(Router, "qdisc replace dev r1 root pfifo"),
+                Step::Tc(Router, "qdisc replace dev r1 root tbf rate 8kbit burst 200 limit 200"),
             ],
+            // It stays, wide: its count can be read, and what waits in it leaves.
             &[
-                Step::Tc(Router, "qdisc delete dev r1 root"),
+                Step::Tc(Router, "qdisc change dev r1 root tbf rate 10gbit burst 10mb limit 10mb"),
                 Step::Ip(Router, "neigh delete 10.0.2.2 dev r1"),
                 Step::Ip(Router, "neigh delete fd00:2::2 dev r1"),
             ],

@@ -3,11 +3,16 @@
 //! Most rules hit exactly the probes' packets, never ARP or neighbour discovery: so the kernel's count is the
 //! number of probe packets that died.
 
-/// The table `netbreak` with the counter `died` and one chain.
+/// The table `netbreak` with the counter `died` at 0 and one chain, in one transaction. Its undo empties the chain
+/// and leaves the counter, so that it can be read when nothing is added any more; the next fault makes it anew.
 macro_rules! table {
     ($family:literal, $hook:literal, $rules:expr) => {
         concat!(
-            "table ",
+            "add table ",
+            $family,
+            " netbreak\ndelete table ",
+            $family,
+            " netbreak\ntable ",
             $family,
             " netbreak {\n counter died { }\n chain probes {\n type filter hook ",
             $hook,

@@ -11,7 +11,7 @@ const fn dies(leg: Leg, role: Role, device: Option<&'static str>) -> Option<Expe
     Some(Expected { cause: Cause::Netfilter, leg, role, device, reason: "NETFILTER_DROP" })
 }
 
-/// A drop for all probes, in one table that the undo deletes.
+/// A drop for all probes, in one table whose chain the undo empties.
 const fn drops(
     name: &'static str,
     summary: &'static str,
@@ -34,14 +34,18 @@ const fn drops(
     }
 }
 
-const DELETE: &str = "delete table inet netbreak";
+const FLUSH: &str = "flush table inet netbreak";
+
+/// In a chain of its own, whose count outlives the undo.
+const IPTABLES: &str = "iptables -w -N netbreak 2>/dev/null; iptables -w -F netbreak && \
+    iptables -w -A netbreak -j DROP && iptables -w -I FORWARD -o r1 -j netbreak";
 
 pub(super) const FAULTS: &[Fault] = &[
     drops(
         "nft-forward",
         "the router drops requests in nft forward",
         &[Step::Nft(Router, table!("inet", "forward priority 0", "oifname \"r1\" counter name died drop"))],
-        &[Step::Nft(Router, DELETE)],
+        &[Step::Nft(Router, FLUSH)],
         dies(Leg::Request, Router, Some("r1")),
         Truth::Nft(Router, "inet"),
     ),
@@ -49,7 +53,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "nft-forward-reply",
         "the router drops replies in nft forward",
         &[Step::Nft(Router, table!("inet", "forward priority 0", "oifname \"r0\" counter name died drop"))],
-        &[Step::Nft(Router, DELETE)],
+        &[Step::Nft(Router, FLUSH)],
         dies(Leg::Reply, Router, Some("r0")),
         Truth::Nft(Router, "inet"),
     ),
@@ -64,7 +68,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 "oifname \"r1\" numgen random mod 2 0 counter name died drop"
             ),
         )],
-        &[Step::Nft(Router, DELETE)],
+        &[Step::Nft(Router, FLUSH)],
         dies(Leg::Request, Router, Some("r1")),
         Truth::Nft(Router, "inet"),
     ),
@@ -79,7 +83,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 "iifname \"r0\" meta l4proto { icmp, tcp, udp } counter name died drop\niifname \"r0\" icmpv6 type echo-request counter name died drop"
             ),
         )],
-        &[Step::Nft(Router, DELETE)],
+        &[Step::Nft(Router, FLUSH)],
         dies(Leg::Request, Router, Some("r0")),
         Truth::Nft(Router, "inet"),
     ),
@@ -94,7 +98,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 "oifname \"r1\" meta l4proto { icmp, tcp, udp } counter name died drop\noifname \"r1\" icmpv6 type echo-request counter name died drop"
             ),
         )],
-        &[Step::Nft(Router, DELETE)],
+        &[Step::Nft(Router, FLUSH)],
         dies(Leg::Request, Router, Some("r1")),
         Truth::Nft(Router, "inet"),
     ),
@@ -109,7 +113,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 "iifname \"s0\" meta l4proto { icmp, tcp, udp } counter name died drop\niifname \"s0\" icmpv6 type echo-request counter name died drop"
             ),
         )],
-        &[Step::Nft(Server, DELETE)],
+        &[Step::Nft(Server, FLUSH)],
         dies(Leg::Request, Server, Some("s0")),
         Truth::Nft(Server, "inet"),
     ),
@@ -124,7 +128,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 "iifname \"s0\" meta l4proto { icmp, tcp, udp } counter name died drop\niifname \"s0\" icmpv6 type echo-request counter name died drop"
             ),
         )],
-        &[Step::Nft(Server, DELETE)],
+        &[Step::Nft(Server, FLUSH)],
         dies(Leg::Request, Server, Some("s0")),
         Truth::Nft(Server, "inet"),
     ),
@@ -139,7 +143,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 "oifname \"s0\" meta l4proto { icmp, tcp, udp } counter name died drop\noifname \"s0\" icmpv6 type echo-reply counter name died drop"
             ),
         )],
-        &[Step::Nft(Server, DELETE)],
+        &[Step::Nft(Server, FLUSH)],
         dies(Leg::Reply, Server, None),
         Truth::Nft(Server, "inet"),
     ),
@@ -154,7 +158,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 "oifname \"c0\" meta l4proto { icmp, tcp, udp } counter name died drop\noifname \"c0\" icmpv6 type echo-request counter name died drop"
             ),
         )],
-        &[Step::Nft(Client, DELETE)],
+        &[Step::Nft(Client, FLUSH)],
         dies(Leg::Request, Client, None),
         Truth::Nft(Client, "inet"),
     ),
@@ -162,7 +166,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "nft-reject",
         "the router rejects requests with an ICMP error",
         &[Step::Nft(Router, table!("inet", "forward priority 0", "oifname \"r1\" counter name died reject"))],
-        &[Step::Nft(Router, DELETE)],
+        &[Step::Nft(Router, FLUSH)],
         dies(Leg::Request, Router, Some("r1")),
         Truth::Nft(Router, "inet"),
     ),
@@ -180,7 +184,7 @@ pub(super) const FAULTS: &[Fault] = &[
                     "oifname \"r1\" meta l4proto tcp counter name died reject with tcp reset"
                 ),
             )],
-            &[Step::Nft(Router, DELETE)],
+            &[Step::Nft(Router, FLUSH)],
             dies(Leg::Request, Router, Some("r1")),
             Truth::Nft(Router, "inet"),
         )
@@ -196,7 +200,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 "meta l4proto { icmp, tcp, udp } counter name died drop\nicmpv6 type echo-request counter name died drop"
             ),
         )],
-        &[Step::Nft(Router, "delete table netdev netbreak")],
+        &[Step::Nft(Router, "flush table netdev netbreak")],
         dies(Leg::Request, Router, Some("r0")),
         Truth::Nft(Router, "netdev"),
     ),
@@ -206,10 +210,10 @@ pub(super) const FAULTS: &[Fault] = &[
         ..drops(
             "iptables-forward",
             "the router drops requests in iptables FORWARD (IPv4)",
-            &[Step::Run(Router, &["iptables", "-w", "-I", "FORWARD", "-o", "r1", "-j", "DROP"])],
-            &[Step::Run(Router, &["iptables", "-w", "-D", "FORWARD", "-o", "r1", "-j", "DROP"])],
+            &[Step::Run(Router, &["sh", "-c", IPTABLES])],
+            &[Step::Run(Router, &["iptables", "-w", "-D", "FORWARD", "-o", "r1", "-j", "netbreak"])],
             dies(Leg::Request, Router, Some("r1")),
-            Truth::Iptables(Router, "filter", "FORWARD"),
+            Truth::Iptables(Router, "filter", "netbreak"),
         )
     },
 ];

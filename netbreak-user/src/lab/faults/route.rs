@@ -23,7 +23,7 @@ const MARK: Step = Step::Nft(
     ),
 );
 const UNMARK: &[Step] = &[
-    Step::Nft(Router, "delete table inet netbreak"),
+    Step::Nft(Router, "flush table inet netbreak"),
     Step::Ip(Router, "rule delete fwmark 77 table 77"),
     Step::Ip(Router, "-6 rule delete fwmark 77 table 77"),
     Step::Ip(Router, "route flush table 77"),
@@ -103,7 +103,7 @@ pub(super) const FAULTS: &[Fault] = &[
         )
     },
     Fault {
-        undo: &[Step::Nft(Router, "delete table inet netbreak")],
+        undo: &[Step::Nft(Router, "flush table inet netbreak")],
         expected: dies(Cause::Ttl, Router, "r0", "IP_INHDR"),
         ..route(
             "ttl",
@@ -130,7 +130,7 @@ pub(super) const FAULTS: &[Fault] = &[
             ),
             Step::Ip(Router, "link set r1 mtu 1300"),
         ],
-        undo: &[Step::Ip(Router, "link set r1 mtu 1500"), Step::Nft(Client, "delete table inet netbreak")],
+        undo: &[Step::Ip(Router, "link set r1 mtu 1500"), Step::Nft(Client, "flush table inet netbreak")],
         expected: dies(Cause::Mtu, Router, "r0", "PKT_TOO_BIG"),
         truth: Truth::Snmp(Router, "Ip.FragFails"),
         ..route("mtu", "the router's next link is too narrow, and its ICMP errors do not arrive (IPv4)", &[])

@@ -10,7 +10,7 @@ const fn dies(cause: Cause, reason: &'static str) -> Option<Expected> {
     Some(Expected { cause, leg: Leg::Request, role: Server, device: Some("s0"), reason })
 }
 
-const UNDO_NFT: &[Step] = &[Step::Nft(Router, "delete table inet netbreak")];
+const UNDO_NFT: &[Step] = &[Step::Nft(Router, "flush table inet netbreak")];
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
