@@ -5,7 +5,10 @@
 
 pub mod cli;
 pub mod clock;
+pub mod counters;
 pub mod kernel;
+pub mod lab;
+pub mod netns;
 pub mod options;
 pub mod probe;
 pub mod progress;
