@@ -4,6 +4,11 @@
 //! `icmp`, `tcp`, `http`, `udp` and `stream` do the IO; [`FlowRegistry`] is their only way to the kernel side.
 
 mod attempt;
+pub mod outage;
+pub mod plan;
+pub mod stats;
+pub mod tracker;
+pub mod wire;
 
 pub use attempt::{Attempt, Kind, Outcome, Record, StreamRecord};
 
