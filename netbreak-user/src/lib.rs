@@ -6,3 +6,4 @@
 pub mod clock;
 pub mod probe;
 pub mod report;
+pub mod serve;
