@@ -9,6 +9,7 @@ use tokio::io::Interest;
 use crate::clock;
 
 use super::attempt::Record;
+use super::connect::errno_of;
 use super::plan::Plan;
 use super::run::Control;
 use super::socket::{Registered, next_icmp_error};
@@ -35,7 +36,7 @@ pub(super) struct Opened<W> {
     pub spec: Arc<Spec>,
     /// Index of the probe within the run.
     pub index: u32,
-    /// Connected to the target.
+    /// Bound, and not connected: that takes a route, which may be missing or come later.
     pub socket: Socket,
     /// The flow, known to the kernel side until the probe is over.
     pub flow: Registered,
@@ -62,6 +63,7 @@ pub(super) async fn run<W: Wire>(
         tracker: Tracker::new(spec.kind, spec.timeout),
         wire,
         index,
+        connected: false,
         control: control.clone(),
         out: Vec::new(),
         buffer: vec![0; BUFFER],
@@ -103,6 +105,7 @@ struct Datagrams<W> {
     tracker: Tracker,
     wire: W,
     index: u32,
+    connected: bool,
     control: Control,
     out: Vec<u8>,
     buffer: Vec<u8>,
@@ -115,13 +118,20 @@ impl<W: Wire> Datagrams<W> {
         self.wire.request(&header, self.spec.size, &mut self.out);
         self.tracker.sent(plan.planned(seq), sent, self.wire.local_port());
         self.control.count_sent();
-        let Some(errno) = errno_of(socket.send(&self.out)) else { return };
+        if !self.connected
+            && let Err(error) = socket.connect(&self.spec.remote().into())
+        {
+            return self.tracker.send_failed(seq, errno_of(&error));
+        }
+        self.connected = true;
+        let Err(error) = socket.send(&self.out) else { return };
+        let errno = errno_of(&error);
         // An ICMP error for an earlier packet is reported by the next call (`sock_error`), which then does nothing. Only
         // that may be tried again: after an EPERM of netfilter the packet has existed, and a second one would be counted.
         let was_pending = self.take_errors(socket).contains(&errno);
-        let errno = if was_pending { errno_of(socket.send(&self.out)) } else { Some(errno) };
-        if let Some(errno) = errno {
-            self.tracker.send_failed(seq, errno);
+        let again = if was_pending { socket.send(&self.out) } else { Err(error) };
+        if let Err(error) = again {
+            self.tracker.send_failed(seq, errno_of(&error));
         }
     }
 
@@ -164,8 +174,4 @@ impl<W: Wire> Datagrams<W> {
 fn ours(spec: &Spec, index: u32) -> impl Fn(&Header) -> bool {
     let run_id = spec.run_id;
     move |header| header.run_id == run_id && header.probe == index
-}
-
-fn errno_of(result: io::Result<usize>) -> Option<i32> {
-    result.err().map(|error| error.raw_os_error().unwrap_or(libc::EIO))
 }

@@ -36,11 +36,6 @@ pub(super) fn open(
     let socket = socket::open(spec, Type::RAW, protocol)?;
     only_our_replies(&socket, family, id).map_err(other)?;
     socket::make_room(&socket);
-    // A raw socket connects to an address without sending anything, also where there is no route yet: then each
-    // attempt fails for itself, and the run says so.
-    if let Err(error) = socket.connect(&spec.remote().into()) {
-        return Err(other(error));
-    }
     let flow = ProbeFlow { protocol: number, remote: spec.address, remote_port: 0, local_port: id };
     let flow = Registered::new(registry, flow);
     Ok(Opened { spec: Arc::clone(spec), index, socket, flow, wire: Echoes { family, id } })

@@ -8,6 +8,8 @@ mod connect;
 mod datagram;
 mod http;
 mod icmp;
+#[cfg(test)]
+mod io_tests;
 mod ledger;
 pub mod outage;
 pub mod plan;

@@ -16,7 +16,7 @@ pub(super) struct Datagrams {
     local_port: u16,
 }
 
-/// Opens and connects the socket; nothing is sent yet.
+/// Opens the socket; nothing is sent yet.
 pub(super) fn open(
     spec: &Arc<Spec>,
     index: u32,
@@ -29,7 +29,6 @@ pub(super) fn open(
     let remote = spec.remote();
     let flow = ProbeFlow { protocol: 17, remote: remote.ip(), remote_port: remote.port(), local_port };
     let flow = Registered::new(registry, flow);
-    socket.connect(&remote.into()).map_err(other)?;
     Ok(Opened { spec: Arc::clone(spec), index, socket, flow, wire: Datagrams { local_port } })
 }
 
