@@ -7,8 +7,6 @@
 mod account;
 mod event;
 mod settings;
-
-/// netbreak's own payload.
 pub mod wire;
 
 pub use account::*;

@@ -13,5 +13,6 @@ pub mod options;
 pub mod probe;
 pub mod progress;
 pub mod report;
+pub mod serve;
 pub mod stdout;
 pub mod verdict;
