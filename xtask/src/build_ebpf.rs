@@ -51,7 +51,6 @@ pub fn cargo(ebpf: &Ebpf, program: &str) -> Cmd {
     let bin = &ebpf.toolchain.bin;
     let cmd = Cmd::new(bin.join(program))
         .inherit_only(inherited)
-        .env("CARGO", bin.join("cargo"))
         .env("RUSTC", bin.join("rustc"))
         .env("RUSTFLAGS", flags)
         .env(linker, &ebpf.linker);

@@ -28,10 +28,13 @@ pub fn run(no_test: bool) -> Result<()> {
 fn clippy_ebpf() -> Result<()> {
     let ebpf = setup::ebpf()?;
     let lints = ["--", "-Dwarnings"];
-    let clippy = if ebpf.toolchain.bin.join("clippy-driver").is_file() {
-        // Called by its path: `cargo clippy` would find rustup's stable cargo-clippy first.
-        let shared = build_ebpf::shared_args(&workspace::target()?.join("ebpf"));
-        build_ebpf::cargo(&ebpf, "cargo-clippy").args(["clippy", "--release"]).args(shared)
+    let bin = &ebpf.toolchain.bin;
+    let clippy = if bin.join("clippy-driver").is_file() {
+        // Called by its path, and told its cargo: rustup's come first on PATH.
+        build_ebpf::cargo(&ebpf, "cargo-clippy")
+            .env("CARGO", bin.join("cargo"))
+            .args(["clippy", "--release"])
+            .args(build_ebpf::shared_args(&workspace::target()?.join("ebpf")))
     } else {
         // For the host, where the crate's own panic handler needs a profile that does not unwind: without
         // the standard library there is no eh_personality.
