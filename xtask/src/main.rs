@@ -1,2 +1,70 @@
 //! Tasks of netbreak's developers and users: `cargo xtask --help`.
-fn main() {}
+
+mod build_ebpf;
+mod ci;
+mod cmd;
+mod demo;
+mod setup;
+mod test;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Set up, build, test and measure netbreak. Every task does the set-up that it needs.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Task {
+    /// Install what is missing: an eBPF toolchain, bpf-linker, the tools of the labs
+    Setup {
+        /// Also the tools that `bench` compares with
+        #[arg(long)]
+        bench: bool,
+        /// Also the tools that build and try the container image
+        #[arg(long)]
+        image: bool,
+    },
+    /// Build the eBPF object that netbreak embeds
+    BuildEbpf {
+        /// With log lines from the kernel side; print them with a netbreak built with `--features log`
+        #[arg(long)]
+        log: bool,
+    },
+    /// Build netbreak and run its demo: a lab, a break, a verdict
+    Demo {
+        /// Arguments of `netbreak demo`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Build everything and run every test
+    Test {
+        /// Arguments of `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// What must pass before a merge: test, formatting, lints, licences
+    Ci {
+        /// Leave the tests out
+        #[arg(long)]
+        no_test: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Task::parse() {
+        Task::Setup { bench, image } => setup::run(bench, image),
+        Task::BuildEbpf { log } => build_ebpf::run(log),
+        Task::Demo { args } => demo::run(&args),
+        Task::Test { args } => test::run(&args),
+        Task::Ci { no_test } => ci::run(no_test),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

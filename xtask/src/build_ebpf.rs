@@ -1,0 +1,121 @@
+//! `cargo xtask build-ebpf`: the object that netbreak-user's build script embeds.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result};
+
+use crate::cmd::Cmd;
+use crate::setup::{self, Ebpf};
+use crate::workspace;
+
+/// Builds the programs into `target/ebpf/netbreak.o`.
+///
+/// # Errors
+/// When the toolchain cannot be had or the build fails.
+pub fn run(log: bool) -> Result<()> {
+    let ebpf = setup::ebpf()?;
+    let target = workspace::target()?.join("ebpf");
+    let mut build = cargo(&ebpf, "cargo")
+        .args(["build", "--package=netbreak-ebpf", "--bin=netbreak", "--release"])
+        .args(shared_args(&target));
+    if log {
+        build = build.args(["--features=log"]);
+    }
+    build.run()?;
+    let built = target.join(TRIPLE).join("release/netbreak");
+    publish(&built, &target.join("netbreak.o"), newest_source(&workspace::root())?)
+}
+
+const TRIPLE: &str = if cfg!(target_endian = "big") { "bpfeb-unknown-none" } else { "bpfel-unknown-none" };
+
+/// What a build and a lint of the eBPF crate have in common. The target directory is not the workspace's own:
+/// the lock of that one would make both wait.
+pub fn shared_args(target: &Path) -> [String; 4] {
+    let target = target.display();
+    [
+        "--locked".into(),
+        "-Zbuild-std=core".into(),
+        format!("--target={TRIPLE}"),
+        format!("--target-dir={target}"),
+    ]
+}
+
+/// `program` (`cargo`, `cargo-clippy`) of the eBPF toolchain, in an environment that leads to no other one.
+pub fn cargo(ebpf: &Ebpf, program: &str) -> Cmd {
+    // bpf_target_arch: aya-ebpf's structures of registers are those of the machine's processor.
+    let arch = std::env::consts::ARCH;
+    let flags = format!("-Cdebuginfo=2 -Clink-arg=--btf --cfg=bpf_target_arch=\"{arch}\"");
+    let linker = format!("CARGO_TARGET_{}_LINKER", TRIPLE.to_uppercase().replace('-', "_"));
+    let bin = &ebpf.toolchain.bin;
+    let cmd = Cmd::new(bin.join(program))
+        .inherit_only(inherited)
+        .env("RUSTC", bin.join("rustc"))
+        .env("RUSTFLAGS", flags)
+        .env(linker, &ebpf.linker);
+    if ebpf.toolchain.bootstrap { cmd.env("RUSTC_BOOTSTRAP", "1") } else { cmd }
+}
+
+/// Whether the eBPF toolchain may see a variable of this process. `cargo xtask` runs below another cargo and
+/// rustup, whose choice of compiler, flags, wrappers and libraries must not leak; how to reach registries must.
+fn inherited(name: &str) -> bool {
+    const NETWORK: [&str; 5] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_", "CARGO_TERM_"];
+    if name == "CARGO_HOME" || name == "RUST_BACKTRACE" || NETWORK.iter().any(|p| name.starts_with(p)) {
+        return true;
+    }
+    let foreign = ["CARGO", "RUST", "__CARGO"].iter().any(|prefix| name.starts_with(prefix));
+    !foreign && name != "LD_LIBRARY_PATH"
+}
+
+/// Copies `built` to `object` if that changes anything: netbreak is built again whenever the object is touched.
+/// An object older than its sources is touched, so that the build script can tell a stale one by its time.
+fn publish(built: &Path, object: &Path, newest_source: SystemTime) -> Result<()> {
+    let bytes = fs::read(built).with_context(|| format!("cannot read {}", built.display()))?;
+    let is_same = fs::read(object).is_ok_and(|old| old == bytes);
+    let is_stale = fs::metadata(object)
+        .and_then(|metadata| metadata.modified())
+        .map_or(true, |time| time < newest_source);
+    if !is_same || is_stale {
+        fs::write(object, bytes).with_context(|| format!("cannot write {}", object.display()))?;
+    }
+    Ok(())
+}
+
+/// When a source of the object was last changed.
+fn newest_source(root: &Path) -> Result<SystemTime> {
+    let mut newest = SystemTime::UNIX_EPOCH;
+    let mut waiting: Vec<PathBuf> = ["netbreak-ebpf", "netbreak-common"].map(|name| root.join(name)).into();
+    while let Some(path) = waiting.pop() {
+        let context = || format!("cannot read {}", path.display());
+        let metadata = fs::metadata(&path).with_context(context)?;
+        if metadata.is_dir() {
+            for entry in fs::read_dir(&path).with_context(context)? {
+                waiting.push(entry.with_context(context)?.path());
+            }
+        } else {
+            newest = newest.max(metadata.modified().with_context(context)?);
+        }
+    }
+    Ok(newest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outer_cargo_does_not_leak() {
+        for name in ["RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO"] {
+            assert!(!inherited(name), "{name}");
+        }
+        for name in ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "CARGO_MANIFEST_DIR", "LD_LIBRARY_PATH"] {
+            assert!(!inherited(name), "{name}");
+        }
+        for name in
+            ["PATH", "HOME", "CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_REGISTRIES_X_INDEX", "HTTPS_PROXY"]
+        {
+            assert!(inherited(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `cargo xtask setup`: what is there is left alone, what is missing is installed.
+
+mod apt;
+mod compilers;
+mod linker;
+mod toolchain;
+mod tools;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use apt::Apt;
+pub use toolchain::Compiler;
+
+/// What builds the eBPF object.
+pub struct Ebpf {
+    /// The compiler, with its cargo.
+    pub toolchain: Compiler,
+    /// A bpf-linker that reads that compiler's bitcode.
+    pub linker: PathBuf,
+}
+
+/// Installs what `demo` and `test` need, and on demand what `bench` and `image` need too.
+///
+/// # Errors
+/// When something cannot be installed: the message has the command to run by hand.
+pub fn run(bench: bool, image: bool) -> Result<()> {
+    let mut apt = Apt::default();
+    tools::install(&tools::wanted(bench, image), &mut apt)?;
+    ebpf_with(&mut apt).map(drop)
+}
+
+/// The eBPF toolchain and linker, installed if they are missing.
+///
+/// # Errors
+/// As [`run`].
+pub fn ebpf() -> Result<Ebpf> {
+    ebpf_with(&mut Apt::default())
+}
+
+fn ebpf_with(apt: &mut Apt) -> Result<Ebpf> {
+    let linkers = linker::installed()?;
+    let toolchain = compilers::ensure(|llvm, apt| linker::is_to_be_had(&linkers, llvm, apt), apt)?;
+    let linker = linker::ensure(linkers, toolchain.llvm, apt)?;
+    Ok(Ebpf { toolchain, linker })
+}
