@@ -128,12 +128,8 @@ pub struct Counters {
 pub struct Losses {
     /// Events that found the ring buffer full.
     pub ring_full: u64,
-    /// Segments whose flow found no free slot.
-    pub map_full: u64,
     /// Packets whose headers could not be read.
     pub unreadable: u64,
-    /// Segments counted at place 0 because [`MAX_PLACES`] were in use.
-    pub places_full: u64,
 }
 
 /// A flow of a probe. Packets match it in both directions.
@@ -169,7 +165,7 @@ const _: () = {
     assert!(size_of::<FlowKey4>() == 16);
     assert!(size_of::<FlowKey6>() == 40);
     assert!(size_of::<Counters>() == 24);
-    assert!(size_of::<Losses>() == 32);
+    assert!(size_of::<Losses>() == 16);
     assert!(size_of::<ProbeKey>() == 24);
 };
 

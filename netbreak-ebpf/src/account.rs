@@ -19,13 +19,8 @@ pub fn count(place: &PlaceKey, packet: &Packet, device: Kernel) {
         lose(|losses| losses.unreadable += 1);
     }
     let segments = u64::from(packet.segments);
-    let id = match place_id(place, device) {
-        Some(id) => id,
-        None => {
-            lose(|losses| losses.places_full += segments);
-            0
-        }
-    };
+    // Place 0 stands for all that found the table of places full.
+    let id = place_id(place, device).unwrap_or(0);
     let Some(total) = maps::TOTALS.get_ptr_mut(id) else { return };
     let slot = slot(packet, id);
     // SAFETY: this CPU's copy, and a program does not interrupt itself (`__bpf_trace_run`, 6.1 and later).
@@ -36,7 +31,6 @@ pub fn count(place: &PlaceKey, packet: &Packet, device: Kernel) {
         }
     }
     let Some(counters) = slot.and_then(|slot| maps::COUNTERS.get_ptr_mut(slot)) else {
-        lose(|losses| losses.map_full += segments);
         return;
     };
     let now = now();

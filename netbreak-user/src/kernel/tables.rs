@@ -123,9 +123,7 @@ fn losses(ebpf: &Ebpf) -> Result<Losses, MapError> {
     let losses: PerCpuArray<&MapData, Losses> = map(ebpf, "LOSSES")?.try_into()?;
     Ok(losses.get(&0, 0)?.iter().fold(Losses::default(), |sum, cpu| Losses {
         ring_full: sum.ring_full + cpu.ring_full,
-        map_full: sum.map_full + cpu.map_full,
         unreadable: sum.unreadable + cpu.unreadable,
-        places_full: sum.places_full + cpu.places_full,
     }))
 }
 
