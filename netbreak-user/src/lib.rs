@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod clock;
 pub mod counters;
+pub mod demo;
 pub mod kernel;
 pub mod lab;
 pub mod netns;
@@ -13,6 +14,7 @@ pub mod options;
 pub mod probe;
 pub mod progress;
 pub mod report;
+pub mod run;
 pub mod serve;
 pub mod stdout;
 pub mod verdict;

@@ -1,2 +1,40 @@
 //! The `netbreak` command: a thin shell around the library.
-fn main() {}
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use netbreak_user::{
+    cli::{Cli, Command},
+    demo,
+    options::{DemoOptions, RunOptions, ServeOptions},
+    run, serve,
+};
+
+fn main() -> ExitCode {
+    let ended = match Cli::parse().command {
+        Command::Run(args) => RunOptions::check(&args)
+            .map_err(Into::into)
+            .and_then(|options| run::run(&options))
+            .map(|verdict| verdict.exit_code()),
+        Command::Serve(args) => serve_command(&args).map(|()| 0),
+        Command::Demo(args) => DemoOptions::check(&args)
+            .map_err(Into::into)
+            .and_then(|options| demo::run(&options))
+            .map(|verdict| verdict.exit_code()),
+        Command::Doctor(_) => Ok(2),
+    };
+    match ended {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("netbreak: {error:#}");
+            2.into()
+        }
+    }
+}
+
+fn serve_command(args: &netbreak_user::cli::ServeArgs) -> Result<()> {
+    let options = ServeOptions::check(args)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve::command(options))
+}

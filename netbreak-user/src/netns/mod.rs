@@ -132,6 +132,13 @@ impl Namespace {
         })
     }
 
+    /// Another handle to the same namespace.
+    pub fn try_clone(&self) -> Result<Namespace, Error> {
+        let source =
+            |source| Error::Open { path: format!("network namespace {}", self.inode).into(), source };
+        Ok(Namespace { file: self.file.try_clone().map_err(source)?, inode: self.inode })
+    }
+
     /// Its inode number.
     pub fn inode(&self) -> u32 {
         self.inode

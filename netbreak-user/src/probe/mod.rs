@@ -26,9 +26,11 @@ mod visits;
 pub mod wire;
 
 pub use attempt::{Attempt, Kind, Outcome, Record, StreamRecord};
+pub use outage::outages;
 pub use prepare::{Prepared, prepare};
 pub use run::{Progress, run};
 pub use spec::{PrepareError, Spec};
+pub use stats::{Counts, Rtt};
 
 use std::net::IpAddr;
 

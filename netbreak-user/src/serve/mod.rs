@@ -1,9 +1,11 @@
 //! The other end of the probes: what `netbreak serve` does.
 
+mod command;
 mod connections;
 mod datagrams;
 mod error;
 
+pub use command::command;
 pub use error::ServeError;
 
 use std::net::{IpAddr, SocketAddr};

@@ -22,8 +22,8 @@ pub struct Own {
     pub echoes: [Option<u64>; 2],
     /// Echo replies that arrived.
     pub replies: [Option<u64>; 2],
-    /// Sends that failed for want of a route: the kernel counts them and has no packet.
-    pub no_route: u64,
+    /// Sends that failed for want of a route, IPv4 and IPv6: the kernel counts them and has no packet.
+    pub no_route: [u64; 2],
 }
 
 /// One kind of book.
@@ -102,6 +102,13 @@ const SPECS: &[Spec] = &[
     drops("listen overflows", &["TCP_LISTEN_OVERFLOW"], TCP, None, "TcpExt.ListenOverflows"),
 ];
 
+/// `ip_queue_xmit`, `udp_sendmsg`, `raw_sendmsg`, `ip6_dst_lookup_tail`: a send without a route is counted although there
+/// never was a packet.
+const NO_ROUTE: [Spec; 2] = [
+    drops("no route for sent packets", &["IP_OUTNOROUTES"], None, V4, "Ip.OutNoRoutes"),
+    drops("no route for sent packets (IPv6)", &["IP_OUTNOROUTES"], None, V6, "Ip6OutNoRoutes"),
+];
+
 /// All books of one namespace. `counted` gives a counter's difference over the run.
 pub fn books(
     netns: u32,
@@ -113,7 +120,13 @@ pub fn books(
 ) -> Vec<Book> {
     let mut books: Vec<Book> = own.map(|own| echo_books(netns, own, counted, names)).unwrap_or_default();
     books.extend(SPECS.iter().map(|spec| spec.book(netns, start, end, counted, names)));
-    books.extend(own.map(|own| no_route_book(netns, own, start, end, counted, names)));
+    if let Some(own) = own {
+        for (family, spec) in NO_ROUTE.iter().enumerate() {
+            let (least, most) = spec.range(netns, start, end, names);
+            let range = (least + own.no_route[family], most + own.no_route[family]);
+            books.push(close(spec.name, netns, range, spec.counter, counted(spec.counter), names));
+        }
+    }
     books
 }
 
@@ -161,7 +174,13 @@ impl Spec {
     }
 }
 
-fn echo_books(netns: u32, own: Own, counted: &dyn Fn(&str) -> Option<u64>, names: &dyn Names) -> Vec<Book> {
+/// The books that need no kernel side: what the probes sent and received against the namespace's counters.
+pub fn echo_books(
+    netns: u32,
+    own: Own,
+    counted: &dyn Fn(&str) -> Option<u64>,
+    names: &dyn Names,
+) -> Vec<Book> {
     let book = |name: &str, own: Option<u64>, counter: &str| {
         own.map(|traced| close(name, netns, (traced, traced), counter, counted(counter), names))
     };
@@ -174,27 +193,6 @@ fn echo_books(netns: u32, own: Own, counted: &dyn Fn(&str) -> Option<u64>, names
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// `ip_queue_xmit`, `udp_sendmsg`, `raw_sendmsg`: a send without a route is counted although there never was a packet.
-fn no_route_book(
-    netns: u32,
-    own: Own,
-    start: &Cut,
-    end: &Cut,
-    counted: &dyn Fn(&str) -> Option<u64>,
-    names: &dyn Names,
-) -> Book {
-    let spec = drops("no route for sent packets", &["IP_OUTNOROUTES"], None, V4, "Ip.OutNoRoutes");
-    let (least, most) = spec.range(netns, start, end, names);
-    close(
-        spec.name,
-        netns,
-        (least + own.no_route, most + own.no_route),
-        spec.counter,
-        counted(spec.counter),
-        names,
-    )
 }
 
 /// Compares a traced range with a count.

@@ -7,7 +7,7 @@ mod ending;
 mod explain;
 mod stage;
 
-pub use books::{Cut, Own, books};
+pub use books::{Cut, Own, books, echo_books};
 pub use deaths::{deaths, retransmits};
 pub use ending::Ending;
 

@@ -1,0 +1,290 @@
+//! From everything that was gathered to the report.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+};
+
+use netbreak_common::{Event, FAMILY_NONE, sensor};
+
+use super::{
+    books::{self, Snapshot},
+    names::Names,
+};
+use crate::{
+    clock::{Nanos, SECOND, seconds_since},
+    kernel::{PlaceRow, Reasons, Symbols, Tables, Tracer},
+    probe::{Counts, Kind, Record, Rtt, Spec, outages},
+    report::{
+        DropRow, DropTotal, Flow, Losses, Outage, Probe, Report, RttUs, Run, SCHEMA, Sensor, SensorState,
+        Stream, Target, VerdictWord,
+    },
+    verdict::{self, Evidence, Names as _},
+};
+
+/// Everything that was gathered.
+pub(super) struct Gathered<'a> {
+    pub targets: &'a [(String, IpAddr)],
+    pub specs: &'a [Spec],
+    pub netns: u32,
+    pub netns_names: Vec<(u32, String)>,
+    pub records: &'a [Record],
+    pub events: &'a [Event],
+    pub events_lost: u64,
+    pub tracer: Option<&'a Tracer>,
+    pub tables: Option<Tables>,
+    pub misses: u64,
+    pub before: Snapshot,
+    pub after: Snapshot,
+    pub symbols: Symbols,
+    pub started: jiff::Timestamp,
+    pub start: Nanos,
+    pub end: Nanos,
+    pub interrupted: bool,
+}
+
+pub(super) fn report(gathered: Gathered) -> Report {
+    let no_reasons = Reasons::default();
+    let reasons = gathered.tracer.map_or(&no_reasons, Tracer::reasons);
+    let names = Names::new(&gathered.symbols, reasons, gathered.netns_names.clone());
+    let evidence = Evidence {
+        start: gathered.start,
+        timeout: gathered.specs.iter().map(|spec| spec.timeout).max().unwrap_or(0),
+        netns: gathered.netns,
+        records: gathered.records,
+        events: gathered.events,
+        names: &names,
+    };
+    let targets: Vec<Target> = gathered
+        .targets
+        .iter()
+        .enumerate()
+        .map(|(index, (typed, address))| Target {
+            target: typed.clone(),
+            address: address.to_string(),
+            probes: gathered
+                .records
+                .iter()
+                .filter(|record| record.target == index)
+                .map(|record| probe(&gathered, &evidence, record))
+                .collect(),
+        })
+        .collect();
+    let seen: BTreeSet<u32> = gathered.events.iter().map(|event| event.netns).collect();
+    let books =
+        books::books(gathered.netns, &seen, &gathered.before, &gathered.after, gathered.records, &names);
+    let verdict = verdict_word(&targets);
+    let tables = gathered.tables.unwrap_or_default();
+    let mut sensors = gathered.tracer.map_or_else(no_kernel, |tracer| tracer.sensors().to_vec());
+    sensors.extend(other_sensors(gathered.tracer, &gathered.symbols, gathered.before.failed()));
+    Report {
+        schema: SCHEMA.to_owned(),
+        run: Run {
+            host: host(),
+            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            started: gathered.started.to_string(),
+            duration_s: seconds_since(gathered.start, gathered.end),
+            netns: gathered.netns,
+            netns_name: names.netns(gathered.netns),
+            interrupted: gathered.interrupted,
+            sensors,
+        },
+        targets,
+        drops: drops(&tables, &names),
+        drop_totals: drop_totals(&tables, &names),
+        changes: Vec::new(),
+        books,
+        losses: Losses {
+            ring_full: tables.losses.ring_full + gathered.events_lost,
+            map_full: dropped(&tables).map(|place| place.overflow).sum(),
+            unreadable: tables.losses.unreadable,
+            missed: gathered.misses,
+        },
+        verdict,
+    }
+}
+
+fn probe(gathered: &Gathered, evidence: &Evidence, record: &Record) -> Probe {
+    let counts = Counts::of(&record.attempts);
+    let (deaths, unexplained) = verdict::deaths(evidence, record);
+    let seconds = |at: Nanos| seconds_since(gathered.start, at);
+    let outages = outages(&record.attempts, gathered.end);
+    Probe {
+        kind: record.kind,
+        port: record.port,
+        sent: counts.sent,
+        answered: counts.answered,
+        lost: counts.lost,
+        late: counts.late,
+        duplicate: record.duplicates,
+        refused: counts.refused,
+        reset: counts.reset,
+        unreachable: counts.unreachable,
+        timed_out: counts.timed_out,
+        send_failed: counts.send_failed,
+        http_errors: record.http_errors,
+        rtt_us: Rtt::of(&record.attempts).map(|rtt| RttUs {
+            min: rtt.min,
+            p50: rtt.p50,
+            p90: rtt.p90,
+            p99: rtt.p99,
+            max: rtt.max,
+        }),
+        outages: outages
+            .iter()
+            .map(|outage| Outage {
+                start_s: seconds(outage.start),
+                end_s: seconds(outage.end),
+                duration_s: seconds(outage.end) - seconds(outage.start),
+                attempts: outage.attempts(),
+            })
+            .collect(),
+        retransmits: gathered.tracer.and_then(|_| verdict::retransmits(evidence, record)),
+        stream: record.stream.as_ref().filter(|_| record.kind == Kind::Stream).map(|stream| Stream {
+            connections: stream.connections,
+            resets: stream.resets,
+            bytes_sent: stream.bytes_sent,
+            bytes_acked: stream.bytes_acked,
+            longest_stall_s: stream.longest_stall as f64 / SECOND as f64,
+        }),
+        deaths,
+        unexplained,
+    }
+}
+
+fn verdict_word(targets: &[Target]) -> VerdictWord {
+    let probes = || targets.iter().flat_map(|target| &target.probes);
+    if probes().all(|probe| probe.sent == 0) {
+        VerdictWord::Inconclusive
+    } else if probes().all(|probe| probe.unanswered() == 0) {
+        VerdictWord::Clean
+    } else {
+        VerdictWord::Broken
+    }
+}
+
+fn dropped(tables: &Tables) -> impl Iterator<Item = &PlaceRow> {
+    tables.places.iter().filter(|place| place.key.sensor == sensor::DROP)
+}
+
+fn drops(tables: &Tables, names: &Names) -> Vec<DropRow> {
+    let places: HashMap<u32, &PlaceRow> = dropped(tables).map(|place| (place.id, place)).collect();
+    let mut rows: Vec<DropRow> = tables
+        .flows
+        .iter()
+        .filter_map(|flow| {
+            let place = places.get(&flow.place)?;
+            let (source, destination) = flow.addresses.unzip();
+            let proto = protocol(place, flow.source_port);
+            let has_ports = matches!(proto.as_str(), "tcp" | "udp" | "dccp" | "sctp" | "udplite");
+            let has_id = matches!(proto.as_str(), "icmp" | "icmp6");
+            Some(DropRow {
+                flow: Flow {
+                    src: source.map(|address| address.to_string()),
+                    sport: (has_ports || has_id).then_some(flow.source_port),
+                    dst: destination.map(|address| address.to_string()),
+                    dport: has_ports.then_some(flow.destination_port),
+                    proto,
+                },
+                reason: names.drop_reason(place.key.reason),
+                symbol: names.symbol(place.key.location),
+                device: place.device.clone(),
+                netns: (place.key.netns != 0).then_some(place.key.netns),
+                packets: flow.packets,
+                bytes: flow.bytes,
+            })
+        })
+        .collect();
+    rows.sort_by(|a, b| b.packets.cmp(&a.packets));
+    rows
+}
+
+/// The name of an IP protocol, or of an Ethernet type for packets without an IP header.
+fn protocol(place: &PlaceRow, ether_type: u16) -> String {
+    if place.key.family == FAMILY_NONE {
+        return match ether_type {
+            0x0806 => "arp".to_owned(),
+            other => format!("{other:#06x}"),
+        };
+    }
+    match place.key.protocol {
+        1 => "icmp",
+        6 => "tcp",
+        17 => "udp",
+        33 => "dccp",
+        58 => "icmp6",
+        132 => "sctp",
+        136 => "udplite",
+        other => return other.to_string(),
+    }
+    .to_owned()
+}
+
+fn drop_totals(tables: &Tables, names: &Names) -> Vec<DropTotal> {
+    let mut totals: BTreeMap<(Option<String>, Option<String>, u32), u64> = BTreeMap::new();
+    for place in dropped(tables) {
+        let reason = names.drop_reason(place.key.reason).filter(|_| place.id != 0);
+        *totals.entry((reason, place.device.clone(), place.key.netns)).or_default() += place.packets;
+    }
+    let row = |((reason, device, netns), packets)| DropTotal {
+        reason,
+        device,
+        netns: (netns != 0).then_some(netns),
+        packets,
+    };
+    let mut rows: Vec<DropTotal> = totals.into_iter().map(row).filter(|row| row.packets > 0).collect();
+    rows.sort_by(|a, b| b.packets.cmp(&a.packets));
+    rows
+}
+
+fn no_kernel() -> Vec<Sensor> {
+    vec![Sensor {
+        name: "kfree_skb".to_owned(),
+        state: SensorState::Off,
+        why: Some("--no-kernel was given: deaths have no place".to_owned()),
+    }]
+}
+
+/// What is no program, but can be missing as well.
+fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols, failed: &[String]) -> Vec<Sensor> {
+    let mut sensors = Vec::new();
+    let mut add =
+        |name: &str, state, why: Option<String>| sensors.push(Sensor { name: name.to_owned(), state, why });
+    if let Some(tracer) = tracer {
+        match tracer.reasons().number("NO_SOCKET") {
+            Some(_) => add("drop reasons", SensorState::On, None),
+            None => {
+                add("drop reasons", SensorState::Off, Some("this kernel's kfree_skb tells none".to_owned()))
+            }
+        }
+        if symbols.is_empty() {
+            let why = "/proc/kallsyms shows no addresses: set kernel.kptr_restrict to 1 or less, and grant CAP_SYSLOG";
+            add("symbols", SensorState::Off, Some(why.to_owned()));
+        } else {
+            add("symbols", SensorState::On, None);
+        }
+        match tracer.registry().failed() {
+            0 => {}
+            failed => {
+                add(
+                    "probe flows",
+                    SensorState::Degraded,
+                    Some(format!("{failed} flows found the map of probe flows full")),
+                );
+            }
+        }
+    }
+    match failed.first() {
+        None => add("counters", SensorState::On, None),
+        Some(first) => {
+            let more =
+                if failed.len() > 1 { format!(" (and {} more)", failed.len() - 1) } else { String::new() };
+            add("counters", SensorState::Degraded, Some(format!("{first}{more}")));
+        }
+    }
+    sensors
+}
+
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

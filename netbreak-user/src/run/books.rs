@@ -1,0 +1,93 @@
+//! Both sides of the books at one moment, and the books of every namespace concerned.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use anyhow::{Context, Result};
+
+use crate::{
+    counters::{self, Snapshots},
+    kernel::Tracer,
+    netns::Namespace,
+    probe::{Kind, Outcome, Record},
+    report::Book,
+    verdict::{self, Cut, Names, Own},
+};
+
+/// The exact table around a snapshot of the kernel's counters.
+pub(super) struct Snapshot {
+    cut: Option<Cut>,
+    counters: Snapshots,
+}
+
+impl Snapshot {
+    pub(super) fn take(tracer: Option<&Tracer>, namespaces: &[Namespace]) -> Result<Self> {
+        let places = || tracer.map(Tracer::places).transpose().context("cannot read the table of places");
+        let before = places()?;
+        let counters = counters::take(namespaces);
+        let after = places()?;
+        Ok(Self { cut: before.zip(after).map(|(before, after)| Cut { before, after }), counters })
+    }
+
+    /// What could not be read, and why.
+    pub(super) fn failed(&self) -> &[String] {
+        &self.counters.failed
+    }
+}
+
+/// The books of the probes' namespace and of every one in which packets of theirs were seen.
+pub(super) fn books(
+    own: u32,
+    seen: &BTreeSet<u32>,
+    before: &Snapshot,
+    after: &Snapshot,
+    records: &[Record],
+    names: &dyn Names,
+) -> Vec<Book> {
+    let counted = after.counters.since(&before.counters);
+    let empty = Cut::default();
+    let (start, end) = (before.cut.as_ref().unwrap_or(&empty), after.cut.as_ref().unwrap_or(&empty));
+    let mut books = Vec::new();
+    for netns in std::iter::once(own).chain(seen.iter().copied().filter(|netns| *netns != own && *netns != 0))
+    {
+        let Some(namespace) = counted.namespaces.get(&netns) else { continue };
+        let mine = (netns == own).then(|| own_numbers(records));
+        let count = |name: &str| namespace.get(name);
+        match after.cut {
+            Some(_) => books.extend(verdict::books(netns, start, end, mine, &count, names)),
+            // Without a kernel side only the probes' own numbers can be compared.
+            None => books
+                .extend(mine.map(|mine| verdict::echo_books(netns, mine, &count, names)).unwrap_or_default()),
+        }
+    }
+    books
+}
+
+/// What the probes know of their namespace's counters.
+fn own_numbers(records: &[Record]) -> Own {
+    let mut own = Own::default();
+    for record in records {
+        let family = usize::from(matches!(record.address, IpAddr::V6(_)));
+        for attempt in &record.attempts {
+            if let Outcome::SendFailed { errno: libc::ENETUNREACH } = attempt.outcome {
+                own.no_route[family] += 1;
+            }
+        }
+        if record.kind != Kind::Icmp {
+            continue;
+        }
+        let counted = |predicate: &dyn Fn(&Outcome) -> bool| {
+            record.attempts.iter().filter(|attempt| predicate(&attempt.outcome)).count() as u64
+        };
+        // `__ip_make_skb` counts an echo when the packet is made: what netfilter (EPERM) or a queue (ENOBUFS) then
+        // refuses is counted, what has no route or does not fit never was a packet.
+        let made = counted(&|outcome| match outcome {
+            Outcome::SendFailed { errno } => matches!(*errno, libc::EPERM | libc::ENOBUFS),
+            _ => true,
+        });
+        let replies = counted(&|outcome| matches!(outcome, Outcome::Answered { .. } | Outcome::Late { .. }));
+        *own.echoes[family].get_or_insert(0) += made;
+        *own.replies[family].get_or_insert(0) += replies + record.duplicates;
+    }
+    own
+}

@@ -1,0 +1,211 @@
+//! Measuring: kernel side on, counters read, probes run, counters read again, kernel side off.
+
+use std::{net::IpAddr, sync::Arc};
+
+use anyhow::{Context, Result};
+use netbreak_common::{Event, LEG_REPLY, sensor};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    assemble::{self, Gathered},
+    books::Snapshot,
+    privileges,
+    probing::{Running, Waiting},
+};
+use crate::{
+    clock::{self, MILLISECOND, Nanos},
+    kernel::{self, Events, Symbols, Tracer},
+    netns::{self, Namespace},
+    probe::{FlowRegistry, ProbeFlow, Record, Spec},
+    progress::{self, Progress},
+    report::Report,
+};
+
+/// From the last preparation to the first attempt: time for the threads to be scheduled, so that it leaves on time.
+const LEAD_IN: Nanos = 5 * MILLISECOND;
+
+/// Events kept, at 300 bytes each. A run that needs more has lost more probe packets than any cause needs.
+const MOST_EVENTS: usize = 100_000;
+
+/// What to measure.
+pub struct Plan {
+    /// Each target as typed, and its address.
+    pub targets: Vec<(String, IpAddr)>,
+    /// The probes, by target.
+    pub specs: Vec<Spec>,
+    /// Where they run.
+    pub netns: Arc<Namespace>,
+    /// The kernel side; `None` = probes only.
+    pub tracer: Option<kernel::Options>,
+    /// Who is told how far the run is.
+    pub progress: Progress,
+    /// Names for namespaces, before those that the machine has.
+    pub netns_names: Vec<(u32, String)>,
+    /// Drop capabilities that are not needed any more?
+    pub give_up_privileges: bool,
+    /// Told the time of the first attempt right before it.
+    pub started: Box<dyn FnOnce(Nanos) + Send>,
+}
+
+/// What came of it.
+pub struct Measurement {
+    /// The report.
+    pub report: Report,
+    /// What every probe measured.
+    pub records: Vec<Record>,
+}
+
+/// A run without a kernel side.
+struct NoKernel;
+
+impl FlowRegistry for NoKernel {
+    fn register(&self, _: ProbeFlow) {}
+    fn forget(&self, _: ProbeFlow) {}
+}
+
+/// Measures.
+///
+/// # Errors
+/// Whatever keeps it from starting. An interruption is no error: it shortens the run.
+pub fn measure(plan: Plan) -> Result<Measurement> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(measure_within(plan))
+}
+
+async fn measure_within(plan: Plan) -> Result<Measurement> {
+    // From here on a signal ends the run and not the process.
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let mut tracer = match plan.tracer {
+        Some(options) => Some(Tracer::start(options, clock::now()).map_err(explain)?),
+        None => None,
+    };
+    let registry: Arc<dyn FlowRegistry> = match &tracer {
+        Some(tracer) => tracer.registry(),
+        None => Arc::new(NoKernel),
+    };
+    let mut kept = Kept::new(tracer.as_ref(), plan.netns.inode());
+    let mut events = tracer.as_mut().map(Tracer::events).transpose()?;
+    let waiting =
+        Waiting::new(plan.specs.clone(), Arc::clone(&plan.netns), registry, plan.give_up_privileges)?;
+    let namespaces = namespaces(&plan.netns)?;
+    if plan.give_up_privileges {
+        privileges::keep_only(privileges::READER);
+    }
+    let before = Snapshot::take(tracer.as_ref(), &namespaces)?;
+
+    let started = jiff::Timestamp::now();
+    let start = clock::now() + LEAD_IN;
+    (plan.started)(start);
+    let mut running = waiting.begin(start);
+    let duration = plan.specs.iter().map(|spec| spec.duration).max().unwrap_or(0);
+    let mut redraw = tokio::time::interval(std::time::Duration::from_millis(100));
+    let mut interrupted = None;
+    let records = loop {
+        tokio::select! {
+            records = &mut running.records => break records.context("the thread of the probes panicked")??,
+            drained = drain(&mut events, &mut kept) => drained.context("cannot read events from the kernel")?,
+            _ = redraw.tick() => plan.progress.tick(progress_of(&running, start, duration)),
+            _ = interrupt.recv() => stop(&running, &mut interrupted),
+            _ = terminate.recv() => stop(&running, &mut interrupted),
+        }
+    };
+    if let Some(events) = &mut events {
+        events.drain_now(|event| kept.take(event));
+    }
+    let after = Snapshot::take(tracer.as_ref(), &namespaces)?;
+    let end = interrupted.unwrap_or(start + duration);
+    let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;
+    let misses = tracer.as_ref().map_or(0, Tracer::misses);
+    drop(plan.progress);
+    let symbols = if tracer.is_some() { Symbols::read().unwrap_or_default() } else { Symbols::default() };
+    let report = assemble::report(Gathered {
+        targets: &plan.targets,
+        specs: &plan.specs,
+        netns: plan.netns.inode(),
+        netns_names: plan.netns_names,
+        records: &records,
+        events: &kept.events,
+        events_lost: kept.lost,
+        tracer: tracer.as_ref(),
+        tables,
+        misses,
+        before,
+        after,
+        symbols,
+        started,
+        start,
+        end,
+        interrupted: interrupted.is_some(),
+    });
+    Ok(Measurement { report, records })
+}
+
+/// The probes' own namespace first, then all others of the machine: a packet may die in any of them.
+fn namespaces(own: &Namespace) -> Result<Vec<Namespace>> {
+    let others = netns::list().into_iter().filter(|found| found.inode != own.inode());
+    // One that is gone meanwhile, or that may not be opened, has no counters.
+    let others = others.filter_map(|found| Namespace::open(found.path).ok());
+    Ok(std::iter::once(own.try_clone()?).chain(others).collect())
+}
+
+fn explain(error: kernel::StartError) -> anyhow::Error {
+    anyhow::Error::new(error)
+        .context("the kernel side cannot run (`netbreak doctor` shows what is missing; `--no-kernel` probes without it)")
+}
+
+fn stop(running: &Running, interrupted: &mut Option<Nanos>) {
+    interrupted.get_or_insert_with(clock::now);
+    // If nobody listens the probes are over already.
+    let _ = running.stop.send(true);
+}
+
+fn progress_of(running: &Running, start: Nanos, duration: Nanos) -> progress::Snapshot {
+    let (sent, answered) = (running.progress.sent(), running.progress.answered());
+    let elapsed = clock::now().saturating_sub(start);
+    progress::Snapshot { sent, answered, unanswered: sent.saturating_sub(answered), elapsed, duration }
+}
+
+/// Never returns without a kernel side.
+async fn drain(events: &mut Option<Events>, kept: &mut Kept) -> std::io::Result<()> {
+    match events {
+        Some(events) => events.drain(|event| kept.take(event)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The events that may matter.
+struct Kept {
+    events: Vec<Event>,
+    lost: u64,
+    netns: u32,
+    no_socket: Option<u32>,
+}
+
+impl Kept {
+    fn new(tracer: Option<&Tracer>, netns: u32) -> Self {
+        let no_socket = tracer.and_then(|tracer| tracer.reasons().number("NO_SOCKET"));
+        Self { events: Vec::new(), lost: 0, netns, no_socket }
+    }
+
+    fn take(&mut self, event: &Event) {
+        if self.is_delivered_reply(event) {
+            return;
+        }
+        if self.events.len() < MOST_EVENTS {
+            self.events.push(*event);
+        } else {
+            self.lost += 1;
+        }
+    }
+
+    /// An echo reply that found no ping socket in the probes' own namespace: raw sockets were served before
+    /// (`ip_protocol_deliver_rcu`, `ip6_protocol_deliver_rcu`), so it comes with every answer and is nobody's death.
+    fn is_delivered_reply(&self, event: &Event) -> bool {
+        event.sensor == sensor::DROP
+            && event.leg == LEG_REPLY
+            && matches!(event.protocol, 1 | 58)
+            && event.netns == self.netns
+            && Some(event.reason) == self.no_socket
+    }
+}

@@ -1,0 +1,113 @@
+//! One run: from checked options to a report. The only place that knows probes, kernel, counters, verdict and report.
+
+mod assemble;
+mod books;
+mod measure;
+mod names;
+mod privileges;
+mod probing;
+
+pub use measure::{Measurement, Plan, measure};
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::{
+    netns::Namespace,
+    options::{JsonFile, Output, ProbeSpec, RunOptions, resolve},
+    probe::Spec,
+    progress::Progress,
+    report::{Report, VerdictWord},
+    stdout::write_stdout,
+};
+
+/// `netbreak run`: measures and writes the report wherever it was asked for.
+///
+/// # Errors
+/// Everything that keeps a run from starting. Once it has started there is a report.
+pub fn run(options: &RunOptions) -> Result<VerdictWord> {
+    let json = options.output.json.as_deref().map(JsonFile::open).transpose()?;
+    let netns = match &options.netns {
+        Some(netns) => Namespace::open(netns.path()).with_context(|| no_such_namespace(netns))?,
+        None => Namespace::current()?,
+    };
+    // Names are resolved where the probes will be sent.
+    let addresses = netns.run(|| {
+        options
+            .targets
+            .iter()
+            .map(|target| resolve(&target.host, options.family))
+            .collect::<Result<Vec<_>, _>>()
+    })??;
+    let run_id = run_id()?;
+    let mut specs = Vec::new();
+    for (index, address) in addresses.iter().enumerate() {
+        for probe in &options.probes {
+            let mut spec = Spec::new(index, probe.kind(), *address, probe.port(), run_id);
+            (spec.interval, spec.timeout, spec.duration) =
+                (options.interval, options.timeout, options.duration);
+            spec.size = options.size.unwrap_or(spec.size);
+            spec.dont_fragment = options.dont_fragment;
+            (spec.source, spec.interface) = (options.source, options.interface.clone());
+            if let ProbeSpec::Http { path, .. } = probe {
+                spec.http_path.clone_from(path);
+                spec.http_host.clone_from(&options.targets[index].typed);
+            }
+            specs.push(spec);
+        }
+    }
+    let measurement = measure(Plan {
+        targets: options.targets.iter().map(|target| target.typed.clone()).zip(addresses).collect(),
+        specs,
+        netns: Arc::new(netns),
+        tracer: (!options.no_kernel)
+            .then_some(crate::kernel::Options { flows: options.flows, parse_only: false }),
+        progress: Progress::new(options.quiet),
+        netns_names: Vec::new(),
+        give_up_privileges: true,
+        started: Box::new(|_| ()),
+    })?;
+    publish(&measurement.report, &options.output, json)?;
+    Ok(measurement.report.verdict)
+}
+
+/// Writes a report wherever it was asked for.
+pub fn publish(report: &Report, output: &Output, json: Option<JsonFile>) -> Result<()> {
+    if let Some(file) = json {
+        file.write(&crate::report::json::render(report)?)?;
+    }
+    let text = match output.stdout {
+        None => return Ok(()),
+        Some(crate::cli::Format::Json) => crate::report::json::render(report)?,
+        Some(crate::cli::Format::Markdown) => crate::report::markdown::render(report),
+        Some(crate::cli::Format::Text) => crate::report::text::render(report, terminal()),
+    };
+    write_stdout(&text).context("cannot write the report to standard output")
+}
+
+/// How wide standard output is, and whether it shows colours.
+fn terminal() -> crate::report::text::Options {
+    use std::io::IsTerminal;
+    let is_terminal = std::io::stdout().is_terminal();
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok().filter(|_| is_terminal);
+    crate::report::text::Options {
+        color: is_terminal && std::env::var_os("NO_COLOR").is_none(),
+        width: size.map_or(100, |size| usize::from(size.ws_col)),
+    }
+}
+
+/// Tells the payloads of this run from those of any other.
+fn run_id() -> Result<u64> {
+    let mut bytes = [0; 8];
+    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    anyhow::ensure!(
+        filled.context("cannot get random bytes")? == bytes.len(),
+        "getrandom gave too few bytes"
+    );
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+fn no_such_namespace(netns: &crate::options::Netns) -> String {
+    format!("--netns: no network namespace at {}; `ip netns` lists those with a name", netns.path().display())
+}

@@ -1,0 +1,40 @@
+//! Names of the running kernel's numbers, for the verdict.
+
+use std::collections::HashMap;
+
+use crate::{kernel::Reasons, kernel::Symbols, netns, verdict};
+
+/// Symbols, reasons and namespaces of this machine.
+pub(super) struct Names<'a> {
+    symbols: &'a Symbols,
+    reasons: &'a Reasons,
+    netns: HashMap<u32, String>,
+}
+
+impl<'a> Names<'a> {
+    /// `first` names namespaces as the caller wants them called; all others are named as the machine does.
+    pub(super) fn new(symbols: &'a Symbols, reasons: &'a Reasons, first: Vec<(u32, String)>) -> Self {
+        let mut names: HashMap<u32, String> =
+            netns::list().into_iter().map(|found| (found.inode, found.name)).collect();
+        names.extend(first);
+        Self { symbols, reasons, netns: names }
+    }
+}
+
+impl verdict::Names for Names<'_> {
+    fn symbol(&self, address: u64) -> Option<String> {
+        self.symbols.resolve(address).map(str::to_owned)
+    }
+
+    fn drop_reason(&self, reason: u32) -> Option<String> {
+        self.reasons.drop(reason)
+    }
+
+    fn drop_reason_number(&self, name: &str) -> Option<u32> {
+        self.reasons.number(name)
+    }
+
+    fn netns(&self, inode: u32) -> Option<String> {
+        self.netns.get(&inode).cloned()
+    }
+}
