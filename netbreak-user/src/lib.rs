@@ -9,3 +9,4 @@ pub mod lab;
 pub mod netns;
 pub mod probe;
 pub mod report;
+pub mod watch;

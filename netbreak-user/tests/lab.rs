@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use netbreak_user::lab::{FAULTS, Fault, Lab, Role, SERVER_V4, SERVER_V6, find};
 use netbreak_user::probe::Kind;
+use netbreak_user::watch::{Watcher, What};
 use netbreak_user::{counters, netns};
 
 /// Packets of one burst.
@@ -299,4 +300,32 @@ fn counters_come_from_the_namespace_they_are_said_to_be_of() {
     assert_eq!(get(Role::Server, "Icmp.InEchos"), Some(BURST));
     let device = since.namespaces[&lab.namespace(Role::Router).inode()].devices["r1"];
     assert!(device.tx_packets >= BURST && device.tx_dropped == 0, "{device:?}");
+}
+
+#[test]
+fn changes_of_links_are_heard_in_their_namespace() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let mut router = Watcher::open(lab.namespace(Role::Router)).unwrap();
+    let mut client = Watcher::open(lab.namespace(Role::Client)).unwrap();
+    assert_eq!(router.drain(1).unwrap(), [], "what was there is no change");
+    lab.ip(Role::Router, "link set r1 down").unwrap();
+    lab.ip(Role::Router, "link set r1 up").unwrap();
+    lab.ip(Role::Router, "address add 10.9.9.9/32 dev r1").unwrap();
+    lab.ip(Role::Router, "link delete r1").unwrap();
+    let mut heard = Vec::new();
+    wait_until("the removal is heard", || {
+        heard.extend(router.drain(2).unwrap());
+        heard.last().is_some_and(|e| e.detail == "removed" && e.what == What::Link)
+    });
+    assert!(
+        heard.iter().all(|e| e.device == "r1" && e.netns == lab.namespace(Role::Router).inode()),
+        "{heard:?}"
+    );
+    let details: Vec<&str> = heard.iter().map(|e| e.detail.as_str()).collect();
+    let order = ["down", "up", "10.9.9.9/32 added", "removed"].map(|d| details.iter().position(|x| *x == d));
+    assert!(order.is_sorted() && order[0].is_some(), "{details:?}");
+    assert_eq!((client.drain(3).unwrap(), router.lost()), (vec![], 0));
 }
