@@ -51,7 +51,7 @@ fn lost(lab: &Lab, kind: Kind, arguments: &[&str]) -> u64 {
         Kind::Icmp => ping(lab, &[]),
         Kind::Udp if arguments.contains(&"--dont-fragment") => udp(lab, None, 1400),
         Kind::Udp => udp(lab, arguments.iter().find_map(|a| a.parse().ok()), 10),
-        _ => tcp(lab),
+        _ => tcp(lab, arguments.iter().find_map(|a| a.parse().ok())),
     }
 }
 
@@ -97,10 +97,11 @@ fn udp(lab: &Lab, port: Option<u16>, size: usize) -> u64 {
     BURST - answered as u64
 }
 
-/// One connect. A SYN that dies is sent again, so more packets than this may be counted.
-fn tcp(lab: &Lab) -> u64 {
+/// One connect, to a listener of our own or to `port`. A SYN that dies is sent again, so more packets than this may be counted.
+fn tcp(lab: &Lab, port: Option<u16>) -> u64 {
     let listener = lab.namespace(Role::Server).run(|| TcpListener::bind("0.0.0.0:0").unwrap()).unwrap();
-    let address = SocketAddr::from((SERVER_V4, listener.local_addr().unwrap().port()));
+    let port = port.unwrap_or_else(|| listener.local_addr().unwrap().port());
+    let address = SocketAddr::from((SERVER_V4, port));
     let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(300));
     u64::from(lab.namespace(Role::Client).run(connect).unwrap().is_err())
 }
@@ -131,7 +132,7 @@ fn prove(lab: &mut Lab, fault: &Fault) {
     lab.undo(fault).unwrap();
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: the count outlives the undo");
     wait_until(&format!("{name} is healed"), || ping(lab, &[]) == 0);
-    assert_eq!((udp(lab, None, 1400), tcp(lab)), (0, 0), "{name} is not healed");
+    assert_eq!((udp(lab, None, 1400), tcp(lab, None)), (0, 0), "{name} is not healed");
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: died after the undo");
     wait_until(&format!("{name} is healed for IPv6"), || {
         lab.exec(Role::Client, &["ping", "-n", "-q", "-c", "1", "-W", "0.1", &SERVER_V6.to_string()]).is_ok()
@@ -178,7 +179,7 @@ fn a_new_lab_is_whole_and_apart() {
     let start = Instant::now();
     let lab = Lab::new().unwrap();
     println!("a lab takes {:?}", start.elapsed());
-    assert_eq!((ping(&lab, &[]), udp(&lab, None, 10), tcp(&lab)), (0, 0, 0));
+    assert_eq!((ping(&lab, &[]), udp(&lab, None, 10), tcp(&lab, None)), (0, 0, 0));
 
     let inodes: HashSet<u32> = lab.names().into_iter().map(|(inode, _)| inode).collect();
     assert_eq!(inodes.len(), 3);
