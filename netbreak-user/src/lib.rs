@@ -18,3 +18,4 @@ pub mod run;
 pub mod serve;
 pub mod stdout;
 pub mod verdict;
+pub mod watch;

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use netbreak_user::lab::{FAULTS, Fault, Lab, Role, SERVER_V4, SERVER_V6, find};
 use netbreak_user::probe::Kind;
+use netbreak_user::watch::{Watcher, What};
 use netbreak_user::{counters, netns};
 
 /// Packets of one burst.
@@ -50,7 +51,7 @@ fn lost(lab: &Lab, kind: Kind, arguments: &[&str]) -> u64 {
         Kind::Icmp => ping(lab, &[]),
         Kind::Udp if arguments.contains(&"--dont-fragment") => udp(lab, None, 1400),
         Kind::Udp => udp(lab, arguments.iter().find_map(|a| a.parse().ok()), 10),
-        _ => tcp(lab),
+        _ => tcp(lab, arguments.iter().find_map(|a| a.parse().ok())),
     }
 }
 
@@ -96,10 +97,11 @@ fn udp(lab: &Lab, port: Option<u16>, size: usize) -> u64 {
     BURST - answered as u64
 }
 
-/// One connect. A SYN that dies is sent again, so more packets than this may be counted.
-fn tcp(lab: &Lab) -> u64 {
+/// One connect, to a listener of our own or to `port`. A SYN that dies is sent again, so more packets than this may be counted.
+fn tcp(lab: &Lab, port: Option<u16>) -> u64 {
     let listener = lab.namespace(Role::Server).run(|| TcpListener::bind("0.0.0.0:0").unwrap()).unwrap();
-    let address = SocketAddr::from((SERVER_V4, listener.local_addr().unwrap().port()));
+    let port = port.unwrap_or_else(|| listener.local_addr().unwrap().port());
+    let address = SocketAddr::from((SERVER_V4, port));
     let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(300));
     u64::from(lab.namespace(Role::Client).run(connect).unwrap().is_err())
 }
@@ -130,7 +132,7 @@ fn prove(lab: &mut Lab, fault: &Fault) {
     lab.undo(fault).unwrap();
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: the count outlives the undo");
     wait_until(&format!("{name} is healed"), || ping(lab, &[]) == 0);
-    assert_eq!((udp(lab, None, 1400), tcp(lab)), (0, 0), "{name} is not healed");
+    assert_eq!((udp(lab, None, 1400), tcp(lab, None)), (0, 0), "{name} is not healed");
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: died after the undo");
     wait_until(&format!("{name} is healed for IPv6"), || {
         lab.exec(Role::Client, &["ping", "-n", "-q", "-c", "1", "-W", "0.1", &SERVER_V6.to_string()]).is_ok()
@@ -177,7 +179,7 @@ fn a_new_lab_is_whole_and_apart() {
     let start = Instant::now();
     let lab = Lab::new().unwrap();
     println!("a lab takes {:?}", start.elapsed());
-    assert_eq!((ping(&lab, &[]), udp(&lab, None, 10), tcp(&lab)), (0, 0, 0));
+    assert_eq!((ping(&lab, &[]), udp(&lab, None, 10), tcp(&lab, None)), (0, 0, 0));
 
     let inodes: HashSet<u32> = lab.names().into_iter().map(|(inode, _)| inode).collect();
     assert_eq!(inodes.len(), 3);
@@ -299,4 +301,32 @@ fn counters_come_from_the_namespace_they_are_said_to_be_of() {
     assert_eq!(get(Role::Server, "Icmp.InEchos"), Some(BURST));
     let device = since.namespaces[&lab.namespace(Role::Router).inode()].devices["r1"];
     assert!(device.tx_packets >= BURST && device.tx_dropped == 0, "{device:?}");
+}
+
+#[test]
+fn changes_of_links_are_heard_in_their_namespace() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let mut router = Watcher::open(lab.namespace(Role::Router)).unwrap();
+    let mut client = Watcher::open(lab.namespace(Role::Client)).unwrap();
+    assert_eq!(router.drain(1).unwrap(), [], "what was there is no change");
+    lab.ip(Role::Router, "link set r1 down").unwrap();
+    lab.ip(Role::Router, "link set r1 up").unwrap();
+    lab.ip(Role::Router, "address add 10.9.9.9/32 dev r1").unwrap();
+    lab.ip(Role::Router, "link delete r1").unwrap();
+    let mut heard = Vec::new();
+    wait_until("the removal is heard", || {
+        heard.extend(router.drain(2).unwrap());
+        heard.last().is_some_and(|e| e.detail == "removed" && e.what == What::Link)
+    });
+    assert!(
+        heard.iter().all(|e| e.device == "r1" && e.netns == lab.namespace(Role::Router).inode()),
+        "{heard:?}"
+    );
+    let details: Vec<&str> = heard.iter().map(|e| e.detail.as_str()).collect();
+    let order = ["down", "up", "10.9.9.9/32 added", "removed"].map(|d| details.iter().position(|x| *x == d));
+    assert!(order.is_sorted() && order[0].is_some(), "{details:?}");
+    assert_eq!((client.drain(3).unwrap(), router.lost()), (vec![], 0));
 }

@@ -1,9 +1,10 @@
 //! What a fault is: how it is brought about and undone, and what the kernel then shows.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, ensure};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{Lab, Role, SERVER_V4};
 use crate::probe::Kind;
@@ -89,6 +90,8 @@ pub enum Step {
     Sysctl(Role, &'static str, &'static str),
     /// A UDP socket of the server on this port whose receive buffer is full and stays so.
     FullSocket(u16),
+    /// A TCP socket of the server that listens on this port and whose accept queue is full and stays so.
+    FullBacklog(u16),
     /// The end of all such sockets.
     CloseSockets,
 }
@@ -106,7 +109,13 @@ impl Step {
                 let (socket, refused) =
                     filled.with_context(|| format!("cannot fill a socket on port {port}"))?;
                 lab.baseline += refused;
-                lab.sockets.push(socket);
+                lab.sockets.push(socket.into());
+                Ok(())
+            }
+            Step::FullBacklog(port) => {
+                let filled = lab.namespace(Role::Server).run(|| full_backlog(port))?;
+                lab.sockets
+                    .extend(filled.with_context(|| format!("cannot fill the accept queue of port {port}"))?);
                 Ok(())
             }
             Step::CloseSockets => {
@@ -135,6 +144,15 @@ fn full_socket(port: u16) -> Result<(UdpSocket, u64)> {
     ensure!(fits < ENOUGH, "{ENOUGH} datagrams fit into the smallest receive buffer");
     fill()?;
     Ok((socket, 2 * (ENOUGH - fits)))
+}
+
+/// A queue of length 0 takes one connection (`sk_acceptq_is_full` in include/net/sock.h), which stays in it.
+fn full_backlog(port: u16) -> Result<[OwnedFd; 2]> {
+    let address = SocketAddr::from((SERVER_V4, port));
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    listener.bind(&address.into())?;
+    listener.listen(0)?;
+    Ok([listener.into(), TcpStream::connect(address)?.into()])
 }
 
 /// Who knows how many packets died of a fault.

@@ -14,7 +14,7 @@ pub use faults::{FAULTS, find};
 pub use namespace::{Guard, LabNamespace};
 pub use topology::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};
 
-use std::net::UdpSocket;
+use std::os::fd::OwnedFd;
 use std::process::Output;
 
 use anyhow::{Context, Result};
@@ -48,7 +48,7 @@ impl Role {
 pub struct Lab {
     namespaces: [LabNamespace; 3],
     /// What faults opened inside it.
-    sockets: Vec<UdpSocket>,
+    sockets: Vec<OwnedFd>,
     /// What the counter of the last fault said before anything died of it.
     baseline: u64,
 }

@@ -6,7 +6,8 @@ use crate::lab::{Expected, Fault, Need, Role, Step, Truth};
 use crate::probe::Kind;
 use crate::report::{Cause, Leg};
 
-/// The answer where a rule frees the packet.
+/// The answer where a rule frees the packet. In forward its device is still the one that it came in by (`ip_output`
+/// sets the next one), in output it has none yet.
 const fn dies(leg: Leg, role: Role, device: Option<&'static str>) -> Option<Expected> {
     Some(Expected { cause: Cause::Netfilter, leg, role, device, reason: "NETFILTER_DROP" })
 }
@@ -46,7 +47,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "the router drops requests in nft forward",
         &[Step::Nft(Router, table!("inet", "forward priority 0", "oifname \"r1\" counter name died drop"))],
         &[Step::Nft(Router, FLUSH)],
-        dies(Leg::Request, Router, Some("r1")),
+        dies(Leg::Request, Router, Some("r0")),
         Truth::Nft(Router, "inet"),
     ),
     drops(
@@ -54,7 +55,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "the router drops replies in nft forward",
         &[Step::Nft(Router, table!("inet", "forward priority 0", "oifname \"r0\" counter name died drop"))],
         &[Step::Nft(Router, FLUSH)],
-        dies(Leg::Reply, Router, Some("r0")),
+        dies(Leg::Reply, Router, Some("r1")),
         Truth::Nft(Router, "inet"),
     ),
     drops(
@@ -69,7 +70,7 @@ pub(super) const FAULTS: &[Fault] = &[
             ),
         )],
         &[Step::Nft(Router, FLUSH)],
-        dies(Leg::Request, Router, Some("r1")),
+        dies(Leg::Request, Router, Some("r0")),
         Truth::Nft(Router, "inet"),
     ),
     drops(
@@ -167,7 +168,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "the router rejects requests with an ICMP error",
         &[Step::Nft(Router, table!("inet", "forward priority 0", "oifname \"r1\" counter name died reject"))],
         &[Step::Nft(Router, FLUSH)],
-        dies(Leg::Request, Router, Some("r1")),
+        dies(Leg::Request, Router, Some("r0")),
         Truth::Nft(Router, "inet"),
     ),
     Fault {
@@ -185,7 +186,7 @@ pub(super) const FAULTS: &[Fault] = &[
                 ),
             )],
             &[Step::Nft(Router, FLUSH)],
-            dies(Leg::Request, Router, Some("r1")),
+            dies(Leg::Request, Router, Some("r0")),
             Truth::Nft(Router, "inet"),
         )
     },
@@ -212,7 +213,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "the router drops requests in iptables FORWARD (IPv4)",
             &[Step::Run(Router, &["sh", "-c", IPTABLES])],
             &[Step::Run(Router, &["iptables", "-w", "-D", "FORWARD", "-o", "r1", "-j", "netbreak"])],
-            dies(Leg::Request, Router, Some("r1")),
+            dies(Leg::Request, Router, Some("r0")),
             Truth::Iptables(Router, "filter", "netbreak"),
         )
     },

@@ -121,6 +121,19 @@ pub(super) const FAULTS: &[Fault] = &[
         truth: Truth::Snmp(Server, "Udp.NoPorts"),
     },
     Fault {
+        name: "accept-queue",
+        summary: "the accept queue of the server's socket on TCP port 9998 is full",
+        needs: Need::Iproute2,
+        demo: false,
+        probes: &[Kind::Tcp],
+        arguments: &["--tcp", "9998"],
+        apply: &[Step::FullBacklog(9998)],
+        undo: &[Step::CloseSockets],
+        // The SYN is consumed, not dropped (`tcp_conn_request` in net/ipv4/tcp_input.c).
+        expected: None,
+        truth: Truth::Snmp(Server, "TcpExt.ListenOverflows"),
+    },
+    Fault {
         name: "icmp-ignored",
         summary: "the server takes echo requests and answers none (IPv4)",
         needs: Need::Iproute2,
