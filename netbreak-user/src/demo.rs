@@ -23,7 +23,7 @@ use crate::{
     stdout::write_stdout,
 };
 
-const DEFAULT_FAULT: &str = "forward";
+const DEFAULT_FAULT: &str = "nft-forward";
 
 /// Where `serve` listens.
 const TCP: u16 = 7000;
