@@ -28,7 +28,7 @@ const POLL: Nanos = MILLISECOND;
 const RETRY: Nanos = 100 * MILLISECOND;
 
 /// What is written: no content matters, only that it arrives.
-const ZEROS: [u8; 65_536] = [0; 65_536];
+static ZEROS: [u8; 65_536] = [0; 65_536];
 
 /// Runs the plan to its end, reconnecting after each loss of the connection, and waits until every write is
 /// acknowledged or timed out.
