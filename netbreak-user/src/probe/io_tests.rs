@@ -466,3 +466,98 @@ fn ten_thousand_attempts_a_second() {
         });
     });
 }
+
+#[test]
+fn a_break_makes_connects_late_and_a_stream_stall_but_resets_nothing() {
+    in_namespace(|| {
+        runtime().block_on(async {
+            let (ports, _server) = server(V4, 0).await;
+            let lasts = |kind, port: SocketAddr| Spec {
+                interval: 10 * MILLISECOND,
+                timeout: 300 * MILLISECOND,
+                duration: 2 * SECOND,
+                ..quick(kind, V4, Some(port.port()))
+            };
+            let probes =
+                tokio::spawn(run_all(vec![lasts(Kind::Tcp, ports[0]), lasts(Kind::Stream, ports[3])]));
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            nft("in meta l4proto tcp drop");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            shell("nft delete table inet t");
+            let records = probes.await.unwrap().0;
+            let connects = counts(&records[0]);
+            // The SYN is sent again after a second: later than the time-out, but it arrives.
+            assert!(connects.late > 20 && connects.answered > 100, "{connects:?}");
+            assert_eq!(connects.late + connects.answered + connects.timed_out, 200);
+            assert_eq!(outage::outages(&records[0].attempts, Nanos::MAX).len(), 1);
+            let writes = counts(&records[1]);
+            let stream = records[1].stream.clone().unwrap();
+            assert_eq!((stream.connections, stream.resets), (1, 0));
+            assert!(stream.longest_stall > 400 * MILLISECOND, "{stream:?}");
+            assert!(writes.late > 100 && writes.late + writes.answered == writes.sent, "{writes:?}");
+            assert_eq!(stream.bytes_acked, writes.sent * 1024);
+        });
+    });
+}
+
+#[test]
+fn connects_that_time_out_make_room_for_new_ones() {
+    in_namespace_with("in meta l4proto tcp drop", async {
+        // 4,000 a second, 40 within a time-out, 50 open at most: nobody is waited for much longer than its time-out.
+        let spec = Spec {
+            interval: SECOND / 4000,
+            duration: SECOND / 2,
+            timeout: SECOND / 100,
+            ..quick(Kind::Tcp, V4, Some(9))
+        };
+        let book: Arc<dyn FlowRegistry> = Arc::new(Book::default());
+        let (_keep, stop) = watch::channel(false);
+        let mut prepared = prepare(vec![spec], book).unwrap();
+        prepared.limit_visits(50);
+        let record = run(prepared, clock::now(), stop, Arc::default()).await.unwrap().remove(0);
+        assert_eq!(counts(&record), Counts { sent: 2000, timed_out: 2000, ..Counts::default() });
+        let mut open = std::collections::VecDeque::new();
+        for attempt in &record.attempts {
+            open.push_back(attempt.sent);
+            while open.front().is_some_and(|sent| sent + SECOND / 100 < attempt.sent) {
+                open.pop_front();
+            }
+            assert!(open.len() <= 51, "never more than the limit are younger than the time-out");
+        }
+    });
+}
+
+fn refusal(spec: Spec) -> String {
+    match prepare(vec![spec], Arc::new(Book::default())) {
+        Ok(_) => panic!("it must be refused"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn what_cannot_work_is_said_before_the_run() {
+    let away = Spec { source: Some([192, 0, 2, 1].into()), ..quick(Kind::Tcp, V4, Some(9)) };
+    assert_eq!(
+        refusal(away),
+        "tcp to 127.0.0.1 cannot leave from 192.0.2.1: Cannot assign requested address (os error 99); \
+         `ip address` shows this namespace's addresses"
+    );
+    let nowhere = Spec { interface: Some("nowhere0".into()), ..quick(Kind::Udp, V4, Some(9)) };
+    assert_eq!(
+        refusal(nowhere),
+        "udp to 127.0.0.1 cannot leave through nowhere0: No such device (os error 19); \
+         `ip link` shows this namespace's devices"
+    );
+    let hasty = Spec { interval: 1000, duration: SECOND, ..quick(Kind::Tcp, V4, Some(9)) };
+    assert!(refusal(hasty).starts_with("1000000 sockets may be open at once, 16384 can be: "));
+}
+
+#[test]
+fn without_the_capability_icmp_says_which() {
+    in_namespace(|| {
+        let mut sets = rustix::thread::capabilities(None).unwrap();
+        sets.effective.remove(rustix::thread::CapabilitySet::NET_RAW);
+        rustix::thread::set_capabilities(None, sets).unwrap();
+        assert!(refusal(quick(Kind::Icmp, V4, None)).starts_with("icmp to 127.0.0.1 needs CAP_NET_RAW: "));
+    });
+}

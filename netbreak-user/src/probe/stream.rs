@@ -13,7 +13,7 @@ use crate::clock::{self, MILLISECOND, Nanos};
 
 use super::FlowRegistry;
 use super::attempt::{Outcome, Record};
-use super::connect::{self, Connected, abort_on_close, errno_of};
+use super::connect::{self, Connected, Started, abort_on_close, errno_of};
 use super::ledger::Ledger;
 use super::plan::Plan;
 use super::run::Control;
@@ -100,14 +100,17 @@ impl Link {
                 ledger.no_connection(errno);
                 Link::Down { errno, retry_at }
             }
-            Link::Down { .. } => match connect::start(spec, registry) {
-                (local_port, Ok(connecting)) => Link::Connecting {
-                    handshake: Box::pin(connect::finish(connecting, spec.address)),
-                    local_port,
-                    give_up_at: now.saturating_add(spec.timeout),
-                },
-                (_, Err(errno)) => Link::failed(errno, now, ledger),
-            },
+            Link::Down { .. } => {
+                let Started { at, local_port, result } = connect::start(spec, registry);
+                match result {
+                    Ok(connecting) => Link::Connecting {
+                        handshake: Box::pin(connect::finish(connecting, spec.address)),
+                        local_port,
+                        give_up_at: at.saturating_add(spec.timeout),
+                    },
+                    Err(errno) => Link::failed(errno, at, ledger),
+                }
+            }
             Link::Connecting { give_up_at, .. } if now >= give_up_at => {
                 Link::failed(libc::ETIMEDOUT, now, ledger)
             }

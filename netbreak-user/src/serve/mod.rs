@@ -3,6 +3,8 @@
 mod connections;
 mod datagrams;
 mod error;
+#[cfg(test)]
+mod tests;
 
 pub use error::ServeError;
 
