@@ -442,8 +442,18 @@ fn late_answers_are_late() {
 #[test]
 fn ten_thousand_attempts_a_second() {
     in_namespace(|| {
+        // The other end has a thread of its own, in the same namespace; it ends with the sender.
+        let (tell, told) = std::sync::mpsc::channel();
+        let (_end, ended) = oneshot::channel::<()>();
+        let other_end = move || {
+            runtime().block_on(async {
+                tell.send(server(V4, 0).await.0).unwrap();
+                ended.await.unwrap_err();
+            });
+        };
+        std::thread::spawn(other_end);
+        let ports = told.recv().unwrap();
         runtime().block_on(async {
-            let (ports, _server) = server(V4, 0).await;
             for (kind, port) in
                 [(Kind::Icmp, None), (Kind::Udp, Some(ports[2].port())), (Kind::Tcp, Some(ports[0].port()))]
             {
