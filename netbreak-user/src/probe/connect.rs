@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Protocol, Socket, Type};
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::Interest;
 
 use crate::clock::{self, Nanos};
 
@@ -74,7 +74,7 @@ pub(super) fn start(spec: &Spec, registry: &Arc<dyn FlowRegistry>) -> Started {
 
 /// A connection, and the flow that it is.
 pub(super) struct Connected {
-    pub(super) socket: AsyncFd<Socket>,
+    pub(super) socket: Socket,
     pub(super) flow: Registered,
 }
 
@@ -82,15 +82,24 @@ pub(super) struct Connected {
 pub(super) async fn finish(connecting: Connecting, remote: IpAddr) -> Result<Connected, Outcome> {
     let Connecting { socket, flow } = connecting;
     let failed = |error: io::Error| Outcome::SendFailed { errno: errno_of(&error) };
+    let (socket, end) = match look(&socket) {
+        // On loopback the handshake is over when `connect` returns.
+        Some(end) => (socket, end),
+        None => ended(socket).await.map_err(failed)?,
+    };
+    end?;
+    queue_icmp_errors(&socket, remote, false).map_err(failed)?;
+    Ok(Connected { socket, flow })
+}
+
+async fn ended(socket: Socket) -> io::Result<(Socket, Result<(), Outcome>)> {
     // Not before `connect`: an unconnected TCP socket polls as hung up (`tcp_poll`), which tokio keeps for good.
-    let socket = poll(socket, Interest::WRITABLE | Interest::ERROR).map_err(failed)?;
+    let socket = poll(socket, Interest::WRITABLE | Interest::ERROR)?;
     loop {
-        let mut ready = socket.ready(Interest::WRITABLE | Interest::ERROR).await.map_err(failed)?;
+        let mut ready = socket.ready(Interest::WRITABLE | Interest::ERROR).await?;
         if let Some(end) = look(socket.get_ref()) {
             drop(ready);
-            end?;
-            queue_icmp_errors(socket.get_ref(), remote, false).map_err(failed)?;
-            return Ok(Connected { socket, flow });
+            return Ok((socket.into_inner(), end));
         }
         ready.clear_ready();
     }

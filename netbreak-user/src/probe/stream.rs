@@ -118,7 +118,6 @@ impl Link {
             Link::Ended { result: Err(outcome), .. } => Link::failed(errno_for(outcome), now, ledger),
             Link::Ended { result: Ok(Connected { socket, flow }), local_port } => {
                 ledger.connected(local_port);
-                let socket = socket.into_inner();
                 // Each piece leaves when it is planned, not when a segment is full. Without it the stream still runs.
                 let _ = socket.set_tcp_nodelay(true);
                 Link::Up { socket, flow }.flow(ledger, control)

@@ -28,7 +28,7 @@ pub(super) struct Visit {
 }
 
 /// After so many connects, those that have ended get their turn.
-const BURST: usize = 64;
+const BURST: usize = 16;
 
 /// Runs the plan to its end. At most `limit` connections are open: a connect past its time-out makes room for a new one;
 /// if all are younger (we caught up after a pause of our own) the new one waits, and its real send time says so.
