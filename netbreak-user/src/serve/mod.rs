@@ -19,7 +19,8 @@ use crate::probe::Kind;
 /// What to listen for. Port 0 is any free port.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The address to listen on.
+    /// The address to listen on. With the unspecified one a datagram's reply leaves from the address that the route back
+    /// chooses: a client that asked another address of this machine does not take it for an answer.
     pub bind: IpAddr,
     /// Accepts, and closes when the other end does.
     pub tcp: Vec<u16>,
