@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Protocol, Socket, Type};
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::Interest;
 
-use crate::clock;
+use crate::clock::{self, Nanos};
 
 use super::attempt::Outcome;
 use super::socket::{self, Registered, next_icmp_error, queue_icmp_errors};
@@ -41,34 +41,40 @@ pub(super) struct Connecting {
     pub(super) flow: Registered,
 }
 
-/// Makes the flow known and sends the SYN. The port is told in any case; 0 where the kernel had none left.
-pub(super) fn start(spec: &Spec, registry: &Arc<dyn FlowRegistry>) -> (u16, Result<Connecting, i32>) {
-    let opened = open(spec).map_err(|error| match error {
-        PrepareError::Source { source, .. }
-        | PrepareError::Interface { source, .. }
-        | PrepareError::Socket { source, .. } => errno_of(&source),
-        PrepareError::NoRawSockets { .. } | PrepareError::TooManySockets { .. } => libc::EPERM,
+/// A connect that has begun, or could not.
+pub(super) struct Started {
+    /// When the SYN was handed to the kernel.
+    pub(super) at: Nanos,
+    /// Our port; 0 where the kernel had none left.
+    pub(super) local_port: u16,
+    /// The errno where nothing could be sent.
+    pub(super) result: Result<Connecting, i32>,
+}
+
+/// Makes the flow known and sends the SYN.
+pub(super) fn start(spec: &Spec, registry: &Arc<dyn FlowRegistry>) -> Started {
+    let bound = open(spec).map_err(|error| error.errno()).and_then(|socket| {
+        let local_port = socket::local_port(&socket).map_err(|error| errno_of(&error))?;
+        Ok((socket, local_port))
     });
-    let socket = match opened {
-        Ok(socket) => socket,
-        Err(errno) => return (0, Err(errno)),
-    };
-    let local_port = match socket::local_port(&socket) {
-        Ok(port) => port,
-        Err(error) => return (0, Err(errno_of(&error))),
+    let (socket, local_port) = match bound {
+        Ok(bound) => bound,
+        Err(errno) => return Started { at: clock::now(), local_port: 0, result: Err(errno) },
     };
     let remote = spec.remote();
     let flow = ProbeFlow { protocol: 6, remote: remote.ip(), remote_port: remote.port(), local_port };
     let flow = Registered::new(registry, flow);
-    match socket.connect(&remote.into()) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => (local_port, Err(errno_of(&error))),
-        _ => (local_port, Ok(Connecting { socket, flow })),
-    }
+    let at = clock::now();
+    let result = match socket.connect(&remote.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(errno_of(&error)),
+        _ => Ok(Connecting { socket, flow }),
+    };
+    Started { at, local_port, result }
 }
 
 /// A connection, and the flow that it is.
 pub(super) struct Connected {
-    pub(super) socket: AsyncFd<Socket>,
+    pub(super) socket: Socket,
     pub(super) flow: Registered,
 }
 
@@ -76,15 +82,24 @@ pub(super) struct Connected {
 pub(super) async fn finish(connecting: Connecting, remote: IpAddr) -> Result<Connected, Outcome> {
     let Connecting { socket, flow } = connecting;
     let failed = |error: io::Error| Outcome::SendFailed { errno: errno_of(&error) };
+    let (socket, end) = match look(&socket) {
+        // On loopback the handshake is over when `connect` returns.
+        Some(end) => (socket, end),
+        None => ended(socket).await.map_err(failed)?,
+    };
+    end?;
+    queue_icmp_errors(&socket, remote, false).map_err(failed)?;
+    Ok(Connected { socket, flow })
+}
+
+async fn ended(socket: Socket) -> io::Result<(Socket, Result<(), Outcome>)> {
     // Not before `connect`: an unconnected TCP socket polls as hung up (`tcp_poll`), which tokio keeps for good.
-    let socket = poll(socket, Interest::WRITABLE | Interest::ERROR).map_err(failed)?;
+    let socket = poll(socket, Interest::WRITABLE | Interest::ERROR)?;
     loop {
-        let mut ready = socket.ready(Interest::WRITABLE | Interest::ERROR).await.map_err(failed)?;
+        let mut ready = socket.ready(Interest::WRITABLE | Interest::ERROR).await?;
         if let Some(end) = look(socket.get_ref()) {
             drop(ready);
-            end?;
-            queue_icmp_errors(socket.get_ref(), remote, false).map_err(failed)?;
-            return Ok(Connected { socket, flow });
+            return Ok((socket.into_inner(), end));
         }
         ready.clear_ready();
     }

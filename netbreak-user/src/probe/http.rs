@@ -25,7 +25,6 @@ const MAX_BODY: usize = 64 << 10;
 /// as an HTTP error); a connection that ends before the response does is a reset.
 pub(super) async fn fetch(spec: &Spec, connected: Connected) -> Visit {
     let Connected { socket, flow } = connected;
-    let socket = socket.into_inner();
     // The server closes first (`Connection: close`), so TIME_WAIT is on its side and an ordinary close costs no port.
     let stream = abort_on_close(&socket, false)
         .and_then(|()| socket.set_tcp_nodelay(true))

@@ -95,6 +95,18 @@ pub fn prepare(specs: Vec<Spec>, registry: Arc<dyn FlowRegistry>) -> Result<Prep
     Ok(Prepared { probes, registry })
 }
 
+#[cfg(test)]
+impl Prepared {
+    /// A smaller limit than what would take many connections to reach.
+    pub(super) fn limit_visits(&mut self, most: usize) {
+        for ready in &mut self.probes {
+            if let Probe::Visits { limit } = &mut ready.probe {
+                *limit = most;
+            }
+        }
+    }
+}
+
 /// A connection's source and device are tried before the run, not found wrong by each attempt.
 fn check_binding(spec: &Spec) -> Result<(), PrepareError> {
     super::connect::open(spec).map(drop)

@@ -159,6 +159,19 @@ pub enum PrepareError {
     },
 }
 
+impl PrepareError {
+    /// The kernel's number for it.
+    pub(super) fn errno(&self) -> i32 {
+        match self {
+            PrepareError::NoRawSockets { .. } => libc::EPERM,
+            PrepareError::TooManySockets { .. } => libc::EMFILE,
+            PrepareError::Source { source, .. }
+            | PrepareError::Interface { source, .. }
+            | PrepareError::Socket { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

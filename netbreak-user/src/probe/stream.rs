@@ -13,7 +13,7 @@ use crate::clock::{self, MILLISECOND, Nanos};
 
 use super::FlowRegistry;
 use super::attempt::{Outcome, Record};
-use super::connect::{self, Connected, abort_on_close, errno_of};
+use super::connect::{self, Connected, Started, abort_on_close, errno_of};
 use super::ledger::Ledger;
 use super::plan::Plan;
 use super::run::Control;
@@ -28,7 +28,7 @@ const POLL: Nanos = MILLISECOND;
 const RETRY: Nanos = 100 * MILLISECOND;
 
 /// What is written: no content matters, only that it arrives.
-const ZEROS: [u8; 65_536] = [0; 65_536];
+static ZEROS: [u8; 65_536] = [0; 65_536];
 
 /// Runs the plan to its end, reconnecting after each loss of the connection, and waits until every write is
 /// acknowledged or timed out.
@@ -100,14 +100,17 @@ impl Link {
                 ledger.no_connection(errno);
                 Link::Down { errno, retry_at }
             }
-            Link::Down { .. } => match connect::start(spec, registry) {
-                (local_port, Ok(connecting)) => Link::Connecting {
-                    handshake: Box::pin(connect::finish(connecting, spec.address)),
-                    local_port,
-                    give_up_at: now.saturating_add(spec.timeout),
-                },
-                (_, Err(errno)) => Link::failed(errno, now, ledger),
-            },
+            Link::Down { .. } => {
+                let Started { at, local_port, result } = connect::start(spec, registry);
+                match result {
+                    Ok(connecting) => Link::Connecting {
+                        handshake: Box::pin(connect::finish(connecting, spec.address)),
+                        local_port,
+                        give_up_at: at.saturating_add(spec.timeout),
+                    },
+                    Err(errno) => Link::failed(errno, at, ledger),
+                }
+            }
             Link::Connecting { give_up_at, .. } if now >= give_up_at => {
                 Link::failed(libc::ETIMEDOUT, now, ledger)
             }
@@ -115,7 +118,6 @@ impl Link {
             Link::Ended { result: Err(outcome), .. } => Link::failed(errno_for(outcome), now, ledger),
             Link::Ended { result: Ok(Connected { socket, flow }), local_port } => {
                 ledger.connected(local_port);
-                let socket = socket.into_inner();
                 // Each piece leaves when it is planned, not when a segment is full. Without it the stream still runs.
                 let _ = socket.set_tcp_nodelay(true);
                 Link::Up { socket, flow }.flow(ledger, control)

@@ -9,7 +9,7 @@ use rustix::time::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use crate::clock::{Nanos, SECOND};
+use crate::clock::{self, Nanos, SECOND};
 
 /// Hands a descriptor to the runtime. Both types of descriptor that probes wait for (sockets and timers) own theirs.
 pub(super) fn poll<T: AsRawFd + Into<OwnedFd>>(inner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
@@ -32,10 +32,13 @@ impl Ticker {
         Ok(Ticker(poll(fd, Interest::READABLE)?))
     }
 
-    /// Waits until `at`; at once if that has passed. May be dropped and called again.
+    /// Waits until `at`. If that has passed, other tasks and the sockets still get their turn: a probe that is behind its
+    /// plan would otherwise only send, and see answers later than they come. May be dropped and called again.
     pub(super) async fn until(&self, at: Nanos) -> io::Result<()> {
-        // An all-zero time would disarm the timer.
-        let at = at.max(1);
+        if at <= clock::now() {
+            tokio::task::yield_now().await;
+            return Ok(());
+        }
         let value = Timespec { tv_sec: (at / SECOND) as i64, tv_nsec: (at % SECOND) as i64 };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
         // Setting it also takes back an expiry that nobody has read.

@@ -10,7 +10,7 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use crate::clock::{self, Nanos};
 
 use super::attempt::{Kind, Outcome, Record};
-use super::connect::{self, Connecting};
+use super::connect::{self, Connecting, Started};
 use super::plan::Plan;
 use super::prepare::GRACE;
 use super::run::Control;
@@ -28,7 +28,7 @@ pub(super) struct Visit {
 }
 
 /// After so many connects, those that have ended get their turn.
-const BURST: usize = 64;
+const BURST: usize = 16;
 
 /// Runs the plan to its end. At most `limit` connections are open: a connect past its time-out makes room for a new one;
 /// if all are younger (we caught up after a pause of our own) the new one waits, and its real send time says so.
@@ -50,15 +50,15 @@ pub(super) async fn run(
         spec,
     };
     loop {
-        let mut burst = plan.due(visits.tracker.next_seq(), clock::now()).take(BURST);
-        visits.retire(clock::now(), GRACE);
-        let full = loop {
-            if visits.tasks.len() >= limit && !visits.make_room() {
-                break true;
+        visits.retire(clock::now());
+        let mut full = false;
+        for seq in plan.due(visits.tracker.next_seq(), clock::now()).take(BURST) {
+            full = visits.tasks.len() >= limit && !visits.make_room();
+            if full {
+                break;
             }
-            let Some(seq) = burst.next() else { break false };
             visits.start(plan.planned(seq));
-        };
+        }
         let now = clock::now();
         let wake = match plan.next_due(visits.tracker.next_seq()) {
             Some(_) if full => visits.oldest_timeout().unwrap_or(now),
@@ -95,15 +95,13 @@ struct Visits {
 
 impl Visits {
     fn start(&mut self, planned: Nanos) {
-        // The time of the SYN is not known better than that it is after this; opening the socket takes some 10 µs.
-        let before = clock::now();
-        let (local_port, started) = connect::start(&self.spec, &self.registry);
-        let seq = self.tracker.sent(planned, before, local_port);
+        let Started { at, local_port, result } = connect::start(&self.spec, &self.registry);
+        let seq = self.tracker.sent(planned, at, local_port);
         self.control.count_sent();
-        match started {
+        match result {
             Ok(connecting) => {
                 let visit = visit(Arc::clone(&self.spec), seq, connecting);
-                self.young.push_back((before, self.tasks.spawn(visit)));
+                self.young.push_back((at, self.tasks.spawn(visit)));
             }
             Err(errno) => self.tracker.send_failed(seq, errno),
         }
@@ -123,10 +121,10 @@ impl Visits {
         }
     }
 
-    /// Ends visits whose time-out was more than `grace` ago.
-    fn retire(&mut self, now: Nanos, grace: Nanos) {
+    /// Ends visits whose grace is over.
+    fn retire(&mut self, now: Nanos) {
         while let Some((sent, task)) = self.young.front() {
-            let over = sent.saturating_add(self.spec.timeout).saturating_add(grace) < now;
+            let over = sent.saturating_add(self.spec.timeout).saturating_add(GRACE) < now;
             if !over && !task.is_finished() {
                 return;
             }
@@ -137,9 +135,19 @@ impl Visits {
 
     /// Ends the oldest visit if it is past its time-out. Its socket closes when the runtime drops its task.
     fn make_room(&mut self) -> bool {
-        let before = self.young.len();
-        self.retire(clock::now(), 0);
-        self.young.len() < before
+        let now = clock::now();
+        while let Some((sent, task)) = self.young.front() {
+            let is_finished = task.is_finished();
+            if !is_finished && sent.saturating_add(self.spec.timeout) >= now {
+                return false;
+            }
+            task.abort();
+            self.young.pop_front();
+            if !is_finished {
+                return true;
+            }
+        }
+        false
     }
 
     fn oldest_timeout(&self) -> Option<Nanos> {

@@ -4,6 +4,8 @@ mod command;
 mod connections;
 mod datagrams;
 mod error;
+#[cfg(test)]
+mod tests;
 
 pub use command::command;
 pub use error::ServeError;
@@ -19,7 +21,8 @@ use crate::probe::Kind;
 /// What to listen for. Port 0 is any free port.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The address to listen on.
+    /// The address to listen on. With the unspecified one a datagram's reply leaves from the address that the route back
+    /// chooses: a client that asked another address of this machine does not take it for an answer.
     pub bind: IpAddr,
     /// Accepts, and closes when the other end does.
     pub tcp: Vec<u16>,

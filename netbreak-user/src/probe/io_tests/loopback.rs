@@ -1,0 +1,138 @@
+//! On the machine's own loopback, without privileges.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::super::stats::Counts;
+use super::super::*;
+use super::support::*;
+use crate::clock::{self, MILLISECOND, SECOND};
+use crate::serve::{Config, serve};
+
+#[test]
+fn on_ipv4_each_probe_is_answered() {
+    runtime().block_on(each_probe_is_answered(V4, false));
+}
+
+#[test]
+fn on_ipv6_each_probe_is_answered() {
+    runtime().block_on(each_probe_is_answered(V6, false));
+}
+
+#[test]
+fn a_closed_tcp_port_refuses() {
+    for address in [V4, V6] {
+        let (port, _socket) = closed_tcp_port(address);
+        for kind in [Kind::Tcp, Kind::Http] {
+            let record = runtime().block_on(run_one(quick(kind, address, Some(port))));
+            assert_eq!(counts(&record), Counts { sent: 50, refused: 50, ..Counts::default() });
+        }
+    }
+}
+
+#[test]
+fn a_stream_to_a_closed_port_fails_to_send() {
+    let (port, _socket) = closed_tcp_port(V4);
+    let record = runtime().block_on(run_one(quick(Kind::Stream, V4, Some(port))));
+    assert_eq!(counts(&record), Counts { sent: 123, send_failed: 123, ..Counts::default() });
+    assert!(record.attempts.iter().all(|a| a.outcome == Outcome::SendFailed { errno: libc::ECONNREFUSED }));
+}
+
+#[test]
+fn a_udp_port_without_a_listener_is_unreachable() {
+    for address in [V4, V6] {
+        let taken = std::net::UdpSocket::bind((address, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        // A socket that is connected to somebody else does not get our datagrams, and keeps the port.
+        taken.connect((address, 9)).unwrap();
+        let record = runtime().block_on(run_one(quick(Kind::Udp, address, Some(port))));
+        assert_eq!(counts(&record), Counts { sent: 50, unreachable: 50, ..Counts::default() }, "{record:?}");
+        for attempt in &record.attempts {
+            assert!(matches!(attempt.outcome, Outcome::Unreachable { errno: libc::ECONNREFUSED, .. }));
+        }
+    }
+}
+
+#[test]
+fn http_errors_are_answers_and_an_early_end_is_a_reset() {
+    let fetch = |answer| {
+        runtime().block_on(async move { run_one(quick(Kind::Http, V4, Some(canned(answer).await))).await })
+    };
+    let record = fetch("HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno");
+    assert_eq!((counts(&record), record.http_errors), (all(50), Some(50)));
+    let record = fetch("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!((counts(&record), record.http_errors), (all(50), Some(0)));
+    let record = fetch("SSH-2.0-OpenSSH_9.2\r\n");
+    assert_eq!((counts(&record), record.http_errors), (all(50), Some(50)));
+    let reset = Counts { sent: 50, reset: 50, ..Counts::default() };
+    assert_eq!(counts(&fetch("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nno")), reset);
+    assert_eq!(counts(&fetch("")), reset);
+}
+
+#[test]
+fn a_stream_reconnects_after_a_reset() {
+    runtime().block_on(async {
+        let (ports, first) = server(V4, 0).await;
+        let at = ports[3];
+        let spec = Spec { duration: 600 * MILLISECOND, ..quick(Kind::Stream, V4, Some(at.port())) };
+        let probe = tokio::spawn(run_one(spec));
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let config = Config { stream: vec![at.port()], ..Config::new(V4) };
+        tokio::spawn(serve(config, |_| ()));
+        let record = probe.await.unwrap();
+        let counts = counts(&record);
+        let stream = record.stream.unwrap();
+        assert_eq!((stream.connections, stream.resets), (2, 1));
+        assert!(counts.answered > 200 && counts.send_failed > 50, "{counts:?}");
+        assert_eq!(counts.sent, counts.answered + counts.send_failed + counts.reset);
+    });
+}
+
+#[test]
+fn a_stop_ends_the_run_and_keeps_every_record() {
+    runtime().block_on(async {
+        let (ports, _server) = server(V4, 0).await;
+        let kinds = [Kind::Tcp, Kind::Http, Kind::Udp, Kind::Stream];
+        let specs = kinds
+            .into_iter()
+            .zip(&ports)
+            .map(|(kind, at)| Spec { duration: 3600 * SECOND, ..quick(kind, V4, Some(at.port())) });
+        let prepared = prepare(specs.collect(), Arc::new(Book::default())).unwrap();
+        let (tell, stop) = watch::channel(false);
+        let progress = Arc::new(Progress::default());
+        let probes = tokio::spawn(run(prepared, clock::now(), stop, Arc::clone(&progress)));
+        while progress.answered() < 100 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tell.send(true).unwrap();
+        let records = probes.await.unwrap().unwrap();
+        assert_eq!(records.iter().map(|record| record.kind).collect::<Vec<_>>(), kinds);
+        for record in &records {
+            assert!(!record.attempts.is_empty());
+            assert_eq!(counts(record), all(record.attempts.len() as u64));
+        }
+    });
+}
+
+#[test]
+fn what_cannot_work_is_said_before_the_run() {
+    let away = Spec { source: Some([192, 0, 2, 1].into()), ..quick(Kind::Tcp, V4, Some(9)) };
+    assert_eq!(
+        refusal(away),
+        "tcp to 127.0.0.1 cannot leave from 192.0.2.1: Cannot assign requested address (os error 99); \
+         `ip address` shows this namespace's addresses"
+    );
+    let nowhere = Spec { interface: Some("nowhere0".into()), ..quick(Kind::Udp, V4, Some(9)) };
+    assert_eq!(
+        refusal(nowhere),
+        "udp to 127.0.0.1 cannot leave through nowhere0: No such device (os error 19); \
+         `ip link` shows this namespace's devices"
+    );
+    let hasty = Spec { interval: 1000, duration: SECOND, ..quick(Kind::Tcp, V4, Some(9)) };
+    assert!(refusal(hasty).starts_with("1000000 sockets may be open at once, 16384 can be: "));
+}

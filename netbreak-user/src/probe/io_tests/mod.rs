@@ -1,0 +1,5 @@
+//! Every probe against `serve`: real packets, exact counts.
+
+mod loopback;
+mod namespace;
+mod support;

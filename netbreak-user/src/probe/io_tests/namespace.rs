@@ -1,0 +1,253 @@
+//! In a network namespace of their own, with rules of their own: these need root.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::super::stats::Counts;
+use super::super::*;
+use super::support::*;
+use crate::clock::{self, MILLISECOND, Nanos, SECOND};
+
+#[test]
+fn with_icmp_each_probe_is_answered() {
+    in_namespace(|| runtime().block_on(each_probe_is_answered(V4, true)));
+    in_namespace(|| runtime().block_on(each_probe_is_answered(V6, true)));
+}
+
+#[test]
+fn a_dropped_packet_is_lost_or_timed_out() {
+    in_namespace_with("in meta l4proto { icmp, icmpv6, udp, tcp } drop", async {
+        let specs = vec![
+            quick(Kind::Icmp, V4, None),
+            quick(Kind::Icmp, V6, None),
+            quick(Kind::Udp, V4, Some(9)),
+            quick(Kind::Tcp, V4, Some(9)),
+            quick(Kind::Http, V6, Some(9)),
+        ];
+        let specs = specs.into_iter().map(|spec| Spec { timeout: 300 * MILLISECOND, ..spec }).collect();
+        let begin = clock::now();
+        let (records, _) = run_all(specs).await;
+        assert!(clock::now() - begin >= 398 * MILLISECOND, "the last time-out is waited for");
+        for record in &records[..3] {
+            assert_eq!(counts(record), Counts { sent: 50, lost: 50, ..Counts::default() });
+        }
+        for record in &records[3..] {
+            assert_eq!(counts(record), Counts { sent: 50, timed_out: 50, ..Counts::default() });
+        }
+    });
+}
+
+#[test]
+fn an_icmp_error_is_told_from_a_rst() {
+    let unreachable = Counts { sent: 50, unreachable: 50, ..Counts::default() };
+    in_namespace_with("in meta l4proto { udp, tcp } reject with icmpx port-unreachable", async move {
+        for address in [V4, V6] {
+            let specs = vec![quick(Kind::Tcp, address, Some(9)), quick(Kind::Udp, address, Some(9))];
+            for record in run_all(specs).await.0 {
+                assert_eq!(counts(&record), unreachable, "{record:?}");
+            }
+        }
+    });
+    let no_host = |kind, address, port| async move {
+        let record = run_one(quick(kind, address, port)).await;
+        assert_eq!(counts(&record), unreachable, "{record:?}");
+        for attempt in record.attempts {
+            assert!(matches!(attempt.outcome, Outcome::Unreachable { errno: libc::EHOSTUNREACH, .. }));
+        }
+    };
+    in_namespace_with(
+        "in icmp type echo-request reject with icmp host-unreachable",
+        no_host(Kind::Icmp, V4, None),
+    );
+    in_namespace_with(
+        "in meta l4proto tcp reject with icmp host-unreachable",
+        no_host(Kind::Tcp, V4, Some(9)),
+    );
+    let rule = "in icmpv6 type echo-request reject with icmpv6 addr-unreachable";
+    in_namespace_with(rule, no_host(Kind::Icmp, V6, None));
+    in_namespace_with(
+        "in meta l4proto tcp reject with icmpv6 addr-unreachable",
+        no_host(Kind::Tcp, V6, Some(9)),
+    );
+    in_namespace_with("in tcp dport 9 reject with tcp reset", async {
+        let record = run_one(quick(Kind::Tcp, V4, Some(9))).await;
+        assert_eq!(counts(&record), Counts { sent: 50, refused: 50, ..Counts::default() });
+    });
+}
+
+#[test]
+fn what_the_kernel_refuses_to_send_is_said_with_its_reason() {
+    let failed = Counts { sent: 50, send_failed: 50, ..Counts::default() };
+    in_namespace_with("out meta l4proto { icmp, udp } counter drop", async move {
+        for record in run_all(vec![quick(Kind::Icmp, V4, None), quick(Kind::Udp, V4, Some(9))]).await.0 {
+            assert_eq!(counts(&record), failed);
+            assert!(record.attempts.iter().all(|a| a.outcome == Outcome::SendFailed { errno: libc::EPERM }));
+        }
+        // Each attempt made one packet, not two.
+        shell("nft list table inet t | grep -q 'counter packets 100 '");
+    });
+    in_namespace(move || {
+        // The target is another machine's address, and there is no route: nothing can be connected or sent.
+        let away = IpAddr::from([192, 0, 2, 1]);
+        let specs = vec![
+            quick(Kind::Tcp, away, Some(9)),
+            quick(Kind::Icmp, away, None),
+            quick(Kind::Udp, away, Some(9)),
+        ];
+        for record in runtime().block_on(run_all(specs)).0 {
+            assert_eq!(counts(&record), failed, "{record:?}");
+            assert!(
+                record.attempts.iter().all(|a| a.outcome == Outcome::SendFailed { errno: libc::ENETUNREACH })
+            );
+        }
+    });
+}
+
+#[test]
+fn two_runs_with_the_same_identifier_do_not_take_each_others_echoes() {
+    in_namespace(|| {
+        runtime().block_on(async {
+            let other = Spec { run_id: 0xdef0, ..quick(Kind::Icmp, V4, None) };
+            let both = tokio::join!(run_one(quick(Kind::Icmp, V4, None)), run_one(other));
+            for record in [both.0, both.1] {
+                assert_eq!((counts(&record), record.duplicates), (all(50), 0));
+            }
+        });
+    });
+}
+
+#[test]
+fn late_answers_are_late() {
+    in_namespace(|| {
+        runtime().block_on(async {
+            // Nobody answers until the time-out is over; then all that waits in the socket's buffer is answered.
+            let socket = tokio::net::UdpSocket::bind((V4, 0)).await.unwrap();
+            let port = socket.local_addr().unwrap().port();
+            let spec = Spec { timeout: 20 * MILLISECOND, ..quick(Kind::Udp, V4, Some(port)) };
+            let probe = tokio::spawn(run_one(spec));
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            let mut buffer = [0; 100];
+            while let Ok(Ok((length, from))) =
+                tokio::time::timeout(Duration::from_millis(30), socket.recv_from(&mut buffer)).await
+            {
+                socket.send_to(&buffer[..length], from).await.unwrap();
+                socket.send_to(&buffer[..length], from).await.unwrap();
+            }
+            let record = probe.await.unwrap();
+            let counts = counts(&record);
+            assert!(counts.late >= 15 && counts.late + counts.answered == 50, "{counts:?}");
+            assert_eq!(record.duplicates, 50);
+        });
+    });
+}
+
+#[test]
+fn ten_thousand_attempts_a_second() {
+    in_namespace(|| {
+        // The other end has a thread of its own, in the same namespace; it ends with the sender.
+        let (tell, told) = std::sync::mpsc::channel();
+        let (_end, ended) = oneshot::channel::<()>();
+        let other_end = move || {
+            runtime().block_on(async {
+                tell.send(server(V4, 0).await.0).unwrap();
+                ended.await.unwrap_err();
+            });
+        };
+        std::thread::spawn(other_end);
+        let ports = told.recv().unwrap();
+        runtime().block_on(async {
+            for (kind, port) in
+                [(Kind::Icmp, None), (Kind::Udp, Some(ports[2].port())), (Kind::Tcp, Some(ports[0].port()))]
+            {
+                let spec = Spec { interval: SECOND / 10_000, duration: SECOND / 2, ..quick(kind, V4, port) };
+                let begin = clock::now();
+                let record = run_one(spec).await;
+                let mut late: Vec<Nanos> = record.attempts.iter().map(|a| a.sent - a.planned).collect();
+                late.sort_unstable();
+                println!(
+                    "{}: {:?} in {} ms; sent {} us (median), {} us (99 %) after the plan; {:?}",
+                    kind.name(),
+                    counts(&record),
+                    (clock::now() - begin) / MILLISECOND,
+                    late[late.len() / 2] / 1000,
+                    late[late.len() * 99 / 100] / 1000,
+                    stats::Rtt::of(&record.attempts)
+                );
+                assert_eq!(record.attempts.len(), 5000);
+            }
+        });
+    });
+}
+
+#[test]
+fn a_break_makes_connects_late_and_a_stream_stall_but_resets_nothing() {
+    in_namespace(|| {
+        runtime().block_on(async {
+            let (ports, _server) = server(V4, 0).await;
+            let lasts = |kind, port: SocketAddr| Spec {
+                interval: 10 * MILLISECOND,
+                timeout: 300 * MILLISECOND,
+                duration: 2 * SECOND,
+                ..quick(kind, V4, Some(port.port()))
+            };
+            let probes =
+                tokio::spawn(run_all(vec![lasts(Kind::Tcp, ports[0]), lasts(Kind::Stream, ports[3])]));
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            nft("in meta l4proto tcp drop");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            shell("nft delete table inet t");
+            let records = probes.await.unwrap().0;
+            let connects = counts(&records[0]);
+            // The SYN is sent again after a second: later than the time-out, but it arrives.
+            assert!(connects.late > 20 && connects.answered > 100, "{connects:?}");
+            assert_eq!(connects.late + connects.answered + connects.timed_out, 200);
+            assert_eq!(outage::outages(&records[0].attempts, Nanos::MAX).len(), 1);
+            let writes = counts(&records[1]);
+            let stream = records[1].stream.clone().unwrap();
+            assert_eq!((stream.connections, stream.resets), (1, 0));
+            assert!(stream.longest_stall > 400 * MILLISECOND, "{stream:?}");
+            assert!(writes.late > 100 && writes.late + writes.answered == writes.sent, "{writes:?}");
+            assert_eq!(stream.bytes_acked, writes.sent * 1024);
+        });
+    });
+}
+
+#[test]
+fn connects_that_time_out_make_room_for_new_ones() {
+    in_namespace_with("in meta l4proto tcp drop", async {
+        // 4,000 a second, 40 within a time-out, 50 open at most: nobody is waited for much longer than its time-out.
+        let spec = Spec {
+            interval: SECOND / 4000,
+            duration: SECOND / 2,
+            timeout: SECOND / 100,
+            ..quick(Kind::Tcp, V4, Some(9))
+        };
+        let book: Arc<dyn FlowRegistry> = Arc::new(Book::default());
+        let (_keep, stop) = watch::channel(false);
+        let mut prepared = prepare(vec![spec], book).unwrap();
+        prepared.limit_visits(50);
+        let record = run(prepared, clock::now(), stop, Arc::default()).await.unwrap().remove(0);
+        assert_eq!(counts(&record), Counts { sent: 2000, timed_out: 2000, ..Counts::default() });
+        let mut open = std::collections::VecDeque::new();
+        for attempt in &record.attempts {
+            open.push_back(attempt.sent);
+            while open.front().is_some_and(|sent| sent + SECOND / 100 < attempt.sent) {
+                open.pop_front();
+            }
+            assert!(open.len() <= 51, "never more than the limit are younger than the time-out");
+        }
+    });
+}
+
+#[test]
+fn without_the_capability_icmp_says_which() {
+    in_namespace(|| {
+        let mut sets = rustix::thread::capabilities(None).unwrap();
+        sets.effective.remove(rustix::thread::CapabilitySet::NET_RAW);
+        rustix::thread::set_capabilities(None, sets).unwrap();
+        assert!(refusal(quick(Kind::Icmp, V4, None)).starts_with("icmp to 127.0.0.1 needs CAP_NET_RAW: "));
+    });
+}
