@@ -3,6 +3,16 @@
 //! Dependencies run one way: [`probe`], [`kernel`], [`counters`], [`watch`] ← [`verdict`] ← [`report`];
 //! [`run`] is the only place that knows all of them.
 
+pub mod cli;
 pub mod clock;
+pub mod counters;
+pub mod kernel;
+pub mod lab;
+pub mod netns;
+pub mod options;
 pub mod probe;
+pub mod progress;
 pub mod report;
+pub mod serve;
+pub mod stdout;
+pub mod verdict;

@@ -4,8 +4,31 @@
 //! `icmp`, `tcp`, `http`, `udp` and `stream` do the IO; [`FlowRegistry`] is their only way to the kernel side.
 
 mod attempt;
+mod connect;
+mod datagram;
+mod http;
+mod icmp;
+#[cfg(test)]
+mod io_tests;
+mod ledger;
+pub mod outage;
+pub mod plan;
+mod prepare;
+mod run;
+mod socket;
+mod spec;
+pub mod stats;
+mod stream;
+mod ticker;
+pub mod tracker;
+mod udp;
+mod visits;
+pub mod wire;
 
 pub use attempt::{Attempt, Kind, Outcome, Record, StreamRecord};
+pub use prepare::{Prepared, prepare};
+pub use run::{Progress, run};
+pub use spec::{PrepareError, Spec};
 
 use std::net::IpAddr;
 

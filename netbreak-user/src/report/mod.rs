@@ -1,5 +1,12 @@
 //! The report: one model, one renderer a format. Renderers take the model and return text; they measure nothing.
 
+mod check;
+pub mod json;
+pub mod markdown;
 mod model;
+pub mod text;
+
+#[cfg(test)]
+pub(crate) mod fixtures;
 
 pub use model::*;

@@ -294,6 +294,33 @@ pub enum Cause {
     Other,
 }
 
+impl Cause {
+    /// The name in reports, as JSON has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Netfilter => "netfilter",
+            Cause::Route => "route",
+            Cause::Neighbour => "neighbour",
+            Cause::Link => "link",
+            Cause::Queue => "queue",
+            Cause::Socket => "socket",
+            Cause::Checksum => "checksum",
+            Cause::Mtu => "mtu",
+            Cause::Ttl => "ttl",
+            Cause::Tc => "tc",
+            Cause::Xdp => "xdp",
+            Cause::Bpf => "bpf",
+            Cause::Conntrack => "conntrack",
+            Cause::OvsUpcall => "ovs-upcall",
+            Cause::OvsFlow => "ovs-flow",
+            Cause::Reset => "reset",
+            Cause::Starved => "starved",
+            Cause::Unseen => "unseen",
+            Cause::Other => "other",
+        }
+    }
+}
+
 /// Packets (segments) of one flow that died at one place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

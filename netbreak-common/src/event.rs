@@ -1,0 +1,66 @@
+//! Events: sent to userspace only for packets of probe flows.
+
+/// Kernel code addresses kept of an event's stack, innermost first; unused ones are 0.
+pub const STACK_DEPTH: usize = 16;
+
+/// Bytes of the ring buffer that carries events.
+pub const RING_BYTES: u32 = 1 << 21;
+
+/// Something happened to a packet of a probe flow.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// CLOCK_MONOTONIC nanoseconds.
+    pub time: u64,
+    /// Address of the kernel code that freed the packet; 0 for other sensors than `DROP`.
+    pub location: u64,
+    /// Which attempt: the echo's sequence number (16 bits), the sequence in our UDP payload, or TCP's sequence number.
+    pub sequence: u64,
+    /// Who called.
+    pub stack: [u64; STACK_DEPTH],
+    /// See [`crate::sensor`].
+    pub reason: u32,
+    /// Index of the device; 0 = none.
+    pub ifindex: u32,
+    /// Inode number of the network namespace; 0 = none.
+    pub netns: u32,
+    /// Bytes from the network header on.
+    pub bytes: u32,
+    /// Source address; IPv4 in the first four bytes.
+    pub source: [u8; 16],
+    /// Destination address.
+    pub destination: [u8; 16],
+    /// Name of the device.
+    pub device: [u8; 16],
+    /// Source port, or echo identifier.
+    pub source_port: u16,
+    /// Destination port.
+    pub destination_port: u16,
+    /// Segments.
+    pub segments: u32,
+    /// One of [`crate::sensor`].
+    pub sensor: u8,
+    /// One of `FAMILY_*`.
+    pub family: u8,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// [`LEG_REQUEST`] or [`LEG_REPLY`].
+    pub leg: u8,
+    /// TCP flags, or ICMP type.
+    pub flags: u8,
+    /// Is [`Event::sequence`] known (1) or could it not be read (0)?
+    pub sequence_known: u8,
+    /// Always 0.
+    pub pad: [u8; 2],
+}
+
+/// The packet went from the probe to its target.
+pub const LEG_REQUEST: u8 = 0;
+/// The packet went from the target to the probe.
+pub const LEG_REPLY: u8 = 1;
+
+const _: () = assert!(size_of::<Event>() == 8 * (3 + STACK_DEPTH) + 16 + 48 + 16);
+
+#[cfg(feature = "user")]
+// SAFETY: `repr(C)`, only integers and arrays of them, padding is explicit: every bit pattern is valid.
+unsafe impl aya::Pod for Event {}

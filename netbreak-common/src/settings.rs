@@ -1,0 +1,103 @@
+//! What the loader tells the programs before they are loaded. Read-only afterwards, so the verifier knows each
+//! number: an offset is a constant to it, and a branch on a switch that is 0 is never verified nor run.
+
+/// An [`Offsets`] field that this kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// Byte offsets of the members that the programs read, from the running kernel's BTF.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Offsets {
+    /// `sk_buff.dev`
+    pub skb_dev: u32,
+    /// `sk_buff.sk`
+    pub skb_sk: u32,
+    /// `sk_buff._skb_refdst`
+    pub skb_dst: u32,
+    /// `sk_buff.head`
+    pub skb_head: u32,
+    /// `sk_buff.data`
+    pub skb_data: u32,
+    /// `sk_buff.tail`
+    pub skb_tail: u32,
+    /// `sk_buff.end`
+    pub skb_end: u32,
+    /// `sk_buff.len`
+    pub skb_len: u32,
+    /// `sk_buff.protocol`
+    pub skb_protocol: u32,
+    /// `sk_buff.network_header`
+    pub skb_network_header: u32,
+    /// `sk_buff.cb` + `tcp_skb_cb.tcp_gso_segs`
+    pub skb_tcp_gso_segs: u32,
+    /// `sk_buff.cb` + `tcp_skb_cb.seq`
+    pub skb_tcp_seq: u32,
+    /// `sk_buff.cb` + `tcp_skb_cb.tcp_flags`
+    pub skb_tcp_flags: u32,
+    /// `skb_shared_info.gso_segs`
+    pub shinfo_gso_segs: u32,
+    /// `dst_entry.dev`
+    pub dst_dev: u32,
+    /// `net_device.ifindex`
+    pub dev_ifindex: u32,
+    /// `net_device.name`
+    pub dev_name: u32,
+    /// `net_device.nd_net.net`
+    pub dev_net: u32,
+    /// `net.ns.inum`
+    pub net_inum: u32,
+    /// `sock.__sk_common.skc_net.net`
+    pub sk_net: u32,
+    /// `sock.__sk_common.skc_family`
+    pub sk_family: u32,
+    /// `sock.__sk_common.skc_num` (host byte order)
+    pub sk_num: u32,
+    /// `sock.__sk_common.skc_dport` (network byte order)
+    pub sk_dport: u32,
+    /// `sock.__sk_common.skc_rcv_saddr`
+    pub sk_rcv_saddr: u32,
+    /// `sock.__sk_common.skc_daddr`
+    pub sk_daddr: u32,
+    /// `sock.__sk_common.skc_v6_rcv_saddr`; [`ABSENT`] without IPv6
+    pub sk_v6_rcv_saddr: u32,
+    /// `sock.__sk_common.skc_v6_daddr`; [`ABSENT`] without IPv6
+    pub sk_v6_daddr: u32,
+    /// `sock.sk_protocol`
+    pub sk_protocol: u32,
+    /// `sock.sk_err`
+    pub sk_err: u32,
+}
+
+impl Offsets {
+    /// What the object holds before the loader fills it.
+    pub const ZERO: Self = {
+        // SAFETY: `repr(C)`, only integers.
+        unsafe { core::mem::zeroed() }
+    };
+}
+
+/// Everything that the programs are told.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Settings {
+    /// Start of the run, CLOCK_MONOTONIC nanoseconds.
+    pub start: u64,
+    /// See [`Offsets`].
+    pub offsets: Offsets,
+    /// Arguments of `kfree_skb`: 2 (skb, location), 3 (+ reason) or 4 (+ rx_sk).
+    pub kfree_skb_arguments: u32,
+    /// Arguments of `tcp_retransmit_skb`: 2 (sk, skb) or 3 (+ err).
+    pub retransmit_arguments: u32,
+    /// Arguments of `tcp_send_reset`: 2 (sk, skb) or 3 (+ reason).
+    pub send_reset_arguments: u32,
+    /// 1 = parse and do not count: only for measuring what parsing costs.
+    pub parse_only: u32,
+    /// Always 0.
+    pub pad: u32,
+}
+
+const _: () = assert!(size_of::<Settings>() == 8 + size_of::<Offsets>() + 4 * 4 + 4);
+
+#[cfg(feature = "user")]
+// SAFETY: `repr(C)`, only integers, padding is explicit: every bit pattern is valid.
+unsafe impl aya::Pod for Settings {}

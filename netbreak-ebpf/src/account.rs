@@ -1,0 +1,172 @@
+//! Counting a packet: its place exactly, its flow while there are slots.
+
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::generated::bpf_ktime_get_ns};
+use netbreak_common::{FAMILY_V6, FlowKey4, FlowKey6, Losses, PLACE_CACHE, Place, PlaceKey, TIME_SHIFT};
+
+use crate::{
+    maps,
+    packet::Packet,
+    read::{Kernel, offset, setting},
+};
+
+/// Counts `packet` at `place`. `device` is its `net_device` or null.
+#[inline(always)]
+pub fn count(place: &PlaceKey, packet: &Packet, device: Kernel) {
+    if setting!(parse_only) == 1 {
+        return;
+    }
+    if packet.unreadable {
+        lose(|losses| losses.unreadable += 1);
+    }
+    let segments = u64::from(packet.segments);
+    // Place 0 stands for all that found the table of places full.
+    let id = place_id(place, device).unwrap_or(0);
+    let Some(total) = maps::TOTALS.get_ptr_mut(id) else { return };
+    let slot = slot(packet, id);
+    // SAFETY: this CPU's copy, and a program does not interrupt itself (`__bpf_trace_run`, 6.1 and later).
+    unsafe {
+        (*total).packets += segments;
+        if slot.is_none() {
+            (*total).overflow += segments;
+        }
+    }
+    let Some(counters) = slot.and_then(|slot| maps::COUNTERS.get_ptr_mut(slot)) else {
+        return;
+    };
+    let now = now();
+    // SAFETY: as above.
+    unsafe {
+        if (*counters).packets == 0 {
+            (*counters).first = now;
+        }
+        (*counters).last = now;
+        (*counters).packets += segments;
+        (*counters).bytes += u64::from(packet.bytes);
+    }
+}
+
+/// Notes a loss on this CPU.
+#[inline(always)]
+pub fn lose(note: impl FnOnce(&mut Losses)) {
+    if let Some(losses) = maps::LOSSES.get_ptr_mut(0) {
+        // SAFETY: this CPU's copy.
+        note(unsafe { &mut *losses });
+    }
+}
+
+/// The time for counters, see `TIME_SHIFT`.
+#[inline(always)]
+fn now() -> u32 {
+    // SAFETY: a helper without arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    (now.wrapping_sub(setting!(start)) >> TIME_SHIFT) as u32
+}
+
+/// A key as three words, for one comparison each.
+#[inline(always)]
+fn words(key: *const PlaceKey) -> [u64; 3] {
+    // SAFETY: `PlaceKey` is 24 bytes, aligned to 8, without padding.
+    unsafe { key.cast::<[u64; 3]>().read_volatile() }
+}
+
+#[inline(always)]
+fn place_id(key: &PlaceKey, device: Kernel) -> Option<u32> {
+    let hash = (key.location >> 2) as u32
+        ^ key.ifindex.wrapping_mul(0x9e37)
+        ^ key.netns
+        ^ key.reason
+        ^ u32::from(key.protocol) << 2;
+    let cached = maps::PLACE_CACHES.get_ptr_mut(hash % PLACE_CACHE)?;
+    // SAFETY: this CPU's copy. The id is read before the key and cleared before the key is written, so that on kernels
+    // where a program can interrupt itself a half-written entry never passes for a whole one.
+    unsafe {
+        let id = (&raw const (*cached).id).read_volatile();
+        if id != 0 && words(&raw const (*cached).key) == words(key) {
+            return Some(id);
+        }
+        let id = find_place(key, device)?;
+        (&raw mut (*cached).id).write_volatile(0);
+        (&raw mut (*cached).key).write_volatile(*key);
+        (&raw mut (*cached).id).write_volatile(id);
+        Some(id)
+    }
+}
+
+/// Not inlined: the rare way.
+#[inline(never)]
+fn find_place(key: &PlaceKey, device: Kernel) -> Option<u32> {
+    // SAFETY: places are never removed nor changed.
+    if let Some(place) = unsafe { maps::PLACES.get(key) } {
+        return Some(place.id);
+    }
+    let id = maps::PLACE_IDS.pop().ok().flatten()?;
+    let place = Place { id, pad: 0, device: device_name(device) };
+    if maps::PLACES.insert(key, place, BPF_NOEXIST.into()).is_err() {
+        // Another CPU was first, or the map's bucket is locked.
+        let _ = maps::PLACE_IDS.push(id, 0);
+    }
+    // SAFETY: as above.
+    unsafe { maps::PLACES.get(key) }.map(|place| place.id)
+}
+
+/// The name of a `net_device`; empty without one.
+#[inline(always)]
+pub fn device_name(device: Kernel) -> [u8; 16] {
+    let mut name = core::mem::MaybeUninit::<[u8; 16]>::zeroed();
+    if !device.is_null() {
+        crate::read::read(device.wrapping_add(offset!(dev_name)), &mut name);
+    }
+    // SAFETY: zeroed before the read.
+    unsafe { name.assume_init() }
+}
+
+/// The flow's slot; `None` when all are taken.
+#[inline(always)]
+fn slot(packet: &Packet, place: u32) -> Option<u32> {
+    let (source_port, destination_port) = (packet.source_port, packet.destination_port);
+    if packet.family == FAMILY_V6 {
+        // SAFETY: the same 16 bytes.
+        let (source, destination) = unsafe {
+            (
+                core::mem::transmute::<[u32; 4], [u8; 16]>(packet.source),
+                core::mem::transmute::<[u32; 4], [u8; 16]>(packet.destination),
+            )
+        };
+        let key = FlowKey6 { source, destination, source_port, destination_port, place };
+        // SAFETY: flows are never removed.
+        return match unsafe { maps::FLOWS6.get(&key) } {
+            Some(slot) => Some(*slot),
+            None => new_slot(|slot| maps::FLOWS6.insert(&key, slot, BPF_NOEXIST.into())).or_else(|| {
+                // SAFETY: as above.
+                unsafe { maps::FLOWS6.get(&key) }.copied()
+            }),
+        };
+    }
+    let key = FlowKey4 {
+        source: packet.source[0].to_ne_bytes(),
+        destination: packet.destination[0].to_ne_bytes(),
+        source_port,
+        destination_port,
+        place,
+    };
+    // SAFETY: flows are never removed.
+    match unsafe { maps::FLOWS4.get(&key) } {
+        Some(slot) => Some(*slot),
+        None => new_slot(|slot| maps::FLOWS4.insert(&key, slot, BPF_NOEXIST.into())).or_else(|| {
+            // Another CPU may have been first.
+            // SAFETY: as above.
+            unsafe { maps::FLOWS4.get(&key) }.copied()
+        }),
+    }
+}
+
+/// Takes a free slot and enters it; gives it back if that fails.
+#[inline(always)]
+fn new_slot(enter: impl FnOnce(u32) -> Result<(), i32>) -> Option<u32> {
+    let slot = maps::SLOTS.pop().ok().flatten()?;
+    if enter(slot).is_ok() {
+        return Some(slot);
+    }
+    let _ = maps::SLOTS.push(slot, 0);
+    None
+}

@@ -1,0 +1,81 @@
+//! `kfree_skb`: a packet freed unread.
+
+use aya_ebpf::{
+    EbpfContext,
+    macros::{btf_tracepoint, raw_tracepoint},
+    programs::{BtfTracePointContext, RawTracePointContext},
+};
+use netbreak_common::{PlaceKey, sensor};
+
+use crate::{
+    account,
+    event::{self, identity_of_packet},
+    packet::Packet,
+    read::{Kernel, load, netns, offset, setting},
+};
+
+/// (skb, location[, reason[, rx_sk]]), `trace_kfree_skb`.
+#[btf_tracepoint(function = "kfree_skb")]
+pub fn kfree_skb(ctx: BtfTracePointContext) -> i32 {
+    let reason = if setting!(kfree_skb_arguments) >= 3 { ctx.arg(2) } else { 0 };
+    let rx_sk = if setting!(kfree_skb_arguments) >= 4 { ctx.arg(3) } else { core::ptr::null() };
+    dropped::<_, true>(&ctx, ctx.arg(0), ctx.arg(1), reason, rx_sk);
+    0
+}
+
+/// As `kfree_skb`.
+#[raw_tracepoint(tracepoint = "kfree_skb")]
+pub fn kfree_skb_raw(ctx: RawTracePointContext) -> i32 {
+    let reason = if setting!(kfree_skb_arguments) >= 3 { ctx.arg(2) } else { 0 };
+    let rx_sk = if setting!(kfree_skb_arguments) >= 4 { ctx.arg(3) } else { core::ptr::null() };
+    dropped::<_, false>(&ctx, ctx.arg(0), ctx.arg(1), reason, rx_sk);
+    0
+}
+
+#[inline(always)]
+fn dropped<C: EbpfContext, const TYPED: bool>(
+    ctx: &C,
+    skb: Kernel,
+    location: u64,
+    reason: u32,
+    rx_sk: Kernel,
+) {
+    let packet = Packet::of_skb::<TYPED>(skb);
+    let (device, ifindex, netns) = whereabouts::<TYPED>(skb, rx_sk);
+    let place = PlaceKey {
+        location,
+        reason,
+        ifindex,
+        netns,
+        sensor: sensor::DROP,
+        family: packet.family,
+        protocol: packet.protocol,
+        pad: 0,
+    };
+    account::count(&place, &packet, device);
+    event::report(ctx, &place, &packet, device, identity_of_packet);
+}
+
+/// (net_device or null, ifindex, namespace) of a packet: from its device, else its socket and route, else the receiving
+/// socket.
+/// Before 6.12 nothing tells the receiving socket. UDP reuses `skb->dev` as scratch space on its receive queue
+/// (`udp_set_dev_scratch`): such a "device" reads as zeros.
+#[inline(always)]
+pub fn whereabouts<const TYPED: bool>(skb: Kernel, rx_sk: Kernel) -> (Kernel, u32, u32) {
+    let device: Kernel = load::<_, TYPED>(skb, offset!(skb_dev));
+    if !device.is_null() {
+        let ifindex: u32 = load::<_, TYPED>(device, offset!(dev_ifindex));
+        if ifindex != 0 {
+            return (device, ifindex, netns::<TYPED>(device, offset!(dev_net)));
+        }
+    }
+    let sk: Kernel = load::<_, TYPED>(skb, offset!(skb_sk));
+    if !sk.is_null() {
+        // On its way out, before a device is set: the route's device (`skb_dst`; the lowest bit is a flag).
+        let route = load::<usize, false>(skb, offset!(skb_dst)) & !1;
+        let device: Kernel = load::<_, false>(route as Kernel, offset!(dst_dev));
+        let ifindex: u32 = load::<_, false>(device, offset!(dev_ifindex));
+        return (device, ifindex, netns::<TYPED>(sk, offset!(sk_net)));
+    }
+    (core::ptr::null(), 0, netns::<TYPED>(rx_sk, offset!(sk_net)))
+}

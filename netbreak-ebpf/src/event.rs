@@ -1,0 +1,149 @@
+//! Events, for packets of probe flows only.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::{
+    EbpfContext,
+    helpers::generated::{bpf_get_stack, bpf_ktime_get_ns},
+};
+use netbreak_common::{Event, LEG_REPLY, LEG_REQUEST, PlaceKey, ProbeKey, STACK_DEPTH, wire};
+
+use crate::{
+    account::{device_name, lose},
+    maps,
+    packet::{ICMP, ICMP6, Packet, TCP, UDP},
+    read::{Kernel, read},
+};
+
+/// Which attempt a packet belongs to, as far as its headers tell.
+pub struct Identity {
+    pub sequence: u64,
+    pub flags: u8,
+    pub known: bool,
+}
+
+/// Sends an event if `packet` belongs to a probe. `identity` is asked only then.
+#[inline(always)]
+pub fn report<C: EbpfContext>(
+    ctx: &C,
+    place: &PlaceKey,
+    packet: &Packet,
+    device: Kernel,
+    identity: impl FnOnce(&Packet) -> Identity,
+) {
+    let Some(leg) = probe_leg(packet) else { return };
+    let identity = identity(packet);
+    let Some(mut entry) = maps::EVENTS.reserve::<Event>(0) else {
+        lose(|losses| losses.ring_full += 1);
+        return;
+    };
+    // SAFETY: the transmutes keep size; the helpers write into the reserved record, which is large enough.
+    unsafe {
+        let event = entry.as_mut_ptr();
+        event.write(Event {
+            time: bpf_ktime_get_ns(),
+            location: place.location,
+            sequence: identity.sequence,
+            stack: [0; STACK_DEPTH],
+            reason: place.reason,
+            ifindex: place.ifindex,
+            netns: place.netns,
+            bytes: packet.bytes,
+            source: core::mem::transmute::<[u32; 4], [u8; 16]>(packet.source),
+            destination: core::mem::transmute::<[u32; 4], [u8; 16]>(packet.destination),
+            device: device_name(device),
+            source_port: packet.source_port,
+            destination_port: packet.destination_port,
+            segments: packet.segments,
+            sensor: place.sensor,
+            family: packet.family,
+            protocol: packet.protocol,
+            leg,
+            flags: identity.flags,
+            sequence_known: identity.known.into(),
+            pad: [0; 2],
+        });
+        bpf_get_stack(ctx.as_ptr(), (&raw mut (*event).stack).cast(), (STACK_DEPTH * 8) as u32, 0);
+    }
+    entry.submit(0);
+}
+
+/// The leg on which a packet of a probe is; `None` when it is nobody's.
+#[inline(always)]
+fn probe_leg(packet: &Packet) -> Option<u8> {
+    if packet.protocol == ICMP || packet.protocol == ICMP6 {
+        if !packet.is_echo() || !is_probe_port(packet.source_port) {
+            return None;
+        }
+        let (remote, leg) = if packet.is_echo_request() {
+            (&packet.destination, LEG_REQUEST)
+        } else {
+            (&packet.source, LEG_REPLY)
+        };
+        return is_probe(packet, remote, 0, packet.source_port).then_some(leg);
+    }
+    let (source, destination) = (packet.source_port, packet.destination_port);
+    if is_probe_port(source) && is_probe(packet, &packet.destination, destination, source) {
+        return Some(LEG_REQUEST);
+    }
+    if is_probe_port(destination) && is_probe(packet, &packet.source, source, destination) {
+        return Some(LEG_REPLY);
+    }
+    None
+}
+
+/// The cheapest test: nearly every packet that is not ours ends here.
+#[inline(always)]
+fn is_probe_port(port: u16) -> bool {
+    match maps::PROBE_PORTS.get(u32::from(port) / 64) {
+        Some(word) => word >> (port % 64) & 1 == 1,
+        None => false,
+    }
+}
+
+#[inline(always)]
+fn is_probe(packet: &Packet, remote: &[u32; 4], remote_port: u16, local_port: u16) -> bool {
+    let key = ProbeKey {
+        // SAFETY: the same 16 bytes.
+        remote: unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(*remote) },
+        remote_port,
+        local_port,
+        protocol: packet.protocol,
+        family: packet.family,
+        pad: [0; 2],
+    };
+    maps::PROBES.get_ptr(&key).is_some()
+}
+
+/// The attempt as the packet's transport header and payload tell it.
+#[inline(always)]
+pub fn identity_of_packet(packet: &Packet) -> Identity {
+    let unknown = Identity { sequence: 0, flags: packet.icmp_type, known: false };
+    if packet.transport.is_null() {
+        return unknown;
+    }
+    let mut bytes = MaybeUninit::<[u8; 24]>::zeroed();
+    if !read(packet.transport, &mut bytes) {
+        return unknown;
+    }
+    // SAFETY: zeroed, then filled.
+    let bytes = unsafe { bytes.assume_init_ref() };
+    match packet.protocol {
+        ICMP | ICMP6 => Identity {
+            sequence: u64::from(u16::from_be_bytes([bytes[6], bytes[7]])),
+            flags: packet.icmp_type,
+            known: true,
+        },
+        TCP if packet.linear >= 14 => Identity {
+            sequence: u64::from(u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])),
+            flags: bytes[13],
+            known: true,
+        },
+        UDP if packet.linear as usize >= 8 + wire::SEQ_OFFSET + 8 => {
+            let mut sequence = [0; 8];
+            sequence.copy_from_slice(&bytes[8 + wire::SEQ_OFFSET..][..8]);
+            Identity { sequence: u64::from_be_bytes(sequence), flags: 0, known: true }
+        }
+        _ => unknown,
+    }
+}

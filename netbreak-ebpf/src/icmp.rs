@@ -1,0 +1,80 @@
+//! Errors that come back: `icmp_send` (this machine sends an ICMP error) and `inet_sk_error_report` (a socket is told).
+
+use aya_ebpf::{
+    EbpfContext,
+    macros::{btf_tracepoint, raw_tracepoint},
+    programs::{BtfTracePointContext, RawTracePointContext},
+};
+use netbreak_common::{PlaceKey, sensor};
+
+use crate::{
+    account,
+    drop::whereabouts,
+    event::{self, Identity, identity_of_packet},
+    packet::{Packet, TCP},
+    read::{Kernel, load, offset},
+    retransmit::place,
+};
+
+/// (skb, type, code): skb is the packet that the error is about (`__icmp_send`). IPv4 only.
+#[btf_tracepoint(function = "icmp_send")]
+pub fn icmp_send(ctx: BtfTracePointContext) -> i32 {
+    sent::<_, true>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+/// As `icmp_send`.
+#[raw_tracepoint(tracepoint = "icmp_send")]
+pub fn icmp_send_raw(ctx: RawTracePointContext) -> i32 {
+    sent::<_, false>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    0
+}
+
+#[inline(always)]
+fn sent<C: EbpfContext, const TYPED: bool>(ctx: &C, skb: Kernel, kind: u32, code: u32) {
+    let packet = Packet::of_skb::<TYPED>(skb);
+    let (device, ifindex, netns) = whereabouts::<TYPED>(skb, core::ptr::null());
+    let place = PlaceKey {
+        location: 0,
+        reason: (kind & 0xff) << 8 | (code & 0xff),
+        ifindex,
+        netns,
+        sensor: sensor::ICMP_SENT,
+        family: packet.family,
+        protocol: packet.protocol,
+        pad: 0,
+    };
+    account::count(&place, &packet, device);
+    event::report(ctx, &place, &packet, device, identity_of_packet);
+}
+
+/// (sk), `sk_error_report`.
+#[btf_tracepoint(function = "inet_sk_error_report")]
+pub fn inet_sk_error_report(ctx: BtfTracePointContext) -> i32 {
+    error_reported::<_, true>(&ctx, ctx.arg(0));
+    0
+}
+
+/// As `inet_sk_error_report`.
+#[raw_tracepoint(tracepoint = "inet_sk_error_report")]
+pub fn inet_sk_error_report_raw(ctx: RawTracePointContext) -> i32 {
+    error_reported::<_, false>(&ctx, ctx.arg(0));
+    0
+}
+
+#[inline(always)]
+fn error_reported<C: EbpfContext, const TYPED: bool>(ctx: &C, sk: Kernel) {
+    let mut packet = Packet::of_sock::<TYPED>(sk);
+    // `sk_protocol` is 8 or 16 bits wide, by kernel, and a bit field on some: its low byte is enough.
+    packet.protocol = load::<u8, false>(sk, offset!(sk_protocol));
+    let error: i32 = load::<_, TYPED>(sk, offset!(sk_err));
+    let place = place::<TYPED>(sensor::SOCKET_ERROR, error.unsigned_abs(), sk, &packet);
+    account::count(&place, &packet, core::ptr::null());
+    if packet.protocol == TCP {
+        event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
+            sequence: 0,
+            flags: 0,
+            known: false,
+        });
+    }
+}

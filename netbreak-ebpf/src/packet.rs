@@ -1,0 +1,294 @@
+//! From a packet, or a socket, to its flow.
+
+use core::mem::MaybeUninit;
+
+use netbreak_common::{FAMILY_NONE, FAMILY_V4, FAMILY_V6};
+
+use crate::read::{Kernel, load, offset, read};
+
+pub const ICMP: u8 = 1;
+pub const TCP: u8 = 6;
+pub const UDP: u8 = 17;
+pub const ICMP6: u8 = 58;
+
+const ETH_P_IP: u16 = 0x0800;
+const ETH_P_IPV6: u16 = 0x86dd;
+const ETH_P_8021Q: u16 = 0x8100;
+const ETH_P_8021AD: u16 = 0x88a8;
+
+/// Bytes read from the network header on, in one go: an IPv6 header, a UDP header and the start of our own payload.
+/// `skb_shared_info`, which is larger, lies behind every packet's buffer (`__alloc_skb`), so this never leaves it.
+const HEADERS: usize = 64;
+
+/// Ports, type and sequence lie within this many bytes of the transport header.
+const TRANSPORT: u32 = 8;
+
+/// IPv6 extension headers that are walked before giving up.
+const EXTENSIONS: usize = 6;
+
+#[repr(C, align(8))]
+struct Headers([u8; HEADERS]);
+
+impl Headers {
+    /// The integer at `at`, which must be a multiple of its size.
+    #[inline(always)]
+    fn get<T: Copy>(&self, at: usize) -> T {
+        // SAFETY: callers pass constants with `at + size <= HEADERS`; the buffer is aligned to 8.
+        unsafe { self.0.as_ptr().add(at).cast::<T>().read() }
+    }
+}
+
+/// A packet's flow and size. Addresses as 32-bit words in wire order; IPv4 in the first word.
+pub struct Packet {
+    pub family: u8,
+    pub protocol: u8,
+    /// TCP flags are read later; ICMP type.
+    pub icmp_type: u8,
+    pub unreadable: bool,
+    pub source: [u32; 4],
+    pub destination: [u32; 4],
+    /// Host byte order. ICMP: the identifier of an echo. Without IP header: the Ethernet type.
+    pub source_port: u16,
+    pub destination_port: u16,
+    pub segments: u32,
+    /// From the network header on.
+    pub bytes: u32,
+    /// The transport header; null when there is none within the linear part.
+    pub transport: Kernel,
+    /// Linear bytes from `transport` on.
+    pub linear: u32,
+}
+
+impl Packet {
+    #[inline(always)]
+    pub fn empty() -> Self {
+        Self {
+            family: FAMILY_NONE,
+            protocol: 0,
+            icmp_type: 0,
+            unreadable: false,
+            source: [0; 4],
+            destination: [0; 4],
+            source_port: 0,
+            destination_port: 0,
+            segments: 1,
+            bytes: 0,
+            transport: core::ptr::null(),
+            linear: 0,
+        }
+    }
+
+    /// The flow of a `sk_buff`.
+    #[inline(always)]
+    pub fn of_skb<const TYPED: bool>(skb: Kernel) -> Self {
+        let mut packet = Self::empty();
+        let head: Kernel = load::<_, TYPED>(skb, offset!(skb_head));
+        let data: Kernel = load::<_, TYPED>(skb, offset!(skb_data));
+        let network = load::<u16, TYPED>(skb, offset!(skb_network_header)) as usize;
+        let tail: u32 = load::<_, TYPED>(skb, offset!(skb_tail));
+        let len: u32 = load::<_, TYPED>(skb, offset!(skb_len));
+        // `len` counts from `data`, which each layer moves: count from the network header instead.
+        packet.bytes = len.wrapping_add((data as usize).wrapping_sub(head as usize + network) as u32);
+
+        let ether_type = u16::from_be(load::<_, TYPED>(skb, offset!(skb_protocol)));
+        if !matches!(ether_type, ETH_P_IP | ETH_P_IPV6 | ETH_P_8021Q | ETH_P_8021AD) {
+            // `len` alone: a packet without an IP header need not have a network header either.
+            packet.bytes = len;
+            packet.source_port = ether_type;
+            return packet;
+        }
+        let linear = tail.wrapping_sub(network as u32);
+        packet.network(head.wrapping_add(network), linear, ether_type);
+
+        if packet.protocol == TCP || packet.protocol == UDP {
+            let end: u32 = load::<_, TYPED>(skb, offset!(skb_end));
+            let mut segments = MaybeUninit::<u16>::uninit();
+            let shared_info = head.wrapping_add(end as usize);
+            if read(shared_info.wrapping_add(offset!(shinfo_gso_segs)), &mut segments) {
+                // SAFETY: the read filled it.
+                let segments = unsafe { segments.assume_init() };
+                if segments > 1 {
+                    packet.segments = segments.into();
+                }
+            }
+        }
+        packet
+    }
+
+    #[inline(always)]
+    fn network(&mut self, at: Kernel, linear: u32, ether_type: u16) {
+        let mut buffer = MaybeUninit::<Headers>::uninit();
+        if linear < 20 || linear > u16::MAX as u32 || !read(at, &mut buffer) {
+            self.unreadable = true;
+            return;
+        }
+        // SAFETY: the read filled it.
+        let headers = unsafe { buffer.assume_init_ref() };
+        // On receive the network header of a tagged packet is its tag: (control, inner type), `eth_type_trans`.
+        if ether_type == ETH_P_8021Q || ether_type == ETH_P_8021AD {
+            let inner = u16::from_be(headers.get(2));
+            if inner == ETH_P_IP || inner == ETH_P_IPV6 {
+                let mut inner_buffer = MaybeUninit::<Headers>::uninit();
+                if linear < 24 || !read(at.wrapping_add(4), &mut inner_buffer) {
+                    self.unreadable = true;
+                    return;
+                }
+                // SAFETY: the read filled it.
+                self.internet(unsafe { inner_buffer.assume_init_ref() }, at.wrapping_add(4), linear - 4);
+                return;
+            }
+        }
+        self.internet(headers, at, linear);
+    }
+
+    #[inline(always)]
+    fn internet(&mut self, headers: &Headers, at: Kernel, linear: u32) {
+        match headers.get::<u8>(0) >> 4 {
+            4 => self.ipv4(headers, at, linear),
+            6 if linear >= 40 => self.ipv6(headers, at, linear),
+            _ => self.unreadable = true,
+        }
+    }
+
+    #[inline(always)]
+    fn ipv4(&mut self, headers: &Headers, at: Kernel, linear: u32) {
+        self.family = FAMILY_V4;
+        self.protocol = headers.get(9);
+        self.source[0] = headers.get(12);
+        self.destination[0] = headers.get(16);
+        // Only a first fragment has a transport header.
+        if u16::from_be(headers.get(6)) & 0x1fff != 0 {
+            return;
+        }
+        let length = ((headers.get::<u8>(0) & 0xf) as u32) * 4;
+        if linear < length + TRANSPORT {
+            return;
+        }
+        self.transport = at.wrapping_add(length as usize);
+        self.linear = linear - length;
+        if length == 20 {
+            self.ports(headers.get(20), headers.get(22), headers.get(24));
+        } else {
+            self.ports_at_transport();
+        }
+    }
+
+    #[inline(always)]
+    fn ipv6(&mut self, headers: &Headers, at: Kernel, linear: u32) {
+        self.family = FAMILY_V6;
+        self.source = headers.get(8);
+        self.destination = headers.get(24);
+        let mut next: u8 = headers.get(6);
+        let mut length = 40u32;
+        for _ in 0..EXTENSIONS {
+            // Hop-by-hop, routing, fragment, authentication, destination options, mobility.
+            if !matches!(next, 0 | 43 | 44 | 51 | 60 | 135) || linear < length + 8 {
+                break;
+            }
+            let mut extension = MaybeUninit::<[u8; 8]>::uninit();
+            if !read(at.wrapping_add(length as usize), &mut extension) {
+                break;
+            }
+            // SAFETY: the read filled it.
+            let extension = unsafe { extension.assume_init() };
+            if next == 44 && u16::from_be_bytes([extension[2], extension[3]]) & 0xfff8 != 0 {
+                // A later fragment has no transport header.
+                self.protocol = extension[0];
+                return;
+            }
+            length += match next {
+                44 => 8,
+                51 => (extension[1] as u32 + 2) * 4,
+                _ => (extension[1] as u32 + 1) * 8,
+            };
+            next = extension[0];
+        }
+        self.protocol = next;
+        if linear < length + TRANSPORT {
+            return;
+        }
+        self.transport = at.wrapping_add(length as usize);
+        self.linear = linear - length;
+        if length == 40 {
+            self.ports(headers.get(40), headers.get(42), headers.get(44));
+        } else {
+            self.ports_at_transport();
+        }
+    }
+
+    #[inline(always)]
+    fn ports_at_transport(&mut self) {
+        let mut transport = MaybeUninit::<[u16; 4]>::uninit();
+        if !read(self.transport, &mut transport) {
+            self.transport = core::ptr::null();
+            return;
+        }
+        // SAFETY: the read filled it.
+        let [first, second, third, _] = unsafe { transport.assume_init() };
+        self.ports(first, second, third);
+    }
+
+    /// The transport header's first three 16-bit words, in wire order.
+    #[inline(always)]
+    fn ports(&mut self, first: u16, second: u16, third: u16) {
+        match self.protocol {
+            ICMP | ICMP6 => {
+                self.icmp_type = first.to_ne_bytes()[0];
+                if self.is_echo() {
+                    self.source_port = u16::from_be(third);
+                }
+            }
+            // TCP, UDP, DCCP, SCTP, UDP-Lite: ports first.
+            TCP | UDP | 33 | 132 | 136 => {
+                self.source_port = u16::from_be(first);
+                self.destination_port = u16::from_be(second);
+            }
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    pub fn is_echo(&self) -> bool {
+        self.is_echo_request() || self.is_echo_reply()
+    }
+
+    #[inline(always)]
+    pub fn is_echo_request(&self) -> bool {
+        (self.protocol == ICMP && self.icmp_type == 8) || (self.protocol == ICMP6 && self.icmp_type == 128)
+    }
+
+    #[inline(always)]
+    fn is_echo_reply(&self) -> bool {
+        (self.protocol == ICMP && self.icmp_type == 0) || (self.protocol == ICMP6 && self.icmp_type == 129)
+    }
+
+    /// The flow of the packets that a socket sends.
+    #[inline(always)]
+    pub fn of_sock<const TYPED: bool>(sk: Kernel) -> Self {
+        let mut packet = Self::empty();
+        packet.protocol = TCP;
+        packet.source_port = load::<_, TYPED>(sk, offset!(sk_num));
+        packet.destination_port = u16::from_be(load::<_, TYPED>(sk, offset!(sk_dport)));
+        let family: u16 = load::<_, TYPED>(sk, offset!(sk_family));
+        packet.source[0] = load::<_, TYPED>(sk, offset!(sk_rcv_saddr));
+        packet.destination[0] = load::<_, TYPED>(sk, offset!(sk_daddr));
+        packet.family = FAMILY_V4;
+        const AF_INET6: u16 = 10;
+        if family == AF_INET6 && crate::read::setting!(offsets.sk_v6_daddr) != netbreak_common::ABSENT {
+            let mut source = MaybeUninit::<[u32; 4]>::zeroed();
+            let mut destination = MaybeUninit::<[u32; 4]>::zeroed();
+            read(sk.wrapping_add(offset!(sk_v6_rcv_saddr)), &mut source);
+            read(sk.wrapping_add(offset!(sk_v6_daddr)), &mut destination);
+            // SAFETY: zeroed before the read.
+            let (source, destination) = unsafe { (source.assume_init(), destination.assume_init()) };
+            // An IPv6 socket that talks IPv4 has mapped addresses: its packets are IPv4.
+            let mapped = destination[0] == 0 && destination[1] == 0 && u32::from_be(destination[2]) == 0xffff;
+            if !mapped {
+                packet.family = FAMILY_V6;
+                packet.source = source;
+                packet.destination = destination;
+            }
+        }
+        packet
+    }
+}

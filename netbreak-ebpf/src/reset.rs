@@ -1,0 +1,93 @@
+//! RSTs: `tcp_send_reset` and `tcp_receive_reset`.
+
+use aya_ebpf::{
+    EbpfContext,
+    macros::{btf_tracepoint, raw_tracepoint},
+    programs::{BtfTracePointContext, RawTracePointContext},
+};
+use netbreak_common::{PlaceKey, sensor};
+
+use crate::{
+    account,
+    drop::whereabouts,
+    event::{self, Identity, identity_of_packet},
+    packet::Packet,
+    read::{Kernel, setting},
+    retransmit::place,
+};
+
+const RST: u8 = 0x04;
+
+/// (sk, skb[, reason]): skb is the packet that is answered with a RST, null when a socket resets on its own account
+/// (`tcp_send_active_reset`); sk is null when the packet belongs to no socket (`tcp_v4_send_reset`).
+#[btf_tracepoint(function = "tcp_send_reset")]
+pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
+    let reason = if setting!(send_reset_arguments) >= 3 { ctx.arg(2) } else { 0 };
+    reset_sent(&ctx, ctx.arg(0), ctx.arg(1), reason);
+    0
+}
+
+/// As `tcp_send_reset`.
+#[raw_tracepoint(tracepoint = "tcp_send_reset")]
+pub fn tcp_send_reset_raw(ctx: RawTracePointContext) -> i32 {
+    let reason = if setting!(send_reset_arguments) >= 3 { ctx.arg(2) } else { 0 };
+    reset_sent(&ctx, ctx.arg(0), ctx.arg(1), reason);
+    0
+}
+
+/// Probe reads in both forms: some kernels mark both pointers as maybe null, and RSTs are rare.
+#[inline(always)]
+fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
+    if !sk.is_null() {
+        let packet = Packet::of_sock::<false>(sk);
+        let place = place::<false>(sensor::RESET_SENT, reason, sk, &packet);
+        account::count(&place, &packet, core::ptr::null());
+        event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
+            sequence: 0,
+            flags: RST,
+            known: false,
+        });
+    } else if !skb.is_null() {
+        // The flow of the packet that is answered: the RST goes the other way.
+        let answered = Packet::of_skb::<false>(skb);
+        let packet = Packet {
+            source: answered.destination,
+            destination: answered.source,
+            source_port: answered.destination_port,
+            destination_port: answered.source_port,
+            segments: 1,
+            ..answered
+        };
+        let (device, ifindex, netns) = whereabouts::<false>(skb, core::ptr::null());
+        let place = PlaceKey { ifindex, netns, ..place::<false>(sensor::RESET_SENT, reason, sk, &packet) };
+        account::count(&place, &packet, device);
+        event::report(ctx, &place, &packet, device, identity_of_packet);
+    }
+}
+
+/// (sk), `tcp_reset`.
+#[btf_tracepoint(function = "tcp_receive_reset")]
+pub fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
+    reset_received::<_, true>(&ctx, ctx.arg(0));
+    0
+}
+
+/// As `tcp_receive_reset`.
+#[raw_tracepoint(tracepoint = "tcp_receive_reset")]
+pub fn tcp_receive_reset_raw(ctx: RawTracePointContext) -> i32 {
+    reset_received::<_, false>(&ctx, ctx.arg(0));
+    0
+}
+
+#[inline(always)]
+fn reset_received<C: EbpfContext, const TYPED: bool>(ctx: &C, sk: Kernel) {
+    // The socket's own direction: what was reset, not the RST.
+    let packet = Packet::of_sock::<TYPED>(sk);
+    let place = place::<TYPED>(sensor::RESET_RECEIVED, 0, sk, &packet);
+    account::count(&place, &packet, core::ptr::null());
+    event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
+        sequence: 0,
+        flags: RST,
+        known: false,
+    });
+}

@@ -1,0 +1,89 @@
+//! Retransmitted segments: `tcp_retransmit_skb` and, for SYN-ACKs, `tcp_retransmit_synack`.
+
+use aya_ebpf::{
+    EbpfContext,
+    macros::{btf_tracepoint, raw_tracepoint},
+    programs::{BtfTracePointContext, RawTracePointContext},
+};
+use netbreak_common::{PlaceKey, sensor};
+
+use crate::{
+    account,
+    event::{self, Identity},
+    packet::Packet,
+    read::{Kernel, load, netns, offset, setting},
+};
+
+/// (sk, skb[, err]), `__tcp_retransmit_skb`. Without `err` it fires only when the segment was sent.
+#[btf_tracepoint(function = "tcp_retransmit_skb")]
+pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
+    let error = if setting!(retransmit_arguments) >= 3 { ctx.arg(2) } else { 0 };
+    retransmitted::<_, true>(&ctx, ctx.arg(0), ctx.arg(1), error);
+    0
+}
+
+/// As `tcp_retransmit_skb`.
+#[raw_tracepoint(tracepoint = "tcp_retransmit_skb")]
+pub fn tcp_retransmit_skb_raw(ctx: RawTracePointContext) -> i32 {
+    let error = if setting!(retransmit_arguments) >= 3 { ctx.arg(2) } else { 0 };
+    retransmitted::<_, false>(&ctx, ctx.arg(0), ctx.arg(1), error);
+    0
+}
+
+#[inline(always)]
+fn retransmitted<C: EbpfContext, const TYPED: bool>(ctx: &C, sk: Kernel, skb: Kernel, error: i32) {
+    let mut packet = Packet::of_sock::<TYPED>(sk);
+    // `tcp_skb_pcount`, which is what `Tcp.RetransSegs` grows by. `cb` is an array of bytes: not a typed load.
+    packet.segments = load::<u16, false>(skb, offset!(skb_tcp_gso_segs)).into();
+    packet.bytes = load::<_, TYPED>(skb, offset!(skb_len));
+    let place = place::<TYPED>(sensor::RETRANSMIT, error.unsigned_abs(), sk, &packet);
+    account::count(&place, &packet, core::ptr::null());
+    event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
+        sequence: load::<u32, false>(skb, offset!(skb_tcp_seq)).into(),
+        flags: load::<u8, false>(skb, offset!(skb_tcp_flags)),
+        known: true,
+    });
+}
+
+/// (sk, req), `tcp_rtx_synack`. A request has the members of a socket that tell its flow (`sock_common`).
+#[btf_tracepoint(function = "tcp_retransmit_synack")]
+pub fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
+    retransmitted_synack(&ctx, ctx.arg(1));
+    0
+}
+
+/// As `tcp_retransmit_synack`.
+#[raw_tracepoint(tracepoint = "tcp_retransmit_synack")]
+pub fn tcp_retransmit_synack_raw(ctx: RawTracePointContext) -> i32 {
+    retransmitted_synack(&ctx, ctx.arg(1));
+    0
+}
+
+/// Probe reads in both forms: to the verifier a request is no socket. It is rare enough.
+#[inline(always)]
+fn retransmitted_synack<C: EbpfContext>(ctx: &C, request: Kernel) {
+    let packet = Packet::of_sock::<false>(request);
+    let place = place::<false>(sensor::RETRANSMIT_SYNACK, 0, request, &packet);
+    account::count(&place, &packet, core::ptr::null());
+    const SYN_ACK: u8 = 0x12;
+    event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
+        sequence: 0,
+        flags: SYN_ACK,
+        known: false,
+    });
+}
+
+/// The place of something that happened to a socket.
+#[inline(always)]
+pub fn place<const TYPED: bool>(sensor: u8, reason: u32, sk: Kernel, packet: &Packet) -> PlaceKey {
+    PlaceKey {
+        location: 0,
+        reason,
+        ifindex: 0,
+        netns: netns::<TYPED>(sk, offset!(sk_net)),
+        sensor,
+        family: packet.family,
+        protocol: packet.protocol,
+        pad: 0,
+    }
+}

@@ -1,0 +1,230 @@
+//! What the user may type. Values stay text here: [`crate::options`] checks them, one rule at a time.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  netbreak run 10.0.2.2                      echoes and TCP connects to port 80, for a minute
+  netbreak run web.example --http /healthz   one HTTP request every 10 ms
+  netbreak demo                              a disposable lab, a break, a verdict
+  netbreak doctor                            what this machine can observe
+
+Exit status: 0 clean, 1 broken, 2 the run could not tell (or the command line was refused).";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  netbreak run 10.0.2.2
+  netbreak run fd00::1 --http 8080/healthz --duration 5m
+  netbreak run 10.0.2.2 10.0.3.2 --icmp --udp 4000 --interval 5ms
+  netbreak run web.example -6 --tcp 443 --json report.json
+  netbreak run 10.244.1.7 --netns pid:4711 --stream 5000
+
+With no probe option: --icmp --tcp 80. udp and stream need `netbreak serve` at the other end.
+Ctrl-C ends the run early and still prints and writes its report.
+Exit status: 0 clean, 1 broken, 2 the run could not tell (or the command line was refused).";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  netbreak serve --udp 4000 --stream 5000
+  netbreak serve --http 8080 --bind 10.0.2.2 --bind fd00:2::2";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  netbreak demo
+  netbreak demo --list
+  netbreak demo --fault blackhole --json demo.json";
+
+/// During a network break, which of my packets died, where, when and why?
+#[derive(Debug, Parser)]
+#[command(name = "netbreak", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Probe targets, watch the kernel, and say where packets died
+    Run(Box<RunArgs>),
+    /// Be the other end of the probes
+    Serve(ServeArgs),
+    /// Build a disposable lab, break it, and show the verdict: no cluster needed
+    Demo(DemoArgs),
+    /// Show what this machine can and cannot observe, and why
+    Doctor(DoctorArgs),
+}
+
+/// Arguments of `netbreak run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct RunArgs {
+    /// Host name, IPv4 address or IPv6 address
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<String>,
+    /// Probe with ICMP echoes
+    #[arg(long, help_heading = "Probes")]
+    pub icmp: bool,
+    /// Probe with TCP connects to this port
+    #[arg(long, value_name = "PORT", help_heading = "Probes")]
+    pub tcp: Vec<String>,
+    /// Probe with HTTP requests, each on a connection of its own; port, path or both [default: 80/]
+    #[arg(long, value_name = "PORT/PATH", help_heading = "Probes", num_args = 0..=1, default_missing_value = "80/")]
+    pub http: Vec<String>,
+    /// Probe with datagrams to this port of `netbreak serve`
+    #[arg(long, value_name = "PORT", help_heading = "Probes")]
+    pub udp: Vec<String>,
+    /// Probe with one long-lived TCP connection to this port of `netbreak serve`
+    #[arg(long, value_name = "PORT", help_heading = "Probes")]
+    pub stream: Vec<String>,
+    /// How long to probe
+    #[arg(long, value_name = "TIME", default_value = "60s", help_heading = "Plan")]
+    pub duration: String,
+    /// Time between two attempts of one probe
+    #[arg(long, value_name = "TIME", default_value = "10ms", help_heading = "Plan")]
+    pub interval: String,
+    /// An answer that comes later than this is late
+    #[arg(long, value_name = "TIME", default_value = "1s", help_heading = "Plan")]
+    pub timeout: String,
+    /// Payload of an echo or a datagram, in bytes
+    #[arg(long, value_name = "BYTES", help_heading = "Packets")]
+    pub size: Option<String>,
+    /// Forbid fragmentation on the way
+    #[arg(long, help_heading = "Packets")]
+    pub dont_fragment: bool,
+    /// IPv4 only
+    #[arg(short = '4', help_heading = "Packets", conflicts_with = "ipv6")]
+    pub ipv4: bool,
+    /// IPv6 only
+    #[arg(short = '6', help_heading = "Packets")]
+    pub ipv6: bool,
+    /// Network namespace that the probes leave from
+    #[arg(long, value_name = "NAME|PATH|pid:N", help_heading = "Packets")]
+    pub netns: Option<String>,
+    /// Source address
+    #[arg(long, value_name = "ADDR", help_heading = "Packets")]
+    pub source: Option<String>,
+    /// Device that the probes leave by
+    #[arg(long, value_name = "DEV", help_heading = "Packets")]
+    pub interface: Option<String>,
+    /// Write the report as JSON; `-` is standard output
+    #[arg(long, value_name = "FILE|-", help_heading = "Report")]
+    pub json: Option<String>,
+    /// Format of the report on standard output [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Report")]
+    pub output: Option<Format>,
+    /// No progress bar, and nothing on standard output unless --output or `--json -` asks for it
+    #[arg(long, help_heading = "Report")]
+    pub quiet: bool,
+    /// Probe only: load nothing into the kernel
+    #[arg(long, help_heading = "Kernel")]
+    pub no_kernel: bool,
+    /// Size of the kernel's table of dropped flows
+    #[arg(long, value_name = "N", default_value = "16384", help_heading = "Kernel")]
+    pub flows: String,
+}
+
+/// Arguments of `netbreak serve`. Every option may be repeated.
+#[derive(Debug, Args)]
+#[command(after_help = SERVE_EXAMPLES)]
+pub struct ServeArgs {
+    /// Accept TCP connections on this port, and close them
+    #[arg(long, value_name = "PORT")]
+    pub tcp: Vec<String>,
+    /// Answer every HTTP request on this port with 200
+    #[arg(long, value_name = "PORT")]
+    pub http: Vec<String>,
+    /// Echo netbreak's own datagrams on this port
+    #[arg(long, value_name = "PORT")]
+    pub udp: Vec<String>,
+    /// Swallow the data of stream probes on this port
+    #[arg(long, value_name = "PORT")]
+    pub stream: Vec<String>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    pub bind: Vec<String>,
+}
+
+/// Arguments of `netbreak demo`.
+#[derive(Debug, Args)]
+#[command(after_help = DEMO_EXAMPLES)]
+pub struct DemoArgs {
+    /// Which fault to inject; --list shows them
+    #[arg(long, value_name = "NAME")]
+    pub fault: Option<String>,
+    /// List the faults
+    #[arg(long)]
+    pub list: bool,
+    /// How long to probe
+    #[arg(long, value_name = "TIME", default_value = "8s")]
+    pub duration: String,
+    /// Write the report as JSON; `-` is standard output
+    #[arg(long, value_name = "FILE|-")]
+    pub json: Option<String>,
+}
+
+/// Arguments of `netbreak doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A format of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a person.
+    Text,
+    /// Schema `netbreak.report/1`.
+    Json,
+    /// For an issue tracker.
+    Markdown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn help(path: &[&str]) -> String {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let mut command = &mut command;
+        for name in path {
+            command = command.find_subcommand_mut(name).unwrap();
+        }
+        command.render_long_help().to_string()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_texts() {
+        insta::assert_snapshot!("help", help(&[]));
+        for name in ["run", "serve", "demo", "doctor"] {
+            insta::assert_snapshot!(format!("help_{name}"), help(&[name]));
+        }
+    }
+
+    #[test]
+    fn http_needs_no_value() {
+        let cli = Cli::try_parse_from(["netbreak", "run", "a", "--http", "--http", "8080/x"]).unwrap();
+        let Command::Run(run) = cli.command else { panic!("not run") };
+        assert_eq!(run.http, ["80/", "8080/x"]);
+    }
+
+    #[test]
+    fn refused_lines_exit_with_status_2() {
+        for line in
+            [&["run"][..], &["run", "a", "-4", "-6"], &["run", "a", "--output", "pdf"], &["watch"], &[]]
+        {
+            let error = Cli::try_parse_from(["netbreak"].iter().chain(line)).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line:?}");
+        }
+    }
+}

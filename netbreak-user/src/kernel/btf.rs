@@ -1,0 +1,196 @@
+//! The running kernel's type information: where a struct's member lies, how many arguments a tracepoint has, what an
+//! enum's values are called. Nothing of it is known at build time, since it differs between kernels.
+
+use std::path::Path;
+
+use btf_rs::{Btf, Struct, Type};
+
+/// Where every kernel with BTF shows it.
+const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+
+/// BTF that cannot be read, or that lacks what is needed.
+#[derive(Debug, thiserror::Error)]
+pub enum BtfError {
+    /// The kernel has none, or it may not be read.
+    #[error(
+        "cannot read {VMLINUX}: {0}. The kernel must be built with CONFIG_DEBUG_INFO_BTF=y, and /sys be mounted"
+    )]
+    Unreadable(String),
+    /// A struct is not there at all.
+    #[error("this kernel's BTF has no struct {0}")]
+    NoStruct(String),
+    /// A struct is there, a member is not.
+    #[error("this kernel's BTF has no member {member} in struct {structure}")]
+    NoMember {
+        /// The struct's name.
+        structure: String,
+        /// The member's name, or path of names.
+        member: String,
+    },
+    /// Two structs of this name differ in where the member lies.
+    #[error("this kernel's BTF has several structs {structure} that differ in {member}")]
+    Ambiguous {
+        /// The struct's name.
+        structure: String,
+        /// The member's name, or path of names.
+        member: String,
+    },
+    /// A bit field has no byte offset.
+    #[error("{structure}.{member} is a bit field in this kernel")]
+    BitField {
+        /// The struct's name.
+        structure: String,
+        /// The member's name, or path of names.
+        member: String,
+    },
+}
+
+/// The kernel's BTF.
+pub struct KernelBtf(Btf);
+
+impl KernelBtf {
+    /// The running kernel's. It is mapped where the kernel allows that (6.16 and later), since only a few of its
+    /// hundred thousand types are looked at; else it is read and parsed.
+    pub fn open() -> Result<Self, BtfError> {
+        Btf::from_file_with_backend(VMLINUX, btf_rs::Backend::Mmap)
+            .or_else(|_| Btf::from_file(VMLINUX))
+            .map(Self)
+            .map_err(|error| BtfError::Unreadable(error.to_string()))
+    }
+
+    /// A module's, on top of the kernel's; `None` when the module is not loaded or has no BTF.
+    pub fn module(&self, name: &str) -> Option<Self> {
+        let path = Path::new("/sys/kernel/btf").join(name);
+        if !path.exists() {
+            return None;
+        }
+        // Split BTF needs a base that was parsed, not mapped.
+        let base = Btf::from_file(VMLINUX).ok()?;
+        Btf::from_split_file(path, &base).ok().map(Self)
+    }
+
+    /// Byte offset of `path` (members joined by dots) in `structure`. Members of anonymous structs and unions are found
+    /// by their own name.
+    pub fn offset(&self, structure: &str, path: &str) -> Result<u32, BtfError> {
+        let no_struct = || BtfError::NoStruct(structure.to_owned());
+        let mut found: Option<u32> = None;
+        let mut known = false;
+        for candidate in self.0.resolve_types_by_name(structure).map_err(|_| no_struct())? {
+            let (Type::Struct(fields) | Type::Union(fields)) = candidate else { continue };
+            known = true;
+            let Some(bits) = self.bits_to(&fields, path) else { continue };
+            if bits % 8 != 0 {
+                return Err(BtfError::BitField { structure: structure.to_owned(), member: path.to_owned() });
+            }
+            if found.is_some_and(|other| other != bits / 8) {
+                return Err(BtfError::Ambiguous { structure: structure.to_owned(), member: path.to_owned() });
+            }
+            found = Some(bits / 8);
+        }
+        match found {
+            Some(offset) => Ok(offset),
+            None if known => {
+                Err(BtfError::NoMember { structure: structure.to_owned(), member: path.to_owned() })
+            }
+            None => Err(no_struct()),
+        }
+    }
+
+    fn bits_to(&self, fields: &Struct, path: &str) -> Option<u32> {
+        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        for member in &fields.members {
+            let name = self.0.resolve_name(member).ok()?;
+            if name == first {
+                return match rest {
+                    None => Some(member.bit_offset()),
+                    Some(rest) => Some(member.bit_offset() + self.bits_to(&self.aggregate(member)?, rest)?),
+                };
+            }
+            if name.is_empty()
+                && let Some(inner) = self.aggregate(member)
+                && let Some(bits) = self.bits_to(&inner, path)
+            {
+                return Some(member.bit_offset() + bits);
+            }
+        }
+        None
+    }
+
+    /// The struct or union that is a member's type, behind typedefs and qualifiers.
+    fn aggregate(&self, member: &btf_rs::Member) -> Option<Struct> {
+        self.0.chained_type_iter(member).find_map(|chained| match chained {
+            Type::Struct(fields) | Type::Union(fields) => Some(fields),
+            _ => None,
+        })
+    }
+
+    /// How many arguments the tracepoint `name` hands to a raw program; `None` when the kernel has no such tracepoint.
+    /// From the typedef `btf_trace_<name>`, a pointer to a function whose first parameter is the tracepoint's own data.
+    pub fn tracepoint_arguments(&self, name: &str) -> Option<u32> {
+        let candidates = self.0.resolve_types_by_name(&format!("btf_trace_{name}")).ok()?;
+        candidates.iter().find_map(|candidate| {
+            let Type::Typedef(typedef) = candidate else { return None };
+            self.0.chained_type_iter(typedef).find_map(|chained| match chained {
+                Type::FuncProto(prototype) => (prototype.parameters.len() as u32).checked_sub(1),
+                _ => None,
+            })
+        })
+    }
+
+    /// The values of the enum `name`; empty when there is no such enum.
+    pub fn enumeration(&self, name: &str) -> Vec<(u32, String)> {
+        let Ok(candidates) = self.0.resolve_types_by_name(name) else { return Vec::new() };
+        let mut values = Vec::new();
+        for candidate in candidates {
+            match candidate {
+                Type::Enum(variants) => {
+                    for variant in &variants.members {
+                        values.extend(self.0.resolve_name(variant).ok().map(|name| (variant.val(), name)));
+                    }
+                }
+                Type::Enum64(variants) => {
+                    for variant in &variants.members {
+                        values.extend(
+                            self.0.resolve_name(variant).ok().map(|name| (variant.val() as u32, name)),
+                        );
+                    }
+                }
+                _ => {}
+            }
+        }
+        values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_members_through_anonymous_ones_and_paths() {
+        let btf = KernelBtf::open().expect("the test machine has BTF");
+        // `dev` lies in a union in an anonymous struct, after the two pointers of a list.
+        assert_eq!(btf.offset("sk_buff", "dev").unwrap(), 16);
+        let common = btf.offset("sock", "__sk_common").unwrap();
+        let net = btf.offset("sock_common", "skc_net").unwrap();
+        assert_eq!(btf.offset("sock", "__sk_common.skc_net.net").unwrap(), common + net);
+    }
+
+    #[test]
+    fn says_which_name_is_missing() {
+        let btf = KernelBtf::open().expect("the test machine has BTF");
+        let error = btf.offset("sk_buff", "no_such_member").unwrap_err().to_string();
+        assert!(error.contains("no_such_member") && error.contains("sk_buff"), "{error}");
+        let error = btf.offset("no_such_struct", "x").unwrap_err().to_string();
+        assert!(error.contains("no_such_struct"), "{error}");
+    }
+
+    #[test]
+    fn knows_tracepoints_and_enums() {
+        let btf = KernelBtf::open().expect("the test machine has BTF");
+        assert!(matches!(btf.tracepoint_arguments("kfree_skb"), Some(2..=4)));
+        assert_eq!(btf.tracepoint_arguments("no_such_tracepoint"), None);
+        assert!(btf.enumeration("bpf_func_id").iter().any(|(_, name)| name == "BPF_FUNC_ktime_get_ns"));
+        assert!(btf.enumeration("no_such_enum").is_empty());
+    }
+}

@@ -1,0 +1,17 @@
+//! The kernel side: what it needs, loading and attaching it, and reading what it counted.
+
+mod btf;
+mod programs;
+mod reasons;
+mod registry;
+mod settings;
+mod symbols;
+mod tables;
+mod tracer;
+
+pub use btf::{BtfError, KernelBtf};
+pub use reasons::Reasons;
+pub use registry::Registry;
+pub use symbols::Symbols;
+pub use tables::{FlowRow, PlaceRow, Tables};
+pub use tracer::{Events, Options, StartError, Tracer};

@@ -1,0 +1,90 @@
+//! The programs, one a tracepoint: which there are, and attaching each in the best form that this kernel allows.
+
+use std::{error::Error, fs, os::fd::AsRawFd};
+
+use aya::{
+    Btf, Ebpf,
+    programs::{BtfTracePoint, Program, ProgramError, RawTracePoint},
+};
+
+use super::btf::KernelBtf;
+use crate::report::{Sensor, SensorState};
+
+/// Tracepoints, in the order of reports. The first is the one that a run cannot do without.
+pub const TRACEPOINTS: [&str; 7] = [
+    "kfree_skb",
+    "tcp_retransmit_skb",
+    "tcp_retransmit_synack",
+    "tcp_send_reset",
+    "tcp_receive_reset",
+    "icmp_send",
+    "inet_sk_error_report",
+];
+
+/// Attaches the program of one tracepoint and says how that went.
+pub fn attach(ebpf: &mut Ebpf, tracepoint: &str, btf: &KernelBtf, aya_btf: Option<&Btf>) -> Sensor {
+    let sensor = |state, why: Option<String>| Sensor { name: tracepoint.to_owned(), state, why };
+    if btf.tracepoint_arguments(tracepoint).is_none() {
+        return sensor(SensorState::Off, Some(format!("this kernel has no tracepoint {tracepoint}")));
+    }
+    let typed = match attach_typed(ebpf, tracepoint, aya_btf) {
+        Ok(()) => return sensor(SensorState::On, None),
+        Err(error) => error,
+    };
+    match attach_raw(ebpf, tracepoint) {
+        Ok(()) => sensor(
+            SensorState::Degraded,
+            Some(format!("as a raw tracepoint (slower): the BTF tracepoint failed: {}", reason(&typed))),
+        ),
+        Err(error) => sensor(SensorState::Off, Some(reason(&error))),
+    }
+}
+
+fn attach_typed(ebpf: &mut Ebpf, tracepoint: &str, btf: Option<&Btf>) -> Result<(), ProgramError> {
+    let program: &mut BtfTracePoint =
+        ebpf.program_mut(tracepoint).ok_or(ProgramError::NotLoaded)?.try_into()?;
+    program.load(tracepoint, btf.ok_or(ProgramError::NotLoaded)?)?;
+    program.attach().map(drop)
+}
+
+fn attach_raw(ebpf: &mut Ebpf, tracepoint: &str) -> Result<(), ProgramError> {
+    let program: &mut RawTracePoint =
+        ebpf.program_mut(&format!("{tracepoint}_raw")).ok_or(ProgramError::NotLoaded)?.try_into()?;
+    program.load()?;
+    program.attach(tracepoint).map(drop)
+}
+
+/// An error in one line: what the kernel said, and the end of the verifier's log if there is one.
+fn reason(error: &ProgramError) -> String {
+    let mut text = error.to_string();
+    if let ProgramError::LoadError { io_error, verifier_log } = error {
+        let log = verifier_log.to_string();
+        let last: Vec<&str> =
+            log.lines().rev().filter(|line| !line.starts_with("processed")).take(3).collect();
+        text = format!("{io_error}: {}", last.into_iter().rev().collect::<Vec<_>>().join(" | "));
+    } else if let Some(source) = error.source() {
+        text = format!("{text}: {source}");
+    }
+    text.replace('\n', " | ")
+}
+
+/// Times that the kernel did not run a program because it was running on that CPU already (`__bpf_trace_run`).
+/// 0 on kernels that do not tell.
+pub fn misses(ebpf: &Ebpf) -> u64 {
+    ebpf.programs()
+        .filter_map(|(_, program)| {
+            let fd = match program {
+                Program::BtfTracePoint(program) => program.fd().ok()?.try_clone().ok()?,
+                Program::RawTracePoint(program) => program.fd().ok()?.try_clone().ok()?,
+                _ => return None,
+            };
+            let info = fs::read_to_string(format!(
+                "/proc/self/fdinfo/{}",
+                std::os::fd::AsFd::as_fd(&fd).as_raw_fd()
+            ));
+            let info = info.ok()?;
+            let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            line.trim().parse::<u64>().ok()
+        })
+        .sum()
+}

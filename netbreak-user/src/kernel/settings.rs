@@ -1,0 +1,59 @@
+//! What the programs are told about this kernel.
+
+use netbreak_common::{ABSENT, Offsets, Settings};
+
+use super::btf::{BtfError, KernelBtf};
+use crate::clock::Nanos;
+
+/// Reads every number that the programs need from the kernel's BTF.
+///
+/// # Errors
+/// Names the struct and member that this kernel does not have, or has twice.
+pub fn settings(btf: &KernelBtf, start: Nanos) -> Result<Settings, BtfError> {
+    let arguments = |tracepoint| btf.tracepoint_arguments(tracepoint).unwrap_or(0);
+    Ok(Settings {
+        start,
+        offsets: offsets(btf)?,
+        kfree_skb_arguments: arguments("kfree_skb"),
+        retransmit_arguments: arguments("tcp_retransmit_skb"),
+        send_reset_arguments: arguments("tcp_send_reset"),
+        parse_only: 0,
+        pad: 0,
+    })
+}
+
+fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
+    let control_block = btf.offset("sk_buff", "cb")?;
+    let common = |member: &str| btf.offset("sock", &format!("__sk_common.{member}"));
+    Ok(Offsets {
+        skb_dev: btf.offset("sk_buff", "dev")?,
+        skb_sk: btf.offset("sk_buff", "sk")?,
+        skb_dst: btf.offset("sk_buff", "_skb_refdst")?,
+        skb_head: btf.offset("sk_buff", "head")?,
+        skb_data: btf.offset("sk_buff", "data")?,
+        skb_tail: btf.offset("sk_buff", "tail")?,
+        skb_end: btf.offset("sk_buff", "end")?,
+        skb_len: btf.offset("sk_buff", "len")?,
+        skb_protocol: btf.offset("sk_buff", "protocol")?,
+        skb_network_header: btf.offset("sk_buff", "network_header")?,
+        skb_tcp_gso_segs: control_block + btf.offset("tcp_skb_cb", "tcp_gso_segs")?,
+        skb_tcp_seq: control_block + btf.offset("tcp_skb_cb", "seq")?,
+        skb_tcp_flags: control_block + btf.offset("tcp_skb_cb", "tcp_flags")?,
+        shinfo_gso_segs: btf.offset("skb_shared_info", "gso_segs")?,
+        dst_dev: btf.offset("dst_entry", "dev")?,
+        dev_ifindex: btf.offset("net_device", "ifindex")?,
+        dev_name: btf.offset("net_device", "name")?,
+        dev_net: btf.offset("net_device", "nd_net.net")?,
+        net_inum: btf.offset("net", "ns.inum")?,
+        sk_net: common("skc_net.net")?,
+        sk_family: common("skc_family")?,
+        sk_num: common("skc_num")?,
+        sk_dport: common("skc_dport")?,
+        sk_rcv_saddr: common("skc_rcv_saddr")?,
+        sk_daddr: common("skc_daddr")?,
+        sk_v6_rcv_saddr: common("skc_v6_rcv_saddr").unwrap_or(ABSENT),
+        sk_v6_daddr: common("skc_v6_daddr").unwrap_or(ABSENT),
+        sk_protocol: btf.offset("sock", "sk_protocol")?,
+        sk_err: btf.offset("sock", "sk_err")?,
+    })
+}

@@ -1,0 +1,138 @@
+//! What the programs counted, read into plain rows.
+
+use std::{
+    collections::HashMap as StdHashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use aya::{
+    Ebpf,
+    maps::{HashMap, MapData, MapError, PerCpuArray},
+};
+use netbreak_common::{
+    Counters, FAMILY_NONE, FlowKey4, FlowKey6, Losses, Place, PlaceKey, PlaceTotal, TIME_SHIFT,
+};
+
+use crate::clock::Nanos;
+
+/// A place with its exact totals over all CPUs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceRow {
+    /// Its number, which flows name.
+    pub id: u32,
+    /// Where and why.
+    pub key: PlaceKey,
+    /// The device's name; `None` without a device.
+    pub device: Option<String>,
+    /// All segments.
+    pub packets: u64,
+    /// Those of them whose flow found no free slot.
+    pub overflow: u64,
+}
+
+/// A flow at a place, summed over all CPUs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowRow {
+    /// [`PlaceRow::id`].
+    pub place: u32,
+    /// Source and destination address; `None` without an IP header.
+    pub addresses: Option<(IpAddr, IpAddr)>,
+    /// Source port, ICMP identifier, or Ethernet type.
+    pub source_port: u16,
+    /// Destination port.
+    pub destination_port: u16,
+    /// Segments.
+    pub packets: u64,
+    /// Bytes from the network header on.
+    pub bytes: u64,
+    /// First packet, CLOCK_MONOTONIC.
+    pub first: Nanos,
+    /// Last packet, CLOCK_MONOTONIC.
+    pub last: Nanos,
+}
+
+/// Everything that was counted.
+#[derive(Debug, Clone, Default)]
+pub struct Tables {
+    /// The exact table.
+    pub places: Vec<PlaceRow>,
+    /// The bounded one.
+    pub flows: Vec<FlowRow>,
+    /// What was lost.
+    pub losses: Losses,
+}
+
+/// The exact table alone: small, and cheap enough to be read next to the kernel's own counters.
+pub(super) fn places(ebpf: &Ebpf) -> Result<Vec<PlaceRow>, MapError> {
+    let places: HashMap<&MapData, PlaceKey, Place> = map(ebpf, "PLACES")?.try_into()?;
+    let totals: PerCpuArray<&MapData, PlaceTotal> = map(ebpf, "TOTALS")?.try_into()?;
+    let row = |id: u32, key: PlaceKey, device: Option<String>| -> Result<PlaceRow, MapError> {
+        let cpus = totals.get(&id, 0)?;
+        let packets = cpus.iter().map(|total| total.packets).sum();
+        Ok(PlaceRow { id, key, device, packets, overflow: cpus.iter().map(|total| total.overflow).sum() })
+    };
+    let mut rows = Vec::new();
+    for entry in places.iter() {
+        let (key, place) = entry?;
+        rows.push(row(place.id, key, name(&place.device))?);
+    }
+    // Place 0 stands for all that found the table of places full.
+    rows.extend(Some(row(0, PlaceKey::default(), None)?).filter(|shared| shared.packets > 0));
+    Ok(rows)
+}
+
+pub(super) fn read(ebpf: &Ebpf, start: Nanos) -> Result<Tables, MapError> {
+    let counters: PerCpuArray<&MapData, Counters> = map(ebpf, "COUNTERS")?.try_into()?;
+    let time = |unit: u32| start + (u64::from(unit) << TIME_SHIFT);
+    let row = |place, addresses, source_port, destination_port, slot: u32| -> Result<FlowRow, MapError> {
+        let cpus = counters.get(&slot, 0)?;
+        let used = || cpus.iter().filter(|cpu| cpu.packets > 0);
+        Ok(FlowRow {
+            place,
+            addresses,
+            source_port,
+            destination_port,
+            packets: used().map(|cpu| cpu.packets).sum(),
+            bytes: used().map(|cpu| cpu.bytes).sum(),
+            first: time(used().map(|cpu| cpu.first).min().unwrap_or(0)),
+            last: time(used().map(|cpu| cpu.last).max().unwrap_or(0)),
+        })
+    };
+    let places = places(ebpf)?;
+    let without_header: StdHashMap<u32, bool> =
+        places.iter().map(|place| (place.id, place.key.family == FAMILY_NONE && place.id != 0)).collect();
+    let mut flows = Vec::new();
+    let flows4: HashMap<&MapData, FlowKey4, u32> = map(ebpf, "FLOWS4")?.try_into()?;
+    for entry in flows4.iter() {
+        let (key, slot) = entry?;
+        let addresses: (IpAddr, IpAddr) =
+            (Ipv4Addr::from(key.source).into(), Ipv4Addr::from(key.destination).into());
+        let addresses = (!without_header.get(&key.place).copied().unwrap_or(false)).then_some(addresses);
+        flows.push(row(key.place, addresses, key.source_port, key.destination_port, slot)?);
+    }
+    let flows6: HashMap<&MapData, FlowKey6, u32> = map(ebpf, "FLOWS6")?.try_into()?;
+    for entry in flows6.iter() {
+        let (key, slot) = entry?;
+        let addresses = (Ipv6Addr::from(key.source).into(), Ipv6Addr::from(key.destination).into());
+        flows.push(row(key.place, Some(addresses), key.source_port, key.destination_port, slot)?);
+    }
+    Ok(Tables { places, flows, losses: losses(ebpf)? })
+}
+
+fn losses(ebpf: &Ebpf) -> Result<Losses, MapError> {
+    let losses: PerCpuArray<&MapData, Losses> = map(ebpf, "LOSSES")?.try_into()?;
+    Ok(losses.get(&0, 0)?.iter().fold(Losses::default(), |sum, cpu| Losses {
+        ring_full: sum.ring_full + cpu.ring_full,
+        unreadable: sum.unreadable + cpu.unreadable,
+    }))
+}
+
+fn map<'a>(ebpf: &'a Ebpf, name: &str) -> Result<&'a aya::maps::Map, MapError> {
+    ebpf.map(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
+}
+
+/// A NUL-padded name; `None` when empty.
+fn name(bytes: &[u8; 16]) -> Option<String> {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    (end > 0).then(|| String::from_utf8_lossy(&bytes[..end]).into_owned())
+}

@@ -1,0 +1,178 @@
+//! Loading, attaching and draining the programs.
+
+use std::sync::Arc;
+
+use aya::{
+    Btf, Ebpf, EbpfError, EbpfLoader,
+    maps::{MapData, MapError, Queue, RingBuf},
+};
+use netbreak_common::{Event, MAX_PLACES};
+use tokio::io::unix::AsyncFd;
+
+use super::{
+    btf::{BtfError, KernelBtf},
+    programs::{self, TRACEPOINTS},
+    reasons::Reasons,
+    registry::Registry,
+    settings::settings,
+    tables::{self, PlaceRow, Tables},
+};
+use crate::{
+    clock::Nanos,
+    report::{Sensor, SensorState},
+};
+
+/// The object that the eBPF crate builds to.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netbreak.o"));
+
+/// What a user may choose.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Flows with counters of their own.
+    pub flows: u32,
+    /// Parse and do not count: for measuring only.
+    pub parse_only: bool,
+}
+
+/// Why the kernel side cannot run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No type information.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    /// Maps or globals.
+    #[error("cannot create the maps of the eBPF object: {0:#}")]
+    Load(#[source] Box<EbpfError>),
+    /// Reading or filling a map.
+    #[error("cannot fill the maps of the eBPF object: {0}")]
+    Map(#[from] MapError),
+    /// The mandatory sensor.
+    #[error("cannot attach to kfree_skb: {0}")]
+    Mandatory(String),
+}
+
+/// The attached programs. Dropping it detaches them: nothing is pinned.
+pub struct Tracer {
+    ebpf: Ebpf,
+    start: Nanos,
+    reasons: Reasons,
+    sensors: Vec<Sensor>,
+    registry: Arc<Registry>,
+}
+
+/// The ring buffer of events.
+pub struct Events(AsyncFd<RingBuf<MapData>>);
+
+impl Tracer {
+    /// Loads and attaches everything that this kernel allows.
+    ///
+    /// # Errors
+    /// When nothing can be loaded, or `kfree_skb` cannot be attached. Other sensors that fail are in
+    /// [`Tracer::sensors`].
+    pub fn start(options: Options, start: Nanos) -> Result<Self, StartError> {
+        let btf = KernelBtf::open()?;
+        let mut settings = settings(&btf, start)?;
+        settings.parse_only = options.parse_only.into();
+        // Absent only where the kernel's BTF is unreadable to aya's own parser: then raw tracepoints serve.
+        let aya_btf = Btf::from_sys_fs().ok();
+        let mut ebpf = EbpfLoader::new()
+            .btf(aya_btf.as_ref())
+            .override_global("SETTINGS", &settings, true)
+            .map_max_entries("FLOWS4", options.flows)
+            .map_max_entries("FLOWS6", options.flows)
+            .map_max_entries("SLOTS", options.flows)
+            .map_max_entries("COUNTERS", options.flows)
+            .load(OBJECT)
+            .map_err(|error| StartError::Load(Box::new(error)))?;
+        fill(&mut ebpf, "PLACE_IDS", 1..MAX_PLACES)?;
+        fill(&mut ebpf, "SLOTS", 0..options.flows)?;
+        let registry = Registry::new(
+            take(&mut ebpf, "PROBES")?.try_into()?,
+            take(&mut ebpf, "PROBE_PORTS")?.try_into()?,
+        );
+        let sensors: Vec<Sensor> = TRACEPOINTS
+            .iter()
+            .map(|name| programs::attach(&mut ebpf, name, &btf, aya_btf.as_ref()))
+            .collect();
+        if sensors[0].state == SensorState::Off {
+            return Err(StartError::Mandatory(sensors[0].why.clone().unwrap_or_default()));
+        }
+        let reasons = Reasons::read(&btf);
+        Ok(Self { ebpf, start, reasons, sensors, registry: Arc::new(registry) })
+    }
+
+    /// How attaching each sensor went.
+    pub fn sensors(&self) -> &[Sensor] {
+        &self.sensors
+    }
+
+    /// Names of reasons on this kernel.
+    pub fn reasons(&self) -> &Reasons {
+        &self.reasons
+    }
+
+    /// Where probes make their flows known.
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+
+    /// The events. Within a tokio runtime; once.
+    pub fn events(&mut self) -> Result<Events, StartError> {
+        let ring = RingBuf::try_from(take(&mut self.ebpf, "EVENTS")?)?;
+        // SAFETY: a `RingBuf` owns its file descriptor and keeps it until it is dropped.
+        let ring = unsafe { AsyncFd::register(ring) };
+        Ok(Events(ring.map_err(|error| MapError::IoError(error.into()))?))
+    }
+
+    /// The exact table alone.
+    pub fn places(&self) -> Result<Vec<PlaceRow>, MapError> {
+        tables::places(&self.ebpf)
+    }
+
+    /// Everything that was counted.
+    pub fn tables(&self) -> Result<Tables, MapError> {
+        tables::read(&self.ebpf, self.start)
+    }
+
+    /// Times that the kernel skipped a program because it interrupted itself.
+    pub fn misses(&self) -> u64 {
+        programs::misses(&self.ebpf)
+    }
+}
+
+impl Events {
+    /// Waits until there are events, then hands each to `take`. Cancel-safe.
+    pub async fn drain(&mut self, mut take: impl FnMut(&Event)) -> std::io::Result<()> {
+        let mut guard = self.0.readable_mut().await?;
+        drain(guard.get_inner_mut(), &mut take);
+        guard.clear_ready();
+        Ok(())
+    }
+
+    /// Hands over what is there now.
+    pub fn drain_now(&mut self, mut take: impl FnMut(&Event)) {
+        drain(self.0.get_mut(), &mut take);
+    }
+}
+
+fn drain(ring: &mut RingBuf<MapData>, take: &mut impl FnMut(&Event)) {
+    while let Some(item) = ring.next() {
+        if item.len() == size_of::<Event>() {
+            // SAFETY: the record is an `Event` (its size is checked), which is plain data.
+            take(&unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
+        }
+    }
+}
+
+fn fill(ebpf: &mut Ebpf, name: &str, values: std::ops::Range<u32>) -> Result<(), MapError> {
+    let map = ebpf.map_mut(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })?;
+    let mut queue: Queue<_, u32> = map.try_into()?;
+    for value in values {
+        queue.push(value, 0)?;
+    }
+    Ok(())
+}
+
+fn take(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map, MapError> {
+    ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
+}

@@ -1,0 +1,237 @@
+//! What the user typed, checked: one `validate_*` a rule, each with its table of accepted and refused lines.
+//!
+//! All of it is pure but [`resolve`] (which asks the system's resolver) and [`JsonFile`] (which opens the file).
+
+mod limits;
+mod origin;
+mod output;
+mod probe;
+mod resolve;
+mod target;
+mod time;
+
+pub use limits::{MAX_ATTEMPTS, MAX_PROBES, MAX_SIZE, MIN_SIZE};
+pub use origin::{Family, Netns};
+pub use output::{JsonFile, Output};
+pub use probe::ProbeSpec;
+pub use resolve::resolve;
+pub use target::{Host, TargetSpec};
+
+use std::net::IpAddr;
+
+use crate::cli::{DemoArgs, RunArgs, ServeArgs};
+use crate::clock::Nanos;
+use crate::probe::Kind;
+
+/// A command line that cannot be run: what is wrong, with which value, and what to type instead. Exit status 2.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(String);
+
+impl Refused {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Refused(message.into())
+    }
+}
+
+/// `netbreak run`, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Whom to visit; not resolved yet.
+    pub targets: Vec<TargetSpec>,
+    /// How to visit each of them.
+    pub probes: Vec<ProbeSpec>,
+    /// Only this family.
+    pub family: Option<Family>,
+    /// How long to probe.
+    pub duration: Nanos,
+    /// Time between two attempts of one probe.
+    pub interval: Nanos,
+    /// When an answer is late.
+    pub timeout: Nanos,
+    /// Payload of an echo or a datagram in bytes; `None` is the probe's own default.
+    pub size: Option<usize>,
+    /// Forbid fragmentation.
+    pub dont_fragment: bool,
+    /// Where probes leave from; `None` is our own namespace.
+    pub netns: Option<Netns>,
+    /// Source address.
+    pub source: Option<IpAddr>,
+    /// Device to bind to.
+    pub interface: Option<String>,
+    /// Where the report goes.
+    pub output: Output,
+    /// No progress bar.
+    pub quiet: bool,
+    /// Load nothing into the kernel.
+    pub no_kernel: bool,
+    /// Entries of the kernel's flow map.
+    pub flows: u32,
+}
+
+impl RunOptions {
+    /// Checks every rule that needs neither a resolver nor a kernel.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(args: &RunArgs) -> Result<Self, Refused> {
+        let interface = args.interface.as_deref().map(origin::validate_interface).transpose()?;
+        let mut probes = probe::validate_probes(args)?;
+        // Sorted as the report lists them, whatever the order on the command line.
+        probes.sort_by_key(|probe| (probe.kind(), probe.port()));
+        limits::validate_probe_count(args.targets.len(), probes.len())?;
+        let targets = target::validate_targets(&args.targets, interface.is_some())?;
+        let family = origin::validate_family(args.ipv4, args.ipv6, &targets)?;
+        let source =
+            args.source.as_deref().map(|s| origin::validate_source(s, family, &targets)).transpose()?;
+        let duration = time::validate_time("--duration", &args.duration)?;
+        let interval = time::validate_time("--interval", &args.interval)?;
+        let timeout = time::validate_time("--timeout", &args.timeout)?;
+        limits::validate_attempts(targets.len(), &probes, duration, interval)?;
+        limits::validate_outstanding(interval, timeout)?;
+        Ok(RunOptions {
+            targets,
+            probes,
+            family,
+            duration,
+            interval,
+            timeout,
+            size: args.size.as_deref().map(limits::validate_size).transpose()?,
+            dont_fragment: args.dont_fragment,
+            netns: args.netns.as_deref().map(origin::validate_netns).transpose()?,
+            source,
+            interface,
+            output: output::validate_output(args.json.as_deref(), args.output, args.quiet)?,
+            quiet: args.quiet,
+            no_kernel: args.no_kernel,
+            flows: limits::validate_flows(&args.flows)?,
+        })
+    }
+}
+
+/// `netbreak serve`, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// What to serve on which port; never [`Kind::Icmp`].
+    pub services: Vec<(Kind, u16)>,
+    /// Addresses to listen on; at least one.
+    pub bind: Vec<IpAddr>,
+}
+
+impl ServeOptions {
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(args: &ServeArgs) -> Result<Self, Refused> {
+        let bind =
+            args.bind.iter().map(|a| origin::validate_address("--bind", a)).collect::<Result<_, _>>()?;
+        Ok(ServeOptions { services: probe::validate_services(args)?, bind })
+    }
+}
+
+/// `netbreak demo`, checked. Whether the fault exists is the lab's to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DemoOptions {
+    /// The fault's name; `None` is the lab's first.
+    pub fault: Option<String>,
+    /// Only list the faults.
+    pub list: bool,
+    /// How long to probe.
+    pub duration: Nanos,
+    /// Where the report goes.
+    pub output: Output,
+}
+
+impl DemoOptions {
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(args: &DemoArgs) -> Result<Self, Refused> {
+        Ok(DemoOptions {
+            fault: args.fault.clone(),
+            list: args.list,
+            duration: time::validate_time("--duration", &args.duration)?,
+            output: output::validate_output(args.json.as_deref(), None, false)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::clock::{MILLISECOND, SECOND};
+    use clap::Parser;
+
+    fn run(line: &str) -> Result<RunOptions, Refused> {
+        match Cli::try_parse_from(format!("netbreak run {line}").split_whitespace()).unwrap().command {
+            Command::Run(args) => RunOptions::check(&args),
+            _ => panic!("not run"),
+        }
+    }
+
+    fn serve(line: &str) -> Result<ServeOptions, Refused> {
+        match Cli::try_parse_from(format!("netbreak serve {line}").split_whitespace()).unwrap().command {
+            Command::Serve(args) => ServeOptions::check(&args),
+            _ => panic!("not serve"),
+        }
+    }
+
+    #[test]
+    fn defaults() {
+        let options = run("10.0.2.2").unwrap();
+        assert_eq!(options.probes, [ProbeSpec::Icmp, ProbeSpec::Tcp { port: 80 }]);
+        assert_eq!(
+            (options.duration, options.interval, options.timeout),
+            (60 * SECOND, 10 * MILLISECOND, SECOND)
+        );
+        assert_eq!((options.flows, options.size), (16384, None));
+        assert_eq!(serve("--udp 4000").unwrap().bind, [IpAddr::from([127, 0, 0, 1])]);
+    }
+
+    #[test]
+    fn refused_lines_name_the_value() {
+        for (line, words) in [
+            ("10.0.2.2 --tcp 0", "--tcp 0"),
+            ("10.0.2.2 --udp 70000", "--udp 70000"),
+            ("10.0.2.2 --interval 0s", "--interval 0s"),
+            ("10.0.2.2 --duration 0s", "--duration 0s"),
+            ("10.0.2.2 --timeout 0s", "--timeout 0s"),
+            ("10.0.2.2 --size 1", "--size 1"),
+            ("10.0.2.2 --flows 0", "--flows 0"),
+            ("10.0.2.2 -6", "10.0.2.2"),
+            ("10.0.2.2 --source fd00::1", "fd00::1"),
+            ("10.0.2.2 10.0.2.2", "10.0.2.2"),
+            ("10.0.2.2 --http --http 80/", "http 80/"),
+            ("--http 10.0.2.2 10.0.2.3", "10.0.2.2"),
+            ("http://[fd00::1]:8080/x", "netbreak run fd00::1 --http 8080/x"),
+            ("10.0.2.2 --json - --output text", "--output text"),
+            ("10.0.2.2 --interval 1us --duration 1s", "--timeout"),
+            ("10.0.2.2 --duration 1000h", "--interval"),
+            ("10.0.2.2 --netns pid:x", "pid:x"),
+            ("10.0.2.2 --interface a/b", "a/b"),
+        ] {
+            let message = run(line).expect_err(line).to_string();
+            assert!(message.contains(words), "{line}: {message}");
+        }
+        for (line, words) in [
+            ("", "at least one"),
+            ("--tcp 80 --http 80", "80"),
+            ("--tcp 80 --bind localhost", "localhost"),
+            ("--udp 0", "--udp 0"),
+        ] {
+            let message = serve(line).expect_err(line).to_string();
+            assert!(message.contains(words), "{line}: {message}");
+        }
+        assert!(serve("--tcp 80 --udp 80").is_ok());
+    }
+
+    #[test]
+    fn a_hundred_thousand_targets() {
+        let line: Vec<String> = (0..100_000).map(|i| format!("host{i}.example")).collect();
+        let message = run(&line.join(" ")).unwrap_err().to_string();
+        assert!(message.contains("100000 targets") && message.contains("4096"), "{message}");
+    }
+}

@@ -1,0 +1,192 @@
+//! Probes and services: kinds and ports.
+
+use std::collections::HashSet;
+
+use super::Refused;
+use crate::cli::{RunArgs, ServeArgs};
+use crate::probe::Kind;
+
+/// One way of visiting every target.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ProbeSpec {
+    /// Echoes.
+    Icmp,
+    /// Connects.
+    Tcp {
+        /// Visited port.
+        port: u16,
+    },
+    /// Requests.
+    Http {
+        /// Visited port.
+        port: u16,
+        /// Path with its leading slash, and the query if there is one.
+        path: String,
+    },
+    /// Datagrams.
+    Udp {
+        /// Visited port.
+        port: u16,
+    },
+    /// One long-lived connection.
+    Stream {
+        /// Visited port.
+        port: u16,
+    },
+}
+
+impl ProbeSpec {
+    /// The kind of the probe.
+    pub fn kind(&self) -> Kind {
+        match self {
+            ProbeSpec::Icmp => Kind::Icmp,
+            ProbeSpec::Tcp { .. } => Kind::Tcp,
+            ProbeSpec::Http { .. } => Kind::Http,
+            ProbeSpec::Udp { .. } => Kind::Udp,
+            ProbeSpec::Stream { .. } => Kind::Stream,
+        }
+    }
+
+    /// The visited port; `None` for icmp.
+    pub fn port(&self) -> Option<u16> {
+        match *self {
+            ProbeSpec::Icmp => None,
+            ProbeSpec::Tcp { port }
+            | ProbeSpec::Http { port, .. }
+            | ProbeSpec::Udp { port }
+            | ProbeSpec::Stream { port } => Some(port),
+        }
+    }
+}
+
+impl std::fmt::Display for ProbeSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind().name())?;
+        if let Some(port) = self.port() {
+            write!(f, " {port}")?;
+        }
+        if let ProbeSpec::Http { path, .. } = self {
+            f.write_str(path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks all probes of a run; none asked for means icmp and tcp 80.
+pub(super) fn validate_probes(args: &RunArgs) -> Result<Vec<ProbeSpec>, Refused> {
+    let mut probes = Vec::new();
+    if args.icmp {
+        probes.push(ProbeSpec::Icmp);
+    }
+    for port in &args.tcp {
+        probes.push(ProbeSpec::Tcp { port: validate_port("--tcp", port)? });
+    }
+    for value in &args.http {
+        probes.push(validate_http(value)?);
+    }
+    for port in &args.udp {
+        probes.push(ProbeSpec::Udp { port: validate_port("--udp", port)? });
+    }
+    for port in &args.stream {
+        probes.push(ProbeSpec::Stream { port: validate_port("--stream", port)? });
+    }
+    if probes.is_empty() {
+        probes.extend([ProbeSpec::Icmp, ProbeSpec::Tcp { port: 80 }]);
+    }
+    let mut seen = HashSet::new();
+    match probes.iter().find(|probe| !seen.insert(*probe)) {
+        Some(twice) => Err(Refused::new(format!("probe {twice} is given twice: name it once"))),
+        None => Ok(probes),
+    }
+}
+
+/// Checks all services of `netbreak serve`. tcp, http and stream share one space of ports.
+pub(super) fn validate_services(args: &ServeArgs) -> Result<Vec<(Kind, u16)>, Refused> {
+    let mut services = Vec::new();
+    for (kind, flag, ports) in [
+        (Kind::Tcp, "--tcp", &args.tcp),
+        (Kind::Http, "--http", &args.http),
+        (Kind::Udp, "--udp", &args.udp),
+        (Kind::Stream, "--stream", &args.stream),
+    ] {
+        for port in ports {
+            services.push((kind, validate_port(flag, port)?));
+        }
+    }
+    if services.is_empty() {
+        return Err(Refused::new("give at least one of --tcp PORT, --http PORT, --udp PORT, --stream PORT"));
+    }
+    let mut seen = HashSet::new();
+    match services.iter().find(|(kind, port)| !seen.insert((*kind == Kind::Udp, *port))) {
+        Some((kind, port)) => Err(Refused::new(format!(
+            "--{} {port}: the port is taken by another option: give each service its own",
+            kind.name()
+        ))),
+        None => Ok(services),
+    }
+}
+
+/// A port is 1 to 65535.
+fn validate_port(flag: &str, typed: &str) -> Result<u16, Refused> {
+    match typed.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(Refused::new(format!("{flag} {typed}: a port is a number from 1 to 65535"))),
+    }
+}
+
+/// `[PORT][/PATH]`: port 80 and path / where not given.
+fn validate_http(typed: &str) -> Result<ProbeSpec, Refused> {
+    let (port, path) = match typed.find('/') {
+        Some(slash) => typed.split_at(slash),
+        None => (typed, "/"),
+    };
+    if !port.is_empty() && !port.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Refused::new(format!(
+            "--http {typed}: expected [PORT][/PATH] such as 8080/healthz; if {typed} is the target, put it before --http"
+        )));
+    }
+    if let Some(bad) = path.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
+        return Err(Refused::new(format!("--http {typed}: {bad:?} cannot stand in a path: write it as %xx")));
+    }
+    let port = if port.is_empty() { 80 } else { validate_port("--http", port)? };
+    Ok(ProbeSpec::Http { port, path: path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports() {
+        assert_eq!(validate_port("--tcp", "1"), Ok(1));
+        assert_eq!(validate_port("--tcp", "65535"), Ok(65535));
+        for typed in ["0", "65536", "70000", "-1", "http", ""] {
+            let message = validate_port("--tcp", typed).expect_err(typed).to_string();
+            assert_eq!(message, format!("--tcp {typed}: a port is a number from 1 to 65535"));
+        }
+    }
+
+    #[test]
+    fn http() {
+        for (typed, port, path) in [
+            ("80/", 80, "/"),
+            ("8080", 8080, "/"),
+            ("/healthz?x=1", 80, "/healthz?x=1"),
+            ("8080/a/b", 8080, "/a/b"),
+        ] {
+            assert_eq!(validate_http(typed), Ok(ProbeSpec::Http { port, path: path.into() }), "{typed}");
+        }
+        for (typed, words) in [
+            ("10.0.2.2", "put it before --http"),
+            ("0/x", "1 to 65535"),
+            ("70000", "1 to 65535"),
+            ("/a b", "%xx"),
+            ("/a#b", "%xx"),
+            ("/a\r\nHost: b", "%xx"),
+            ("/ä", "%xx"),
+        ] {
+            let message = validate_http(typed).expect_err(typed).to_string();
+            assert!(message.contains(words), "{typed}: {message}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! One long-lived TCP connection with paced data.
+
+use std::future::Future;
+use std::io::{self, Read};
+use std::mem;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use socket2::Socket;
+
+use crate::clock::{self, MILLISECOND, Nanos};
+
+use super::FlowRegistry;
+use super::attempt::{Outcome, Record};
+use super::connect::{self, Connected, abort_on_close, errno_of};
+use super::ledger::Ledger;
+use super::plan::Plan;
+use super::run::Control;
+use super::socket::Registered;
+use super::spec::Spec;
+use super::ticker::Ticker;
+
+/// How often acknowledgements are looked for while some are outstanding: so exact are a stream's round-trip times.
+const POLL: Nanos = MILLISECOND;
+
+/// Between a connect that failed and the next.
+const RETRY: Nanos = 100 * MILLISECOND;
+
+/// What is written: no content matters, only that it arrives.
+const ZEROS: [u8; 65_536] = [0; 65_536];
+
+/// Runs the plan to its end, reconnecting after each loss of the connection, and waits until every write is
+/// acknowledged or timed out.
+pub(super) async fn run(
+    spec: Arc<Spec>,
+    registry: Arc<dyn FlowRegistry>,
+    mut plan: Plan,
+    ticker: Ticker,
+    mut control: Control,
+) -> io::Result<Record> {
+    let mut link = Link::Down { errno: libc::ENOTCONN, retry_at: 0 };
+    let mut ledger = Ledger::new(spec.stream_piece, spec.timeout);
+    loop {
+        let now = clock::now();
+        for seq in plan.due(ledger.next_seq(), now) {
+            ledger.plan(plan.planned(seq));
+            control.count_sent();
+        }
+        // A new connection is of use only to writes that are still to come.
+        let next_due = plan.next_due(ledger.next_seq());
+        let is_wanted = next_due.is_some() || ledger.waiting() > 0;
+        link = link.step(&spec, &registry, &mut ledger, &control, is_wanted);
+        let now = clock::now();
+        let awaited = ledger.awaited_until(now).map(|at| at + 1);
+        if next_due.is_none() && awaited.is_none() {
+            break;
+        }
+        let wake = [next_due, awaited, link.wake(&ledger, now)].into_iter().flatten().min().unwrap_or(now);
+        tokio::select! {
+            expired = ticker.until(wake) => expired?,
+            () = link.changed() => (),
+            () = control.stopped() => plan.cut(ledger.next_seq()),
+        }
+    }
+    link.close(&ledger);
+    let mut record = spec.record();
+    let (attempts, stream) = ledger.finish(clock::now());
+    (record.attempts, record.stream) = (attempts, Some(stream));
+    Ok(record)
+}
+
+type Handshake = Pin<Box<dyn Future<Output = Result<Connected, Outcome>> + Send>>;
+
+/// The connection, on its way through life.
+enum Link {
+    /// None; the next connect is at `retry_at`.
+    Down { errno: i32, retry_at: Nanos },
+    /// The SYN is out.
+    Connecting { handshake: Handshake, local_port: u16, give_up_at: Nanos },
+    /// The handshake is over, one way or the other.
+    Ended { result: Result<Connected, Outcome>, local_port: u16 },
+    /// Data flows.
+    Up { socket: Socket, flow: Registered },
+}
+
+impl Link {
+    /// Does what can be done now without waiting.
+    fn step(
+        self,
+        spec: &Spec,
+        registry: &Arc<dyn FlowRegistry>,
+        ledger: &mut Ledger,
+        control: &Control,
+        is_wanted: bool,
+    ) -> Link {
+        let now = clock::now();
+        match self {
+            Link::Down { errno, retry_at } if now < retry_at || !is_wanted => {
+                ledger.no_connection(errno);
+                Link::Down { errno, retry_at }
+            }
+            Link::Down { .. } => match connect::start(spec, registry) {
+                (local_port, Ok(connecting)) => Link::Connecting {
+                    handshake: Box::pin(connect::finish(connecting, spec.address)),
+                    local_port,
+                    give_up_at: now.saturating_add(spec.timeout),
+                },
+                (_, Err(errno)) => Link::failed(errno, now, ledger),
+            },
+            Link::Connecting { give_up_at, .. } if now >= give_up_at => {
+                Link::failed(libc::ETIMEDOUT, now, ledger)
+            }
+            Link::Connecting { .. } => self,
+            Link::Ended { result: Err(outcome), .. } => Link::failed(errno_for(outcome), now, ledger),
+            Link::Ended { result: Ok(Connected { socket, flow }), local_port } => {
+                ledger.connected(local_port);
+                let socket = socket.into_inner();
+                // Each piece leaves when it is planned, not when a segment is full. Without it the stream still runs.
+                let _ = socket.set_tcp_nodelay(true);
+                Link::Up { socket, flow }.flow(ledger, control)
+            }
+            Link::Up { .. } => self.flow(ledger, control),
+        }
+    }
+
+    fn failed(errno: i32, now: Nanos, ledger: &mut Ledger) -> Link {
+        ledger.no_connection(errno);
+        Link::Down { errno, retry_at: now + RETRY }
+    }
+
+    /// Writes what waits, reads acknowledgements, notices the end.
+    fn flow(self, ledger: &mut Ledger, control: &Control) -> Link {
+        let Link::Up { socket, .. } = &self else { return self };
+        let ended = transfer(socket, ledger);
+        let at = clock::now();
+        let answered = ledger.acked(bytes_acked(socket), at);
+        (0..answered).for_each(|_| control.count_answered());
+        match ended {
+            None => self,
+            Some(errno) => {
+                ledger.reset(at);
+                Link::Down { errno, retry_at: at }
+            }
+        }
+    }
+
+    /// When something is to be done without news from the socket.
+    fn wake(&self, ledger: &Ledger, now: Nanos) -> Option<Nanos> {
+        match self {
+            Link::Down { retry_at, .. } => Some(*retry_at).filter(|at| *at > now),
+            Link::Connecting { give_up_at, .. } => Some(*give_up_at),
+            Link::Ended { .. } => Some(now),
+            Link::Up { .. } => (ledger.is_outstanding() || ledger.waiting() > 0).then_some(now + POLL),
+        }
+    }
+
+    /// Waits for the end of a handshake; forever in any other state.
+    async fn changed(&mut self) {
+        let Link::Connecting { handshake, local_port, .. } = self else {
+            return std::future::pending().await;
+        };
+        let result = handshake.await;
+        *self = Link::Ended { result, local_port: *local_port };
+    }
+
+    /// Ends the connection: by RST while bytes are outstanding, so that the kernel does not go on sending them.
+    fn close(self, ledger: &Ledger) {
+        if let Link::Up { socket, flow } = self {
+            // Were it refused, closing would send a RST in any case.
+            let _ = abort_on_close(&socket, ledger.is_outstanding());
+            drop(socket);
+            drop(flow);
+        }
+    }
+}
+
+/// Writes as much as the kernel takes. Returns why the connection is over, if it is.
+fn transfer(socket: &Socket, ledger: &mut Ledger) -> Option<i32> {
+    // The other end has nothing to say: what comes is the end.
+    match (&*socket).read(&mut [0; 1024]) {
+        Ok(0) => return Some(libc::ENOTCONN),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Some(errno_of(&error)),
+        _ => (),
+    }
+    while ledger.waiting() > 0 {
+        let length = ledger.waiting().min(ZEROS.len() as u64) as usize;
+        let at = clock::now();
+        match socket.send(&ZEROS[..length]) {
+            Ok(written) => ledger.wrote(written as u64, at),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            Err(error) => return Some(errno_of(&error)),
+        }
+    }
+    None
+}
+
+/// Payload bytes that the other end has acknowledged on this connection; 0 where the kernel does not say (before 4.1).
+fn bytes_acked(socket: &Socket) -> u64 {
+    // SAFETY: a `tcp_info` of zeros is valid: it has only numbers.
+    let mut info: libc::tcp_info = unsafe { mem::zeroed() };
+    let mut length = mem::size_of_val(&info) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `info`, which has that many.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    // The SYN counts as a byte (`tcp_snd_una_update` at the end of the handshake).
+    if result == 0 { info.tcpi_bytes_acked.saturating_sub(1) } else { 0 }
+}
+
+fn errno_for(outcome: Outcome) -> i32 {
+    match outcome {
+        Outcome::SendFailed { errno } | Outcome::Unreachable { errno, .. } => errno,
+        Outcome::Refused { .. } => libc::ECONNREFUSED,
+        Outcome::Reset { .. } => libc::ECONNRESET,
+        _ => libc::ETIMEDOUT,
+    }
+}

@@ -1,0 +1,52 @@
+//! Datagrams to `netbreak serve --udp`, through one connected socket a probe: its source port stays the same.
+
+use std::sync::Arc;
+
+use socket2::{Protocol, Type};
+
+use super::datagram::{Opened, Wire};
+use super::socket::{self, Registered};
+use super::spec::{PrepareError, Spec};
+use super::tracker::Tracker;
+use super::wire::{self, Header};
+use super::{FlowRegistry, ProbeFlow};
+
+/// Datagrams from one port.
+pub(super) struct Datagrams {
+    local_port: u16,
+}
+
+/// Opens the socket; nothing is sent yet.
+pub(super) fn open(
+    spec: &Arc<Spec>,
+    index: u32,
+    registry: &Arc<dyn FlowRegistry>,
+) -> Result<Opened<Datagrams>, PrepareError> {
+    let other = |source| PrepareError::Socket { kind: spec.kind, address: spec.address, source };
+    let socket = socket::open(spec, Type::DGRAM, Protocol::UDP)?;
+    socket::make_room(&socket);
+    let local_port = socket::local_port(&socket).map_err(other)?;
+    let remote = spec.remote();
+    let flow = ProbeFlow { protocol: 17, remote: remote.ip(), remote_port: remote.port(), local_port };
+    let flow = Registered::new(registry, flow);
+    Ok(Opened { spec: Arc::clone(spec), index, socket, flow, wire: Datagrams { local_port } })
+}
+
+impl Wire for Datagrams {
+    fn local_port(&self) -> u16 {
+        self.local_port
+    }
+
+    fn request(&self, header: &Header, size: usize, out: &mut Vec<u8>) {
+        wire::build_payload(header, size, out);
+    }
+
+    fn reply(&self, packet: &[u8]) -> Option<Header> {
+        wire::parse_payload(packet)
+    }
+
+    /// An error that quotes less than our payload's header names no attempt: that attempt stays open.
+    fn quoted(&self, message: &[u8], is_ours: impl Fn(&Header) -> bool, _: &Tracker) -> Option<u64> {
+        wire::parse_payload(message).filter(is_ours).map(|header| header.seq)
+    }
+}

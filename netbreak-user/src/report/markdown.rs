@@ -1,0 +1,130 @@
+//! The report for an issue tracker: the same facts as the text, as Markdown tables.
+
+use std::fmt::Write as _;
+
+use super::{Leg, Report, VerdictWord};
+
+/// The report as Markdown.
+pub fn render(report: &Report) -> String {
+    let mut page = String::new();
+    // Writing to a String cannot fail.
+    let _ = write(&mut page, report);
+    page
+}
+
+fn write(page: &mut String, report: &Report) -> std::fmt::Result {
+    let verdict = match report.verdict {
+        VerdictWord::Clean => "clean",
+        VerdictWord::Broken => "broken",
+        VerdictWord::Inconclusive => "inconclusive",
+    };
+    let run = &report.run;
+    let interrupted = if run.interrupted { ", interrupted" } else { "" };
+    writeln!(page, "## netbreak: {verdict}{interrupted}\n")?;
+    writeln!(page, "{} · kernel {} · {} · {:.1} s\n", run.host, run.kernel, run.started, run.duration_s)?;
+    writeln!(page, "| target | probe | sent | answered | not in time | longest outage | unexplained |")?;
+    writeln!(page, "|---|---|--:|--:|--:|--:|--:|")?;
+    for target in &report.targets {
+        for probe in &target.probes {
+            let port = probe.port.map(|port| format!(" {port}")).unwrap_or_default();
+            let longest = probe.outages.iter().map(|o| o.duration_s).max_by(f64::total_cmp);
+            writeln!(
+                page,
+                "| {} | {}{port} | {} | {} | {} | {} | {} |",
+                cell(&target.target),
+                probe.kind.name(),
+                probe.sent,
+                probe.answered + probe.refused,
+                probe.unanswered(),
+                longest.map_or_else(|| "–".to_owned(), |s| format!("{s:.2} s")),
+                probe.unexplained,
+            )?;
+        }
+    }
+    deaths(page, report)?;
+    books(page, report)
+}
+
+fn deaths(page: &mut String, report: &Report) -> std::fmt::Result {
+    if report.probes().all(|probe| probe.deaths.is_empty()) {
+        return Ok(());
+    }
+    writeln!(page, "\n| probe | died | leg | where | cause | why |\n|---|--:|---|---|---|---|")?;
+    for target in &report.targets {
+        for probe in &target.probes {
+            for death in &probe.deaths {
+                let leg = match death.leg {
+                    Leg::Request => "request",
+                    Leg::Reply => "reply",
+                    Leg::Unknown => "–",
+                };
+                let netns = death.netns_name.clone().or_else(|| death.netns.map(|inode| inode.to_string()));
+                let place: Vec<_> =
+                    [&death.device, &netns, &death.stage].into_iter().flatten().cloned().collect();
+                let evidence: Vec<_> =
+                    [&death.reason, &death.symbol].into_iter().flatten().cloned().collect();
+                writeln!(
+                    page,
+                    "| {} {} | {} | {leg} | {} | {} {} | {} |",
+                    cell(&target.target),
+                    probe.kind.name(),
+                    death.attempts,
+                    cell(&place.join(", ")),
+                    death.cause.name(),
+                    cell(&evidence.join(" ")),
+                    cell(&death.explain),
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn books(page: &mut String, report: &Report) -> std::fmt::Result {
+    if report.books.is_empty() {
+        return Ok(());
+    }
+    writeln!(page, "\n| book | traced | counter | counted | balanced | why |\n|---|--:|---|--:|---|---|")?;
+    for book in &report.books {
+        let side = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |n| n.to_string());
+        let balanced = match book.balanced {
+            Some(true) => "yes",
+            Some(false) => "**no**",
+            None => "–",
+        };
+        writeln!(
+            page,
+            "| {} | {} | {} | {} | {balanced} | {} |",
+            cell(&book.name),
+            side(book.traced),
+            book.counter,
+            side(book.counted),
+            cell(book.why.as_deref().unwrap_or("")),
+        )?;
+    }
+    Ok(())
+}
+
+/// A bar would end the cell, and a line break the row.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures;
+    use super::*;
+
+    #[test]
+    fn snapshots() {
+        insta::assert_snapshot!("broken", render(&fixtures::broken()));
+        insta::assert_snapshot!("interrupted", render(&fixtures::interrupted()));
+    }
+
+    #[test]
+    fn a_bar_stays_in_its_cell() {
+        let mut report = fixtures::broken();
+        report.books[0].name = "a|b\nc".into();
+        assert!(render(&report).contains("| a\\|b c |"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Where attempts died: each place once, for all probes, however many lost attempts there.
+
+use std::collections::BTreeMap;
+
+use super::format::{NO_BREAK, count, namespace, span};
+use super::{Page, Style};
+use crate::report::{Death, Leg, Probe, Report};
+
+/// More places than this are summed up; JSON has them all.
+const SHOWN: usize = 10;
+/// Where the text of a place begins.
+const TEXT: usize = 7;
+
+/// One place and reason of deaths.
+struct Place<'a> {
+    death: &'a Death,
+    attempts: u64,
+    probes: u64,
+    first_s: f64,
+    last_s: f64,
+}
+
+/// All places of a report, most attempts first: the first is number 1.
+pub(super) struct Places<'a>(Vec<Place<'a>>);
+
+impl<'a> Places<'a> {
+    pub(super) fn of(report: &'a Report) -> Self {
+        let mut places: Vec<Place<'a>> = Vec::new();
+        for probe in report.probes() {
+            for death in &probe.deaths {
+                match places.iter_mut().find(|place| is_same(place.death, death)) {
+                    Some(place) => {
+                        place.attempts += death.attempts;
+                        place.probes += 1;
+                        place.first_s = place.first_s.min(death.first_s);
+                        place.last_s = place.last_s.max(death.last_s);
+                    }
+                    None => places.push(Place {
+                        death,
+                        attempts: death.attempts,
+                        probes: 1,
+                        first_s: death.first_s,
+                        last_s: death.last_s,
+                    }),
+                }
+            }
+        }
+        places.sort_by_key(|place| std::cmp::Reverse(place.attempts));
+        Places(places)
+    }
+
+    /// `180 at [1], 15 at [2]`; nothing if no death is known.
+    pub(super) fn of_probe(&self, probe: &Probe) -> Option<String> {
+        let mut numbered: BTreeMap<usize, u64> = BTreeMap::new();
+        for death in &probe.deaths {
+            let index = self.0.iter().position(|place| is_same(place.death, death)).unwrap_or(SHOWN);
+            *numbered.entry(index.min(SHOWN)).or_default() += death.attempts;
+        }
+        let texts = numbered.iter().map(|(index, attempts)| match index {
+            &SHOWN => format!("{attempts}{NO_BREAK}elsewhere"),
+            index => format!("{attempts}{NO_BREAK}at{NO_BREAK}[{}]", index + 1),
+        });
+        (!numbered.is_empty()).then(|| texts.collect::<Vec<_>>().join(", "))
+    }
+
+    pub(super) fn print(&self, page: &mut Page) {
+        if self.0.is_empty() {
+            return;
+        }
+        page.line("");
+        page.line(page.paint.paint(Style::Strong, "where they died"));
+        for (index, place) in self.0.iter().take(SHOWN).enumerate() {
+            place.print(page, index + 1);
+        }
+        if let Some(hidden @ [_, ..]) = self.0.get(SHOWN..) {
+            let attempts = hidden.iter().map(|place| place.attempts).sum();
+            let text = format!(
+                "{} at {}; --json has all",
+                count(attempts, "attempt"),
+                count(hidden.len() as u64, "more place")
+            );
+            page.paragraph("  else", TEXT, Style::Plain, &text);
+        }
+    }
+}
+
+impl Place<'_> {
+    fn print(&self, page: &mut Page, number: usize) {
+        let death = self.death;
+        let leg = match death.leg {
+            Leg::Request => "on the request leg",
+            Leg::Reply => "on the reply leg",
+            Leg::Unknown => "on an unknown leg",
+        };
+        let netns = namespace(death.netns_name.as_deref(), death.netns);
+        let place = match (&death.device, netns) {
+            (Some(device), Some(netns)) => format!("{device} in {netns}, {leg}"),
+            (Some(device), None) => format!("{device}, {leg}"),
+            (None, Some(netns)) => format!("{netns}, {leg}"),
+            (None, None) => leg.to_owned(),
+        };
+        page.paragraph(&format!("  [{number}]"), TEXT, Style::Bad, &place);
+
+        let text = format!(
+            "{} of {}, {}",
+            count(self.attempts, "attempt"),
+            count(self.probes, "probe"),
+            span(self.first_s, self.last_s)
+        );
+        page.paragraph("", TEXT, Style::Plain, &text);
+
+        let mut evidence = death.cause.name().to_owned();
+        if let Some(reason) = &death.reason {
+            evidence.push_str(&format!(": {reason}"));
+        }
+        if let Some(symbol) = &death.symbol {
+            evidence.push_str(&format!(" at {symbol}"));
+        }
+        if let Some(stage) = &death.stage {
+            evidence.push_str(&format!(" ({stage})"));
+        }
+        page.paragraph("", TEXT, Style::Plain, &evidence);
+        page.paragraph("     →", TEXT, Style::Plain, &death.explain);
+    }
+}
+
+/// The same place, reason and explanation?
+fn is_same(a: &Death, b: &Death) -> bool {
+    (a.leg, a.cause, &a.reason, &a.symbol, &a.device, a.ifindex, a.netns, &a.stage, &a.explain)
+        == (b.leg, b.cause, &b.reason, &b.symbol, &b.device, b.ifindex, b.netns, &b.stage, &b.explain)
+}

@@ -1,0 +1,146 @@
+//! A target: one row a probe, and below it what went wrong.
+
+use super::format::{NOT_MEASURED, count, milliseconds, span, time};
+use super::places::Places;
+use super::{Page, Style};
+use crate::probe::Kind;
+use crate::report::{Probe, Target};
+
+/// Where the text of a probe's details begins.
+const DETAIL: usize = 16;
+/// More outages of one probe than this are summed up.
+const OUTAGES: usize = 5;
+
+pub(super) fn target(page: &mut Page, target: &Target, places: &Places) {
+    page.line("");
+    let name = if target.target == target.address {
+        target.target.clone()
+    } else {
+        format!("{} ({})", target.target, target.address)
+    };
+    page.line(page.paint.paint(Style::Strong, &name));
+    page.line(row(
+        "  probe",
+        ["sent", "answered", "unanswered"].map(String::from),
+        ["rtt p50", "p99", "max"].map(String::from),
+    ));
+    for probe in &target.probes {
+        self::probe(page, probe, places);
+    }
+}
+
+fn row(label: &str, counts: [String; 3], rtt: [String; 3]) -> String {
+    let [sent, answered, unanswered] = counts;
+    let [p50, p99, max] = rtt;
+    format!("{label:<DETAIL$}{sent:>8} {answered:>8} {unanswered:>10}{p50:>11}{p99:>10}{max:>10}")
+}
+
+fn probe(page: &mut Page, probe: &Probe, places: &Places) {
+    let port = probe.port.map(|port| format!(" {port}")).unwrap_or_default();
+    let rtt = match probe.rtt_us {
+        Some(rtt) => [rtt.p50, rtt.p99, rtt.max].map(milliseconds),
+        None => [NOT_MEASURED; 3].map(String::from),
+    };
+    let unanswered = probe.unanswered();
+    let counts = [probe.sent, probe.answered + probe.refused, unanswered].map(|n| n.to_string());
+    let text = row(&format!("  {}{port}", probe.kind.name()), counts, rtt);
+    let style = if unanswered > 0 { Style::Bad } else { Style::Plain };
+    page.line(page.paint.paint(style, &text));
+
+    outcomes(page, probe);
+    if let Some(errors @ 1..) = probe.http_errors {
+        let text = format!(
+            "{errors} of the answers had a status of 500 or more: the path works, the service does not"
+        );
+        page.paragraph("    http", DETAIL, Style::Warning, &text);
+    }
+    stream(page, probe);
+    retransmits(page, probe);
+    outages(page, probe);
+    deaths(page, probe, places);
+}
+
+/// Every outcome that is not "answered", and duplicates.
+fn outcomes(page: &mut Page, probe: &Probe) {
+    let named = [
+        (probe.lost, "lost"),
+        (probe.timed_out, "timed out"),
+        (probe.unreachable, "unreachable (an ICMP error came back)"),
+        (probe.send_failed, "not sent (the kernel refused)"),
+        (probe.reset, "reset"),
+        (probe.late, "late (answered after the time-out)"),
+    ];
+    let list: Vec<_> = named.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    if !list.is_empty() {
+        page.paragraph("    unanswered", DETAIL, Style::Plain, &list.join(", "));
+    }
+    if probe.refused > 0 {
+        let text = format!("{} by RST: the path works, nobody listens on the port", probe.refused);
+        page.paragraph("    refused", DETAIL, Style::Plain, &text);
+    }
+    if probe.duplicate > 0 {
+        page.paragraph("    duplicate", DETAIL, Style::Plain, &count(probe.duplicate, "answer"));
+    }
+}
+
+fn stream(page: &mut Page, probe: &Probe) {
+    let Some(stream) = probe.stream else { return };
+    let text = format!(
+        "{} bytes sent, {} acknowledged; longest stall {}; {}, {}",
+        stream.bytes_sent,
+        stream.bytes_acked,
+        time(stream.longest_stall_s),
+        count(stream.connections, "connection"),
+        count(stream.resets, "reset"),
+    );
+    page.paragraph("    data", DETAIL, Style::Plain, &text);
+}
+
+fn retransmits(page: &mut Page, probe: &Probe) {
+    let text = match (probe.kind, probe.retransmits) {
+        (Kind::Icmp | Kind::Udp, None) => return,
+        (_, None) => format!("{NOT_MEASURED} (not traced)"),
+        (_, Some(counted)) if counted.segments == 0 => return,
+        (_, Some(counted)) => {
+            format!("{}, {} of them SYN", count(counted.segments, "segment"), counted.syn)
+        }
+    };
+    page.paragraph("    resent", DETAIL, Style::Plain, &text);
+}
+
+fn outages(page: &mut Page, probe: &Probe) {
+    let hidden = probe.outages.len().saturating_sub(OUTAGES);
+    // The longest ones, in the order of time.
+    let mut shown: Vec<_> = probe.outages.iter().collect();
+    shown.sort_by(|a, b| b.duration_s.total_cmp(&a.duration_s));
+    shown.truncate(OUTAGES);
+    shown.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
+    for outage in shown {
+        let text = format!(
+            "{}, for {}: {}",
+            span(outage.start_s, outage.end_s),
+            time(outage.duration_s),
+            count(outage.attempts, "attempt")
+        );
+        page.paragraph("    outage", DETAIL, Style::Plain, &text);
+    }
+    if hidden > 0 {
+        let text =
+            format!("and {hidden} more, not longer than these; --json has all {}", probe.outages.len());
+        page.paragraph("", DETAIL, Style::Plain, &text);
+    }
+}
+
+fn deaths(page: &mut Page, probe: &Probe, places: &Places) {
+    if let Some(text) = places.of_probe(probe) {
+        page.paragraph("    died", DETAIL, Style::Plain, &text);
+    }
+    if probe.unexplained > 0 {
+        let text = format!(
+            "{} of {}: nothing shows where they died",
+            probe.unexplained,
+            count(probe.needing_a_death(), "attempt")
+        );
+        page.paragraph("    unexplained", DETAIL, Style::Warning, &text);
+    }
+}

@@ -1,0 +1,58 @@
+//! How a packet ended, in words of the kernel.
+
+use netbreak_common::{Event, sensor};
+
+use super::Names;
+
+/// Reason, place and callers of a packet's end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// The drop reason's name; `None` where the kernel has none.
+    pub reason: Option<String>,
+    /// The function that freed the packet.
+    pub symbol: Option<String>,
+    /// Its callers, innermost first.
+    pub callers: Vec<String>,
+}
+
+impl Ending {
+    /// Of a `kfree_skb` event. The frames above the freeing function are the tracing itself: they are left out.
+    pub fn of(event: &Event, names: &dyn Names) -> Self {
+        let frames = event.stack.iter().copied().take_while(|address| *address != 0);
+        let callers = frames.skip_while(|address| *address != event.location).skip(1);
+        Self {
+            reason: (event.sensor == sensor::DROP).then(|| names.drop_reason(event.reason)).flatten(),
+            symbol: names.symbol(event.location),
+            callers: callers.filter_map(|address| names.symbol(address)).collect(),
+        }
+    }
+
+    /// The freeing function and its callers, innermost first.
+    pub fn chain(&self) -> impl Iterator<Item = &str> {
+        self.symbol.iter().chain(&self.callers).map(String::as_str)
+    }
+
+    /// Does a function of this name lie on the way?
+    pub fn passes(&self, name: &str) -> bool {
+        self.chain().any(|function| function == name)
+    }
+
+    /// A copy that was freed while the packet lived on, or a packet that had been delivered before: no death.
+    ///
+    /// A packet socket gets a clone (`packet_rcv`, `tpacket_rcv`), and so does each raw socket (`raw_rcv`,
+    /// `rawv6_rcv`); an echo reply that reached `ping_rcv` was handed to the raw sockets before
+    /// (`ip_protocol_deliver_rcu`); a promiscuous port drops what is for another host (`ip_rcv_core`).
+    pub fn is_a_copy(&self) -> bool {
+        const CLONE_OWNERS: [&str; 7] = [
+            "packet_rcv",
+            "tpacket_rcv",
+            "raw_rcv",
+            "rawv6_rcv",
+            "ping_rcv",
+            "ip6_mc_input",
+            "netlink_unicast",
+        ];
+        self.reason.as_deref().is_some_and(|reason| matches!(reason, "OTHERHOST" | "SKB_CONSUMED"))
+            || self.symbol.as_deref().is_some_and(|symbol| CLONE_OWNERS.contains(&symbol))
+    }
+}

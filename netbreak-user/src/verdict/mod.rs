@@ -1,0 +1,44 @@
+//! The verdict: from evidence to outages, deaths, causes and books. Pure: no clock, no kernel, no files.
+
+mod books;
+mod cause;
+mod deaths;
+mod ending;
+mod explain;
+mod stage;
+
+pub use books::{Cut, Own, books};
+pub use deaths::{deaths, retransmits};
+pub use ending::Ending;
+
+use netbreak_common::Event;
+
+use crate::{clock::Nanos, probe::Record};
+
+/// Names of the running kernel's numbers. `None` = not known here.
+pub trait Names {
+    /// The function that contains a kernel address.
+    fn symbol(&self, address: u64) -> Option<String>;
+    /// A `kfree_skb` reason.
+    fn drop_reason(&self, reason: u32) -> Option<String>;
+    /// The number of a drop reason's name: does this kernel have it?
+    fn drop_reason_number(&self, name: &str) -> Option<u32>;
+    /// A network namespace, by inode number.
+    fn netns(&self, inode: u32) -> Option<String>;
+}
+
+/// What a run gathered about its probes.
+pub struct Evidence<'a> {
+    /// Start of the run.
+    pub start: Nanos,
+    /// When an attempt counts as unanswered.
+    pub timeout: Nanos,
+    /// The probes' namespace.
+    pub netns: u32,
+    /// What every probe measured.
+    pub records: &'a [Record],
+    /// What the kernel side saw of their packets, ascending by time.
+    pub events: &'a [Event],
+    /// Names for all of it.
+    pub names: &'a dyn Names,
+}

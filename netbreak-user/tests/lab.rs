@@ -1,0 +1,302 @@
+//! The lab's own promises: it is there quickly, each fault kills exactly the packets that the kernel counts, undoing
+//! it heals the network, and nothing of it survives its process.
+//!
+//! Needs root, iproute2, nftables, iptables, ethtool and ping. Without them a test says "skipped: …"; with
+//! NETBREAK_REQUIRE=1 it fails instead.
+
+#![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use netbreak_user::lab::{FAULTS, Fault, Lab, Role, SERVER_V4, SERVER_V6, find};
+use netbreak_user::probe::Kind;
+use netbreak_user::{counters, netns};
+
+/// Packets of one burst.
+const BURST: u64 = 20;
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Says why a test cannot run here, if it cannot.
+fn skipped(programs: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = |program: &&&str| std::env::split_paths(&path).any(|dir| dir.join(program).exists());
+    let why = match programs.iter().find(|p| !installed(p)) {
+        _ if !rustix::process::geteuid().is_root() => "not root".to_owned(),
+        Some(program) => format!("`{program}` is not installed"),
+        None => return false,
+    };
+    assert!(std::env::var_os("NETBREAK_REQUIRE").is_none_or(|v| v != "1"), "NETBREAK_REQUIRE=1, but {why}");
+    println!("skipped: {why}");
+    true
+}
+
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends a burst of one kind over IPv4 and says how many packets were not answered.
+fn lost(lab: &Lab, kind: Kind, arguments: &[&str]) -> u64 {
+    match kind {
+        Kind::Icmp if arguments.contains(&"--dont-fragment") => ping(lab, &["-s", "1400", "-M", "do"]),
+        Kind::Icmp => ping(lab, &[]),
+        Kind::Udp if arguments.contains(&"--dont-fragment") => udp(lab, None, 1400),
+        Kind::Udp => udp(lab, arguments.iter().find_map(|a| a.parse().ok()), 10),
+        _ => tcp(lab),
+    }
+}
+
+fn ping(lab: &Lab, more: &[&str]) -> u64 {
+    let count = BURST.to_string();
+    let server = SERVER_V4.to_string();
+    let mut argv = vec!["ping", "-n", "-q", "-c", &count, "-i", "0.002", "-W", "0.3"];
+    argv.extend(more);
+    argv.push(&server);
+    let output = lab.namespace(Role::Client).command(&argv).unwrap().output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let number = |before: &str| -> u64 {
+        let words = text.split(before).next().unwrap_or_default();
+        words
+            .split_whitespace()
+            .last()
+            .and_then(|w| w.parse().ok())
+            .unwrap_or_else(|| panic!("ping said: {text}"))
+    };
+    assert_eq!(number(" packets transmitted"), BURST, "{text}");
+    BURST - number(" received")
+}
+
+/// To an echo of our own, or to `port` where nobody answers. Linux sends what fits the link with DF set.
+fn udp(lab: &Lab, port: Option<u16>, size: usize) -> u64 {
+    let bind = |role| lab.namespace(role).run(|| UdpSocket::bind("0.0.0.0:0").unwrap()).unwrap();
+    let (client, server) = (bind(Role::Client), bind(Role::Server));
+    for socket in [&client, &server] {
+        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    }
+    let port = port.unwrap_or_else(|| server.local_addr().unwrap().port());
+    for _ in 0..BURST {
+        // A refused or forbidden datagram is an error here, and not answered either.
+        let _ = client.send_to(&vec![7; size], (SERVER_V4, port));
+    }
+    let mut buffer = [0; 2048];
+    let arrived: Vec<SocketAddr> =
+        (0..BURST).map_while(|_| server.recv_from(&mut buffer).ok()).map(|(_, from)| from).collect();
+    for from in &arrived {
+        let _ = server.send_to(b"echo", from);
+    }
+    let answered = arrived.iter().take_while(|_| client.recv(&mut buffer).is_ok()).count();
+    BURST - answered as u64
+}
+
+/// One connect. A SYN that dies is sent again, so more packets than this may be counted.
+fn tcp(lab: &Lab) -> u64 {
+    let listener = lab.namespace(Role::Server).run(|| TcpListener::bind("0.0.0.0:0").unwrap()).unwrap();
+    let address = SocketAddr::from((SERVER_V4, listener.local_addr().unwrap().port()));
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(300));
+    u64::from(lab.namespace(Role::Client).run(connect).unwrap().is_err())
+}
+
+/// Breaks, counts, heals.
+fn prove(lab: &mut Lab, fault: &Fault) {
+    let name = fault.name;
+    lab.apply(fault).unwrap();
+    let mut counted = lab.read_truth(fault).unwrap();
+    assert!(counted.is_none_or(|n| n == 0), "{name}: {counted:?} died before anything was sent");
+    for kind in [Kind::Icmp, Kind::Udp, Kind::Tcp].into_iter().filter(|k| fault.probes.contains(k)) {
+        let lost = lost(lab, kind, fault.arguments);
+        let now = lab.read_truth(fault).unwrap();
+        let died = now.map(|n| n - counted.unwrap_or(0));
+        counted = now;
+        let seen = format!("{name} {}: {lost} lost, {died:?} counted", kind.name());
+        println!("{seen}");
+        match (name, kind) {
+            ("nft-forward-random" | "tbf", Kind::Tcp) => {}
+            ("nft-forward-random", _) => assert!(died == Some(lost) && 0 < lost && lost < BURST, "{seen}"),
+            // A queue is no grave: what waits in it is late.
+            ("tbf", _) => assert!(died.is_some_and(|n| 0 < n), "{seen}"),
+            // A lost SYN, or SYN-ACK, is sent again.
+            (_, Kind::Tcp) => assert!(lost == 1 && died.is_none_or(|n| n >= 1), "{seen}"),
+            _ => assert!(lost == BURST && died.is_none_or(|n| n == BURST), "{seen}"),
+        }
+    }
+    lab.undo(fault).unwrap();
+    assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: the count outlives the undo");
+    wait_until(&format!("{name} is healed"), || ping(lab, &[]) == 0);
+    assert_eq!((udp(lab, None, 1400), tcp(lab)), (0, 0), "{name} is not healed");
+    assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: died after the undo");
+    wait_until(&format!("{name} is healed for IPv6"), || {
+        lab.exec(Role::Client, &["ping", "-n", "-q", "-c", "1", "-W", "0.1", &SERVER_V6.to_string()]).is_ok()
+    });
+}
+
+/// A quarter of the faults: the four tests run side by side.
+fn prove_quarter(part: usize) {
+    let faults: Vec<&Fault> = FAULTS.iter().copied().skip(part).step_by(4).collect();
+    let mut programs: Vec<&str> = faults.iter().flat_map(|f| f.needs.programs()).copied().collect();
+    programs.push("ping");
+    if skipped(&programs) {
+        return;
+    }
+    let mut lab = Lab::new().unwrap();
+    faults.into_iter().for_each(|fault| prove(&mut lab, fault));
+}
+
+#[test]
+fn faults_kill_what_is_counted_first_quarter() {
+    prove_quarter(0);
+}
+
+#[test]
+fn faults_kill_what_is_counted_second_quarter() {
+    prove_quarter(1);
+}
+
+#[test]
+fn faults_kill_what_is_counted_third_quarter() {
+    prove_quarter(2);
+}
+
+#[test]
+fn faults_kill_what_is_counted_last_quarter() {
+    prove_quarter(3);
+}
+
+#[test]
+fn a_new_lab_is_whole_and_apart() {
+    if skipped(&["ip", "ping"]) {
+        return;
+    }
+    let start = Instant::now();
+    let lab = Lab::new().unwrap();
+    println!("a lab takes {:?}", start.elapsed());
+    assert_eq!((ping(&lab, &[]), udp(&lab, None, 10), tcp(&lab)), (0, 0, 0));
+
+    let inodes: HashSet<u32> = lab.names().into_iter().map(|(inode, _)| inode).collect();
+    assert_eq!(inodes.len(), 3);
+    assert!(!inodes.contains(&netns::current().unwrap()));
+    let router = lab.namespace(Role::Router);
+    let names: Vec<String> = router.devices().unwrap().into_iter().map(|(_, name)| name).collect();
+    assert!(names.contains(&"r0".to_owned()) && names.contains(&"r1".to_owned()), "{names:?}");
+
+    // Another program finds it by its path, by its process, and in the list, under its name.
+    let resolve = |spec: &str| netns::Namespace::resolve(spec).unwrap().inode();
+    assert_eq!(resolve(router.path().to_str().unwrap()), router.inode());
+    assert_eq!(resolve(&format!("pid:{}", router.pid())), router.inode());
+    let name = format!("pid {} (router)", router.pid());
+    wait_until("the holder has its name", || {
+        netns::list().iter().any(|n| n.inode == router.inode() && n.name == name)
+    });
+    drop(lab);
+    wait_until("the namespaces are gone", || !netns::list().iter().any(|n| inodes.contains(&n.inode)));
+}
+
+#[test]
+fn a_command_that_fails_says_what_it_said() {
+    if skipped(&["ip", "nft", "ping"]) {
+        return;
+    }
+    let mut lab = Lab::new().unwrap();
+    let said = format!("{:#}", lab.ip(Role::Router, "link set nothing up").unwrap_err());
+    assert!(said.contains("`ip link set nothing up` in the router failed"), "{said}");
+    assert!(said.contains("Cannot find device"), "{said}");
+    let said = format!("{:#}", lab.exec(Role::Client, &["no-such-program"]).unwrap_err());
+    assert!(said.contains("cannot start `no-such-program` in the client"), "{said}");
+    // A fault twice: the second try fails, says its name, and what it did is undone.
+    let fault = find("route-missing").unwrap();
+    lab.apply(fault).unwrap();
+    let said = format!("{:#}", lab.apply(fault).unwrap_err());
+    assert!(said.contains("`route-missing`"), "{said}");
+    assert_eq!(ping(&lab, &[]), 0);
+    assert!(lab.undo(find("nft-forward").unwrap()).is_err());
+}
+
+#[test]
+fn a_program_ends_with_its_guard() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let mut guard = lab.spawn(Role::Server, &["sleep", "1000"]).unwrap();
+    assert!(guard.ended().unwrap().is_none());
+    let process = format!("/proc/{}", guard.pid());
+    assert!(std::fs::exists(&process).unwrap());
+    drop(guard);
+    assert!(!std::fs::exists(&process).unwrap());
+}
+
+#[test]
+fn nothing_survives_a_panic() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let pids = Role::ALL.map(|role| lab.namespace(role).pid());
+    let panicked = std::thread::spawn(move || {
+        let _lab = lab;
+        panic!("on purpose");
+    });
+    assert!(panicked.join().is_err());
+    assert!(pids.iter().all(|pid| !std::fs::exists(format!("/proc/{pid}")).unwrap()));
+}
+
+/// Not a test of its own: what [`nothing_survives_a_kill`] kills.
+#[test]
+#[ignore = "waits to be killed"]
+fn holds_a_lab() {
+    let lab = Lab::new().unwrap();
+    println!("\nlab {}", lab.names().map(|(inode, _)| inode.to_string()).join(" "));
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+#[test]
+fn nothing_survives_a_kill() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "holds_a_lab", "--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.find_map(|l| l.unwrap().strip_prefix("lab ").map(str::to_owned)).unwrap();
+    let inodes: HashSet<u32> = line.split(' ').map(|n| n.parse().unwrap()).collect();
+    let alive = || netns::list().iter().filter(|n| inodes.contains(&n.inode)).count();
+    assert_eq!(alive(), 3);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("the namespaces of a killed process are gone", || alive() == 0);
+}
+
+#[test]
+fn counters_come_from_the_namespace_they_are_said_to_be_of() {
+    if skipped(&["ip", "ping"]) {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let namespaces = Role::ALL.map(|role| netns::Namespace::open(lab.namespace(role).path()).unwrap());
+    let before = counters::take(&namespaces);
+    assert_eq!(ping(&lab, &[]), 0);
+    let start = Instant::now();
+    let after = counters::take(&namespaces);
+    println!("the counters of three namespaces take {:?}", start.elapsed());
+    let since = after.since(&before);
+    assert_eq!(since.failed, Vec::<String>::new());
+    let get = |role: Role, name: &str| since.namespaces[&lab.namespace(role).inode()].get(name);
+    assert_eq!(get(Role::Client, "Icmp.OutEchos"), Some(BURST));
+    assert_eq!(get(Role::Client, "Icmp.InEchoReps"), Some(BURST));
+    assert_eq!(get(Role::Router, "Ip.ForwDatagrams"), Some(2 * BURST));
+    assert_eq!(get(Role::Router, "Icmp.OutEchos"), Some(0));
+    assert_eq!(get(Role::Server, "Icmp.InEchos"), Some(BURST));
+    let device = since.namespaces[&lab.namespace(Role::Router).inode()].devices["r1"];
+    assert!(device.tx_packets >= BURST && device.tx_dropped == 0, "{device:?}");
+}
