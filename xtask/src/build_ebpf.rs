@@ -118,4 +118,27 @@ mod tests {
             assert!(inherited(name), "{name}");
         }
     }
+    #[test]
+    fn the_object_is_touched_only_when_it_changes_or_is_stale() {
+        let directory = tempfile::tempdir().unwrap();
+        let [built, object] = ["built", "netbreak.o"].map(|name| directory.path().join(name));
+        let second = |n| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(n);
+        let modified = || fs::metadata(&object).unwrap().modified().unwrap();
+
+        fs::write(&built, "one").unwrap();
+        publish(&built, &object, second(9)).unwrap();
+        assert_eq!(fs::read(&object).unwrap(), b"one");
+
+        fs::File::options().write(true).open(&object).unwrap().set_modified(second(10)).unwrap();
+        publish(&built, &object, second(9)).unwrap();
+        assert_eq!(modified(), second(10), "nothing has changed");
+
+        publish(&built, &object, second(11)).unwrap();
+        assert!(modified() > second(11), "a source was newer");
+
+        fs::File::options().write(true).open(&object).unwrap().set_modified(second(10)).unwrap();
+        fs::write(&built, "two").unwrap();
+        publish(&built, &object, second(9)).unwrap();
+        assert_eq!(fs::read(&object).unwrap(), b"two");
+    }
 }

@@ -13,15 +13,27 @@ pub struct Apt {
 }
 
 impl Apt {
-    /// Installs `packages`.
+    /// Installs those of `packages` that are not installed.
     ///
     /// # Errors
     /// Without apt, without root, or when apt fails; apt may not remove anything to make room.
     pub fn install(&mut self, packages: &[&str]) -> Result<()> {
+        let query = Cmd::new("dpkg-query").args(["-W", "-f=${Package} ${db:Status-Status}\n"]);
+        let packages = missing(packages, &query.ask().unwrap_or_default());
+        if packages.is_empty() {
+            return Ok(());
+        }
         let install = Cmd::new("apt-get")
             .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(["install", "-y", "--no-install-recommends", "--no-remove", "-oDPkg::Lock::Timeout=300"])
-            .args(packages);
+            .args([
+                "install",
+                "-y",
+                "-qq",
+                "--no-install-recommends",
+                "--no-remove",
+                "-oDPkg::Lock::Timeout=300",
+            ])
+            .args(&packages);
         let packages = packages.join(" ");
         if !is_here() {
             bail!("this machine has no apt-get: install what Debian calls {packages}, then try again");
@@ -61,6 +73,13 @@ fn is_here() -> bool {
     !workspace::programs("apt-get").is_empty()
 }
 
+/// The `packages` that are not among the installed ones of dpkg-query's list.
+fn missing<'a>(packages: &[&'a str], list: &str) -> Vec<&'a str> {
+    let is_installed =
+        |package: &str| list.lines().any(|line| line.strip_prefix(package) == Some(" installed"));
+    packages.iter().copied().filter(|package| !is_installed(package)).collect()
+}
+
 /// The candidate in what `apt-cache policy` prints, without Debian's epoch.
 fn candidate(policy: &str) -> Option<Version> {
     let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
@@ -71,6 +90,12 @@ fn candidate(policy: &str) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_installed_packages_are_not_missing() {
+        let list = "fping installed\nnftables config-files\niptables-dev installed\n";
+        assert_eq!(missing(&["fping", "nftables", "iptables"], list), ["nftables", "iptables"]);
+    }
 
     #[test]
     fn the_candidate_is_read_from_the_policy() {
