@@ -1,6 +1,8 @@
 //! The kernel side: what it needs, loading and attaching it, and reading what it counted.
 
 mod btf;
+pub mod memory;
+pub mod prerequisites;
 mod programs;
 mod reasons;
 mod registry;
