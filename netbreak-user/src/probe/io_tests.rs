@@ -337,7 +337,6 @@ fn a_dropped_packet_is_lost_or_timed_out() {
 #[test]
 fn an_icmp_error_is_told_from_a_rst() {
     let unreachable = Counts { sent: 50, unreachable: 50, ..Counts::default() };
-    in_namespace_with(async {});
     in_namespace_with("in meta l4proto { udp, tcp } reject with icmpx port-unreachable", async move {
         for address in [V4, V6] {
             let specs = vec![quick(Kind::Tcp, address, Some(9)), quick(Kind::Udp, address, Some(9))];
