@@ -22,14 +22,19 @@ fn held() -> Vec<[u64; 4]> {
     let infos = entries.filter_map(|entry| fs::read_to_string(entry.path()).ok());
     infos
         .filter(|info| info.contains("map_type:"))
-        .map(|info| ["key_size:", "value_size:", "max_entries:", "memlock:"].map(|n| number(&info, n).unwrap()))
+        .map(|info| {
+            ["key_size:", "value_size:", "max_entries:", "memlock:"].map(|n| number(&info, n).unwrap())
+        })
         .collect()
 }
 
 #[test]
 fn computed_memory_is_the_kernels() {
     if !rustix::process::geteuid().is_root() {
-        assert!(std::env::var_os("NETBREAK_REQUIRE").is_none_or(|v| v != "1"), "NETBREAK_REQUIRE=1, but not root");
+        assert!(
+            std::env::var_os("NETBREAK_REQUIRE").is_none_or(|v| v != "1"),
+            "NETBREAK_REQUIRE=1, but not root"
+        );
         println!("skipped: not root");
         return;
     }
@@ -42,7 +47,8 @@ fn computed_memory_is_the_kernels() {
     for map in &expected {
         let bytes = map.bytes(cpus);
         let same = held.iter().find(|[key, value, entries, memlock]| {
-            [*key, *value, *entries] == [map.key, map.value, map.entries] && memlock.abs_diff(bytes) <= STRUCTS
+            [*key, *value, *entries] == [map.key, map.value, map.entries]
+                && memlock.abs_diff(bytes) <= STRUCTS
         });
         assert!(same.is_some(), "{map:?} has {bytes} bytes; the kernel has {held:?}");
     }

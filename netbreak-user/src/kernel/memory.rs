@@ -5,8 +5,8 @@
 //! what the per-CPU allocator notes for memory cgroups (`pcpuobj_ext`, mm/percpu-internal.h).
 
 use netbreak_common::{
-    CachedPlace, Counters, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS,
-    PLACE_CACHE, PORT_WORDS, Place, PlaceKey, PlaceTotal, ProbeKey, RING_BYTES, Settings,
+    CachedPlace, Counters, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS,
+    Place, PlaceKey, PlaceTotal, ProbeKey, RING_BYTES, Settings,
 };
 
 /// A map's shape, as far as its memory goes.
@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn counters_are_what_grows_with_cpus() {
-        let counters = |cpus| maps(16_384).iter().find(|map| map.name == "COUNTERS").map(|map| map.bytes(cpus));
+        let counters =
+            |cpus| maps(16_384).iter().find(|map| map.name == "COUNTERS").map(|map| map.bytes(cpus));
         assert_eq!(counters(2), Some(16_384 * (8 + 2 * 24)));
         assert_eq!(counters(128), Some(16_384 * (8 + 128 * 24)));
         assert!(total(16_384, 128) - total(16_384, 2) < 16_384 * 24 * 126 * 11 / 10);

@@ -12,6 +12,7 @@ mod tables;
 mod tracer;
 
 pub use btf::{BtfError, KernelBtf};
+pub use programs::TRACEPOINTS;
 pub use reasons::Reasons;
 pub use registry::Registry;
 pub use symbols::Symbols;

@@ -26,7 +26,8 @@ pub fn turn_on(error: &StartError, facts: &Facts) -> String {
         return format!("Missing {}: run as root, or give it these capabilities", missing.join(" and "));
     }
     if facts.initial_user_namespace == Some(false) {
-        return "This is a user namespace, whose capabilities do not reach the kernel: run outside of it".to_owned();
+        return "This is a user namespace, whose capabilities do not reach the kernel: run outside of it"
+            .to_owned();
     }
     if facts.lockdown == Some(Lockdown::Confidentiality) {
         return "Lockdown is in confidentiality mode, which forbids BPF to read the kernel's memory: boot with \
@@ -73,7 +74,10 @@ mod tests {
         ] {
             let message = explain_start_error(&error, &facts);
             assert!(message.contains(expected), "{message}");
-            assert!(message.starts_with(&error.to_string()) && message.ends_with("(--no-kernel)"), "{message}");
+            assert!(
+                message.starts_with(&error.to_string()) && message.ends_with("(--no-kernel)"),
+                "{message}"
+            );
         }
     }
 }
