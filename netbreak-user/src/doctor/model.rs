@@ -51,7 +51,7 @@ pub struct Finding {
 pub struct Memory {
     /// Flows of the flow table.
     pub flows: u32,
-    /// Bytes on machines with so many possible CPUs; this machine's is among them. Ascending.
+    /// Bytes on machines with so many possible CPUs, ascending; this machine's is among them if it is known.
     pub by_cpus: Vec<MemoryRow>,
     /// Bytes that every 1,000 probe flows add while they last.
     pub bytes_per_1000_probe_flows: u64,
@@ -68,12 +68,12 @@ pub struct MemoryRow {
     pub here: bool,
 }
 
-pub(super) fn memory(flows: u32, here: u32) -> Memory {
+pub(super) fn memory(flows: u32, here: Option<u32>) -> Memory {
     let mut cpus = CPUS.to_vec();
-    cpus.push(here);
+    cpus.extend(here);
     cpus.sort_unstable();
     cpus.dedup();
-    let row = |cpus| MemoryRow { cpus, bytes: memory::total(flows, cpus), here: cpus == here };
+    let row = |cpus| MemoryRow { cpus, bytes: memory::total(flows, cpus), here: Some(cpus) == here };
     Memory {
         flows,
         by_cpus: cpus.into_iter().map(row).collect(),

@@ -3,7 +3,7 @@
 use super::{Finding, Observed};
 use crate::kernel::{
     TRACEPOINTS,
-    prerequisites::{Facts, turn_on},
+    prerequisites::{Facts, in_full, turn_on},
 };
 use crate::report::{Sensor, SensorState};
 
@@ -34,7 +34,7 @@ fn programs(facts: &Facts, observed: &Observed) -> Vec<Finding> {
         .iter()
         .enumerate()
         .map(|(number, name)| {
-            let why = if number == 0 { error.to_string() } else { rest.clone() };
+            let why = if number == 0 { in_full(error) } else { rest.clone() };
             let advice = (number == 0).then(|| turn_on(error, facts));
             finding(name, SensorState::Off, why, advice.as_deref())
         })
@@ -114,7 +114,11 @@ fn namespaces(facts: &Facts, observed: &Observed) -> Finding {
     if seen.entered < seen.found || seen.found == 0 {
         // Our own counters need no entering, so something is left even without any.
         let why = seen.why.as_ref().map_or(count.clone(), |why| format!("{count}: {why}"));
-        let advice = "CAP_SYS_ADMIN (root has it)";
+        let advice = match facts.initial_user_namespace {
+            _ if !facts.capabilities.has("CAP_SYS_ADMIN") => "CAP_SYS_ADMIN (root has it)",
+            Some(false) => "run outside of this user namespace",
+            _ => "look again: a namespace may have ended meanwhile",
+        };
         return finding(name, SensorState::Degraded, why, Some(advice));
     }
     if !facts.capabilities.has("CAP_SYS_PTRACE") {

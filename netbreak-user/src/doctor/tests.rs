@@ -10,7 +10,7 @@ fn sensor(name: &str, state: SensorState, why: Option<&str>) -> Sensor {
 fn good() -> (Facts, Observed) {
     let facts = Facts {
         kernel: "6.18.1".to_owned(),
-        possible_cpus: 8,
+        possible_cpus: Some(8),
         btf_bytes: Some(5_515_646),
         lockdown: Some(Lockdown::None),
         capabilities: ["CAP_SYS_ADMIN", "CAP_NET_RAW", "CAP_SYS_PTRACE", "CAP_SYSLOG"].into(),

@@ -16,9 +16,9 @@ pub(super) fn render(diagnosis: &Diagnosis) -> String {
         "This machine cannot trace drops: `netbreak run --no-kernel` probes without it."
     };
     format!(
-        "netbreak doctor · kernel {} · {} possible CPUs\n{answer}\n\n{}\n\n{}\n\n{}\n",
+        "netbreak doctor · kernel {}{}\n{answer}\n\n{}\n\n{}\n\n{}\n",
         facts.kernel,
-        facts.possible_cpus,
+        facts.possible_cpus.map_or(String::new(), |cpus| format!(" · {cpus} possible CPUs")),
         sensors(&diagnosis.sensors),
         machine(diagnosis),
         memory(diagnosis),

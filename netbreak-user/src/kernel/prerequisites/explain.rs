@@ -1,18 +1,35 @@
 //! Why the kernel side cannot start, in words that say what to do.
 
+use std::error::Error;
+
 use super::{Facts, Lockdown, missing_capabilities};
 use crate::kernel::StartError;
 
 /// `error` with what is known to cause it on such a machine, and what to do next. One line.
 pub fn explain_start_error(error: &StartError, facts: &Facts) -> String {
     let advice = turn_on(error, facts);
+    let error = in_full(error);
     format!("{error}. {advice}, or probe without the kernel side (--no-kernel)")
+}
+
+/// An error and its sources, each said once: what the system answered is often only in the last.
+pub fn in_full(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let words = source.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = source.source();
+    }
+    text
 }
 
 /// What would make the kernel side start, without a full stop.
 pub fn turn_on(error: &StartError, facts: &Facts) -> String {
     if facts.btf_bytes.is_none() && matches!(error, StartError::Btf(_)) {
-        return "Boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, or mount /sys".to_owned();
+        return "Boot a kernel with BTF, or mount /sys".to_owned();
     }
     if matches!(error, StartError::Btf(_)) {
         return format!("Kernel {} lays out its packets in a way that netbreak does not know", facts.kernel);
@@ -56,6 +73,16 @@ mod tests {
             initial_user_namespace: Some(true),
             ..Facts::default()
         }
+    }
+
+    #[test]
+    fn what_the_system_answered_is_said_once() {
+        let answer = std::io::Error::from_raw_os_error(1);
+        let map = aya::maps::MapError::CreateError { name: "FLOWS4".to_owned(), io_error: answer };
+        let error = StartError::Load(Box::new(map.into()));
+        let text = in_full(&error);
+        assert!(text.ends_with("`FLOWS4`: Operation not permitted (os error 1)"), "{text}");
+        assert_eq!(in_full(&refused()), refused().to_string());
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod parse;
 mod read;
 
 pub use capabilities::{Capabilities, Missing, missing_capabilities};
-pub use explain::{explain_start_error, turn_on};
+pub use explain::{explain_start_error, in_full, turn_on};
 pub use parse::Lockdown;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,8 @@ pub struct Facts {
     /// Kernel release, as `uname -r`.
     pub kernel: String,
     /// CPUs that the kernel can have: each has its own counters.
-    pub possible_cpus: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub possible_cpus: Option<u32>,
     /// Bytes of the kernel's type information.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub btf_bytes: Option<u64>,
