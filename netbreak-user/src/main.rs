@@ -1,12 +1,13 @@
 //! The `netbreak` command: a thin shell around the library.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use anyhow::Result;
 use clap::Parser;
 use netbreak_user::{
     cli::{Cli, Command},
     demo,
+    kernel::prerequisites::in_full,
     options::{DemoOptions, RunOptions, ServeOptions},
     run, serve,
 };
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
     match ended {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("netbreak: {error:#}");
+            // Nobody reads it: the status says as much.
+            let _ = writeln!(std::io::stderr(), "netbreak: {}", in_full(error.as_ref()));
             2.into()
         }
     }

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     netns::Namespace,
-    options::{JsonFile, Output, ProbeSpec, RunOptions, resolve},
+    options::{JsonFile, Netns, Output, ProbeSpec, RunOptions, resolve},
     probe::Spec,
     progress::Progress,
     report::{Report, VerdictWord},
@@ -29,7 +29,7 @@ use crate::{
 pub fn run(options: &RunOptions) -> Result<VerdictWord> {
     let json = options.output.json.as_deref().map(JsonFile::open).transpose()?;
     let netns = match &options.netns {
-        Some(netns) => Namespace::open(netns.path()).with_context(|| no_such_namespace(netns))?,
+        Some(netns) => open(netns)?,
         None => Namespace::current()?,
     };
     // Names are resolved where the probes will be sent.
@@ -108,6 +108,11 @@ fn run_id() -> Result<u64> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-fn no_such_namespace(netns: &crate::options::Netns) -> String {
-    format!("--netns: no network namespace at {}; `ip netns` lists those with a name", netns.path().display())
+fn open(netns: &Netns) -> Result<Namespace> {
+    let opened = match netns {
+        Netns::Name(name) => Namespace::resolve(name),
+        Netns::Path(path) => Namespace::open(path),
+        Netns::Pid(pid) => Namespace::resolve(&format!("pid:{pid}")),
+    };
+    opened.context("--netns")
 }
