@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use netbreak_common::{Event, LEG_REPLY, sensor};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -110,15 +110,16 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
             records = &mut running.records => break records.context("the thread of the probes panicked")??,
             drained = drain(&mut events, &mut kept) => drained.context("cannot read events from the kernel")?,
             _ = redraw.tick() => plan.progress.tick(progress_of(&running, start, duration)),
-            _ = interrupt.recv() => stop(&running, &mut interrupted),
-            _ = terminate.recv() => stop(&running, &mut interrupted),
+            _ = interrupt.recv() => stop(&running, &mut interrupted)?,
+            _ = terminate.recv() => stop(&running, &mut interrupted)?,
         }
     };
     if let Some(events) = &mut events {
         events.drain_now(|event| kept.take(event));
     }
     let after = Snapshot::take(tracer.as_ref(), &namespaces)?;
-    let end = interrupted.unwrap_or(start + duration);
+    // A signal may come before the first attempt.
+    let end = interrupted.map_or(start + duration, |at| at.max(start));
     let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;
     let misses = tracer.as_ref().map_or(0, Tracer::misses);
     drop(plan.progress);
@@ -157,10 +158,15 @@ fn explain(error: kernel::StartError) -> anyhow::Error {
     anyhow!(kernel::prerequisites::explain_start_error(&error, &kernel::prerequisites::Facts::read()))
 }
 
-fn stop(running: &Running, interrupted: &mut Option<Nanos>) {
-    interrupted.get_or_insert_with(clock::now);
+/// Ends the probes, which then wait for the answers that are still to come; at the second time it gives up.
+fn stop(running: &Running, interrupted: &mut Option<Nanos>) -> Result<()> {
+    if interrupted.is_some() {
+        bail!("interrupted twice: gave up waiting for the last answers, so there is no report");
+    }
+    *interrupted = Some(clock::now());
     // If nobody listens the probes are over already.
     let _ = running.stop.send(true);
+    Ok(())
 }
 
 fn progress_of(running: &Running, start: Nanos, duration: Nanos) -> progress::Snapshot {

@@ -27,7 +27,6 @@ use crate::{
 /// # Errors
 /// Everything that keeps a run from starting. Once it has started there is a report.
 pub fn run(options: &RunOptions) -> Result<VerdictWord> {
-    let json = options.output.json.as_deref().map(JsonFile::open).transpose()?;
     let netns = match &options.netns {
         Some(netns) => open(netns)?,
         None => Namespace::current()?,
@@ -57,6 +56,8 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
             specs.push(spec);
         }
     }
+    // Before the run, and after the resolver, which may take long and be interrupted: that leaves no empty file.
+    let json = options.output.json.as_deref().map(JsonFile::open).transpose()?;
     let measurement = measure(Plan {
         targets: options.targets.iter().map(|target| target.typed.clone()).zip(addresses).collect(),
         specs,
