@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
 use netbreak_common::{Event, LEG_REPLY, sensor};
+use rustix::process::{Resource, getrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -90,7 +91,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         Waiting::new(plan.specs.clone(), Arc::clone(&plan.netns), registry, plan.give_up_privileges)?;
     // Without privileges the namespaces of other processes cannot be seen any more.
     let found = netns::list();
-    let namespaces = namespaces(&plan.netns, &found)?;
+    let (namespaces, left_out) = namespaces(&plan.netns, &found)?;
     let netns_names =
         found.into_iter().map(|found| (found.inode, found.name)).chain(plan.netns_names).collect();
     if plan.give_up_privileges {
@@ -129,6 +130,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         specs: &plan.specs,
         netns: plan.netns.inode(),
         netns_names,
+        netns_left_out: left_out,
         records: &records,
         events: &kept.events,
         events_lost: kept.lost,
@@ -146,12 +148,16 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     Ok(Measurement { report, records })
 }
 
-/// The probes' own namespace first, then all others of the machine: a packet may die in any of them.
-fn namespaces(own: &Namespace, found: &[netns::Found]) -> Result<Vec<Namespace>> {
-    let others = found.iter().filter(|found| found.inode != own.inode());
+/// The probes' own namespace first, then all others of the machine: a packet may die in any of them. Each is an open
+/// file, and they take a quarter of those that this process may have; how many had to be left out is told, too.
+fn namespaces(own: &Namespace, found: &[netns::Found]) -> Result<(Vec<Namespace>, usize)> {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = usize::try_from(files / 4).unwrap_or(usize::MAX);
+    let others: Vec<_> = found.iter().filter(|found| found.inode != own.inode()).collect();
+    let left_out = others.len().saturating_sub(most);
     // One that is gone meanwhile, or that may not be opened, has no counters.
-    let others = others.filter_map(|found| Namespace::open(&found.path).ok());
-    Ok(std::iter::once(own.try_clone()?).chain(others).collect())
+    let others = others.into_iter().take(most).filter_map(|found| Namespace::open(&found.path).ok());
+    Ok((std::iter::once(own.try_clone()?).chain(others).collect(), left_out))
 }
 
 fn explain(error: kernel::StartError) -> anyhow::Error {
