@@ -8,7 +8,7 @@ use netbreak_user::{
     cli::{Cli, Command},
     demo,
     options::{DemoOptions, RunOptions, ServeOptions},
-    run, serve,
+    pause, run, serve,
 };
 
 fn main() -> ExitCode {
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
             .and_then(|options| demo::run(&options))
             .map(|verdict| verdict.exit_code()),
         Command::Doctor(_) => Ok(2),
+        Command::Pause => pause::command().map(|()| 0),
     };
     match ended {
         Ok(status) => status.into(),
