@@ -9,7 +9,7 @@ use netbreak_user::{
     demo,
     kernel::prerequisites::in_full,
     options::{DemoOptions, RunOptions, ServeOptions},
-    run, serve,
+    pause, run, serve,
 };
 
 fn main() -> ExitCode {
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
             .and_then(|options| demo::run(&options))
             .map(|verdict| verdict.exit_code()),
         Command::Doctor(_) => Ok(2),
+        Command::Pause => pause::command().map(|()| 0),
     };
     match ended {
         Ok(status) => status.into(),
