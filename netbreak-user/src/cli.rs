@@ -55,6 +55,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Show what this machine can and cannot observe, and why
     Doctor(DoctorArgs),
+    /// Wait for SIGINT or SIGTERM: what a pod runs so that others can `kubectl exec` into it
+    Pause,
 }
 
 /// Arguments of `netbreak run`.
@@ -207,7 +209,7 @@ mod tests {
     #[test]
     fn help_texts() {
         insta::assert_snapshot!("help", help(&[]));
-        for name in ["run", "serve", "demo", "doctor"] {
+        for name in ["run", "serve", "demo", "doctor", "pause"] {
             insta::assert_snapshot!(format!("help_{name}"), help(&[name]));
         }
     }
