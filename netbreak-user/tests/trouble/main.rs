@@ -4,9 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
 
+mod clock;
 mod killed;
 mod midway;
 mod output;
+mod panics;
 mod refused;
 mod signals;
 mod support;
