@@ -70,9 +70,8 @@ fn table(rows: &[&DropRow], report: &Report, width: usize) -> String {
         .set_width(u16::try_from(width).unwrap_or(u16::MAX))
         .set_header(["packets", "flow", "reason, symbol", "device, netns"]);
     for row in rows.iter().take(ROWS) {
-        let netns = row.netns.map(|inode| {
-            name_of(report, inode).map_or_else(|| format!("netns {inode}"), |name| format!("in {name}"))
-        });
+        let netns =
+            row.netns.map(|inode| name_of(report, inode).map_or_else(|| inode.to_string(), str::to_owned));
         table.add_row([
             row.packets.to_string(),
             flow(&row.flow),
