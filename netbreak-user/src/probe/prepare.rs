@@ -57,7 +57,7 @@ pub fn prepare(specs: Vec<Spec>, registry: Arc<dyn FlowRegistry>) -> Result<Prep
         .map(|spec| sockets(spec, spec.timeout.saturating_add(GRACE)).min(MAX_VISITS))
         .sum::<u64>();
     let needed = specs.iter().map(|spec| sockets(spec, spec.timeout)).sum::<u64>() + specs.len() as u64;
-    // A quarter is for the network namespaces whose counters are read.
+    // A quarter is for the network namespaces that are looked at.
     let limit = (files - files / 4).saturating_sub(RESERVED_FILES);
     if let Some(most) =
         specs.iter().map(|spec| sockets(spec, spec.timeout)).max().filter(|most| *most > MAX_VISITS)

@@ -81,13 +81,9 @@ pub(super) fn report(gathered: Gathered) -> Report {
     let failed = failed(&gathered);
     let tables = gathered.tables.unwrap_or_default();
     let mut sensors = gathered.tracer.map_or_else(no_kernel, |tracer| tracer.sensors().to_vec());
-<<<<<<< HEAD
-    sensors.extend(other_sensors(gathered.tracer, &gathered.symbols, &failed));
-=======
     sensors.extend(other_sensors(gathered.tracer, &gathered.symbols));
-    sensors.push(sensor("counters", gathered.before.failed()));
+    sensors.push(sensor("counters", &failed));
     sensors.push(sensor("changes", &gathered.changes.failed));
->>>>>>> main
     Report {
         schema: SCHEMA.to_owned(),
         run: Run {
@@ -288,7 +284,6 @@ fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols) -> Vec<Sensor> {
     sensors
 }
 
-<<<<<<< HEAD
 /// What could not be read of the kernel's counters.
 fn failed(gathered: &Gathered) -> Vec<String> {
     let few_files = (gathered.netns_left_out > 0).then(|| {
@@ -298,7 +293,8 @@ fn failed(gathered: &Gathered) -> Vec<String> {
         )
     });
     few_files.into_iter().chain(gathered.before.failed().iter().cloned()).collect()
-=======
+}
+
 /// A sensor that is degraded by each of its failures.
 fn sensor(name: &str, failed: &[String]) -> Sensor {
     let why = failed.first().map(|first| match failed.len() - 1 {
@@ -307,7 +303,6 @@ fn sensor(name: &str, failed: &[String]) -> Sensor {
     });
     let state = if why.is_some() { SensorState::Degraded } else { SensorState::On };
     Sensor { name: name.to_owned(), state, why }
->>>>>>> main
 }
 
 fn host() -> String {

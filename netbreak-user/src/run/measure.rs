@@ -3,11 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
-<<<<<<< HEAD
-use netbreak_common::{Event, LEG_REPLY, sensor};
 use rustix::process::{Resource, getrlimit};
-=======
->>>>>>> main
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -156,11 +152,12 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     Ok(Measurement { report, records })
 }
 
-/// The probes' own namespace first, then all others of the machine: a packet may die in any of them. Each is an open
-/// file, and they take a quarter of those that this process may have; how many had to be left out is told, too.
+/// The probes' own namespace first, then all others of the machine: a packet may die in any of them. Each takes two
+/// open files, itself and its watcher, and all take a quarter of those that this process may have; how many had to be
+/// left out is told, too.
 fn namespaces(own: &Namespace, found: &[netns::Found]) -> Result<(Vec<Namespace>, usize)> {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let most = usize::try_from(files / 4).unwrap_or(usize::MAX);
+    let most = usize::try_from(files / 8).unwrap_or(usize::MAX);
     let others: Vec<_> = found.iter().filter(|found| found.inode != own.inode()).collect();
     let left_out = others.len().saturating_sub(most);
     // One that is gone meanwhile, or that may not be opened, has no counters.

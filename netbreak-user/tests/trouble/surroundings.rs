@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use netbreak_user::kernel::TRACEPOINTS;
 use netbreak_user::lab::{Lab, Role, find};
 
 use crate::support::{
@@ -81,8 +82,9 @@ fn neither_tracefs_nor_bpffs_is_needed() {
     let output = shell(&format!("exec unshare -mn sh -c '{hide} && exec $N {RUN}'"));
     let report = report(&output);
     assert_eq!(output.status.code(), Some(0));
-    let sensors = report["run"]["sensors"].as_array().unwrap();
-    assert!(sensors.iter().all(|sensor| sensor["state"] == "on"), "{sensors:#?}");
+    for name in TRACEPOINTS.into_iter().chain(["drop reasons", "symbols"]) {
+        assert_eq!(sensor(&report, name)["state"], "on", "{name}");
+    }
 }
 
 /// `kernel.kptr_restrict` belongs to the whole machine, so what it does to /proc/kallsyms is done to one process.
