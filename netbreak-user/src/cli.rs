@@ -20,7 +20,8 @@ Examples:
   netbreak run 10.244.1.7 --netns pid:4711 --stream 5000
 
 With no probe option: --icmp --tcp 80. udp and stream need `netbreak serve` at the other end.
-Ctrl-C ends the run early and still prints and writes its report.
+Ctrl-C ends the run early and still prints and writes its report, once the last answers have come or
+timed out; a second one does not wait for them, and there is no report.
 Exit status: 0 clean, 1 broken, 2 the run could not tell (or the command line was refused).";
 
 const SERVE_EXAMPLES: &str = "\
