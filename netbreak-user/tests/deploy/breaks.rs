@@ -42,7 +42,7 @@ fn serve(lab: &Lab, manifests: &Manifests, archive: &Path) -> (Container, Child)
 /// of it, and how many packets the router dropped.
 fn break_it(lab: &mut Lab, container: &mut Container, args: &[&str]) -> (Output, u64) {
     let fault = find("nft-forward").unwrap();
-    let child = container.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = container.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let echoes = |lab: &Lab| -> u64 {
         let read = || std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap();
         let snmp = lab.namespace(Role::Server).run(read).unwrap();
@@ -51,7 +51,8 @@ fn break_it(lab: &mut Lab, container: &mut Container, args: &[&str]) -> (Output,
         let column = names.split(' ').position(|name| name == "InEchos").unwrap();
         values.split(' ').nth(column).unwrap().parse().unwrap()
     };
-    wait_until("echoes arrive", || echoes(lab) > 20);
+    // It ends early only if it cannot start: its report, which is none, then says why.
+    wait_until("echoes arrive", || echoes(lab) > 20 || child.try_wait().unwrap().is_some());
     lab.apply(fault).unwrap();
     wait_until("packets die", || lab.read_truth(fault).unwrap().unwrap() > 40);
     lab.undo(fault).unwrap();
@@ -89,7 +90,7 @@ fn the_node_pod_locates_a_break_between_pods() {
     let client = format!("pid:{}", lab.namespace(Role::Client).pid());
     let address = SERVER_V4.to_string();
     let mut node = Container::new(manifests.node(), &archive, None, &[]);
-    let line = [&["run", &address, "--netns", &client][..], &PROBES].concat();
+    let line = [&["netbreak", "run", &address, "--netns", &client][..], &PROBES].concat();
     let (output, died) = break_it(&mut lab, &mut node, &line);
     let report = locates(&output, died, lab.namespace(Role::Router).inode());
     let pid = format!("pid {} (router)", lab.namespace(Role::Router).pid());
@@ -108,7 +109,7 @@ fn the_client_pod_locates_a_break_with_three_capabilities() {
     let address = SERVER_V4.to_string();
     let network = lab.namespace(Role::Client).path();
     let mut client = Container::new(manifests.pod("netbreak-client"), &archive, Some(&network), &[]);
-    let line = [&["run", &address][..], &PROBES].concat();
+    let line = [&["netbreak", "run", &address][..], &PROBES].concat();
     let (output, died) = break_it(&mut lab, &mut client, &line);
     let report = locates(&output, died, lab.namespace(Role::Router).inode());
     let kfree_skb = report.run.sensors.iter().find(|s| s.name == "kfree_skb").unwrap();
@@ -129,7 +130,8 @@ fn every_probe_reaches_the_server_pod_and_names_are_resolved() {
     std::fs::write(hosts.path(), format!("127.0.0.1 localhost\n{SERVER_V4} server.example\n")).unwrap();
     client.add_file(hosts.path(), "/etc/hosts");
     let kinds = ["--icmp", "--http", "--tcp", "7000", "--udp", "4000", "--stream", "5201"];
-    let line = [&["run", "server.example"][..], &kinds, &["--duration", "1s", "--json", "-"]].concat();
+    let line =
+        [&["netbreak", "run", "server.example"][..], &kinds, &["--duration", "1s", "--json", "-"]].concat();
     let output = client.command(&line).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     let report: Report = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));

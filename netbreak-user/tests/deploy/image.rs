@@ -10,6 +10,7 @@ use serde_json::Value;
 pub struct Image {
     pub names: Vec<String>,
     pub entrypoint: Vec<String>,
+    pub env: Vec<String>,
 }
 
 /// Unpacks the image `archive` into the empty directory `rootfs`.
@@ -25,7 +26,12 @@ pub fn unpack(archive: &Path, rootfs: &Path) -> Image {
         untar(&parts.path().join(layer), rootfs);
     }
     let config = json(image["Config"].as_str().unwrap());
-    Image { names: strings(&image["RepoTags"]), entrypoint: strings(&config["config"]["Entrypoint"]) }
+    let config = &config["config"];
+    Image {
+        names: strings(&image["RepoTags"]),
+        entrypoint: strings(&config["Entrypoint"]),
+        env: strings(&config["Env"]),
+    }
 }
 
 fn untar(archive: &Path, into: &Path) {

@@ -35,11 +35,10 @@ impl Container {
         Container { directory, id: format!("netbreak-test-{name}"), image, config }
     }
 
-    /// `runc run` of it with these arguments for the image's entry point; without any, those of the manifest.
-    pub fn command(&mut self, args: &[&str]) -> Command {
-        if !args.is_empty() {
-            let argv = self.image.entrypoint.iter().map(String::as_str).chain(args.iter().copied());
-            self.config["process"]["args"] = argv.collect();
+    /// `runc run` of it with this command line, as `kubectl exec` gives it; without any, with that of the manifest.
+    pub fn command(&mut self, argv: &[&str]) -> Command {
+        if !argv.is_empty() {
+            self.config["process"]["args"] = json!(argv);
         }
         fs::write(self.directory.path().join("config.json"), self.config.to_string()).unwrap();
         let mut command = self.runc();
@@ -101,6 +100,7 @@ fn config(pod: &PodSpec, image: &Image, network: Option<&Path>, env: &[(&str, &s
         "process": {
             "terminal": false, "cwd": "/", "user": {"uid": user, "gid": user},
             "args": image.entrypoint.iter().cloned().chain(args).collect::<Vec<_>>(),
+            "env": image.env,
             "noNewPrivileges": security.allow_privilege_escalation == Some(false),
             // A user who is not root has none of them, as none is ambient.
             "capabilities": {
