@@ -3,12 +3,13 @@
 use std::{net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
-use netbreak_common::{Event, LEG_REPLY, sensor};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     assemble::{self, Gathered},
     books::Snapshot,
+    changes::Changes,
+    kept::Kept,
     privileges,
     probing::{Running, Waiting},
 };
@@ -23,9 +24,6 @@ use crate::{
 
 /// From the last preparation to the first attempt: time for the threads to be scheduled, so that it leaves on time.
 const LEAD_IN: Nanos = 5 * MILLISECOND;
-
-/// Events kept, at 300 bytes each. A run that needs more has lost more probe packets than any cause needs.
-const MOST_EVENTS: usize = 100_000;
 
 /// What to measure.
 pub struct Plan {
@@ -93,6 +91,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     let namespaces = namespaces(&plan.netns, &found)?;
     let netns_names =
         found.into_iter().map(|found| (found.inode, found.name)).chain(plan.netns_names).collect();
+    let mut changes = Changes::watch(&namespaces);
     if plan.give_up_privileges {
         privileges::keep_only(privileges::READER);
     }
@@ -109,7 +108,10 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         tokio::select! {
             records = &mut running.records => break records.context("the thread of the probes panicked")??,
             drained = drain(&mut events, &mut kept) => drained.context("cannot read events from the kernel")?,
-            _ = redraw.tick() => plan.progress.tick(progress_of(&running, start, duration)),
+            _ = redraw.tick() => {
+                changes.poll(clock::now());
+                plan.progress.tick(progress_of(&running, start, duration));
+            }
             _ = interrupt.recv() => stop(&running, &mut interrupted)?,
             _ = terminate.recv() => stop(&running, &mut interrupted)?,
         }
@@ -117,6 +119,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     if let Some(events) = &mut events {
         events.drain_now(|event| kept.take(event));
     }
+    changes.poll(clock::now());
     let after = Snapshot::take(tracer.as_ref(), &namespaces)?;
     // A signal may come before the first attempt.
     let end = interrupted.map_or(start + duration, |at| at.max(start));
@@ -132,6 +135,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         records: &records,
         events: &kept.events,
         events_lost: kept.lost,
+        changes,
         tracer: tracer.as_ref(),
         tables,
         misses,
@@ -180,41 +184,5 @@ async fn drain(events: &mut Option<Events>, kept: &mut Kept) -> std::io::Result<
     match events {
         Some(events) => events.drain(|event| kept.take(event)).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The events that may matter.
-struct Kept {
-    events: Vec<Event>,
-    lost: u64,
-    netns: u32,
-    no_socket: Option<u32>,
-}
-
-impl Kept {
-    fn new(tracer: Option<&Tracer>, netns: u32) -> Self {
-        let no_socket = tracer.and_then(|tracer| tracer.reasons().number("NO_SOCKET"));
-        Self { events: Vec::new(), lost: 0, netns, no_socket }
-    }
-
-    fn take(&mut self, event: &Event) {
-        if self.is_delivered_reply(event) {
-            return;
-        }
-        if self.events.len() < MOST_EVENTS {
-            self.events.push(*event);
-        } else {
-            self.lost += 1;
-        }
-    }
-
-    /// An echo reply that found no ping socket in the probes' own namespace: raw sockets were served before
-    /// (`ip_protocol_deliver_rcu`, `ip6_protocol_deliver_rcu`), so it comes with every answer and is nobody's death.
-    fn is_delivered_reply(&self, event: &Event) -> bool {
-        event.sensor == sensor::DROP
-            && event.leg == LEG_REPLY
-            && matches!(event.protocol, 1 | 58)
-            && event.netns == self.netns
-            && Some(event.reason) == self.no_socket
     }
 }

@@ -2,6 +2,8 @@
 
 mod assemble;
 mod books;
+mod changes;
+mod kept;
 mod measure;
 mod names;
 mod privileges;
