@@ -1,14 +1,15 @@
 //! The `netbreak` command: a thin shell around the library.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use anyhow::Result;
 use clap::Parser;
 use netbreak_user::{
     cli::{Cli, Command},
     demo,
+    kernel::prerequisites::in_full,
     options::{DemoOptions, RunOptions, ServeOptions},
-    run, serve,
+    pause, run, serve,
 };
 
 fn main() -> ExitCode {
@@ -23,11 +24,13 @@ fn main() -> ExitCode {
             .and_then(|options| demo::run(&options))
             .map(|verdict| verdict.exit_code()),
         Command::Doctor(_) => Ok(2),
+        Command::Pause => pause::command().map(|()| 0),
     };
     match ended {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("netbreak: {error:#}");
+            // Nobody reads it: the status says as much.
+            let _ = writeln!(std::io::stderr(), "netbreak: {}", in_full(error.as_ref()));
             2.into()
         }
     }

@@ -1,6 +1,8 @@
 //! The kernel side: what it needs, loading and attaching it, and reading what it counted.
 
 mod btf;
+pub mod memory;
+pub mod prerequisites;
 mod programs;
 mod reasons;
 mod registry;
@@ -10,6 +12,7 @@ mod tables;
 mod tracer;
 
 pub use btf::{BtfError, KernelBtf};
+pub use programs::TRACEPOINTS;
 pub use reasons::Reasons;
 pub use registry::Registry;
 pub use symbols::Symbols;
