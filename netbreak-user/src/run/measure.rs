@@ -120,8 +120,9 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     let after = Snapshot::take(tracer.as_ref(), &namespaces)?;
     // A signal may come before the first attempt.
     let end = interrupted.map_or(start + duration, |at| at.max(start));
-    let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;
     let misses = tracer.as_ref().map_or(0, Tracer::misses);
+    tracer.iter_mut().for_each(Tracer::stop);
+    let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;
     drop(plan.progress);
     let symbols = if tracer.is_some() { Symbols::read().unwrap_or_default() } else { Symbols::default() };
     let report = assemble::report(Gathered {
