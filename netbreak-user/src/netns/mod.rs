@@ -144,16 +144,10 @@ impl Namespace {
         self.inode
     }
 
-<<<<<<< HEAD
-    /// Moves the calling *thread* here, for good. Needs CAP_SYS_ADMIN, unless it is here already: the kernel asks for
-    /// it even then (`netns_install` in net/core/net_namespace.c), so it is not asked.
-    pub fn enter(&self) -> Result<(), Error> {
-=======
     /// Moves the calling *thread* here, for good. Needs CAP_SYS_ADMIN, unless the thread is here already: setns(2)
     /// would ask for it even then (`netns_install` in net/core/net_namespace.c), so it is not called.
     pub fn enter(&self) -> Result<(), Error> {
         // Both namespaces exist, so they are the same one if their inodes are.
->>>>>>> deploy
         if current().is_ok_and(|here| here == self.inode) {
             return Ok(());
         }
