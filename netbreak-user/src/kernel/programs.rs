@@ -72,7 +72,11 @@ fn reason(error: &ProgramError) -> String {
 pub fn unload(ebpf: &mut Ebpf) {
     for (_, program) in ebpf.programs_mut() {
         // The only error is that it never was loaded: each tracepoint has a second form that is not used.
-        let _ = program.unload();
+        let _ = match program {
+            Program::BtfTracePoint(program) => program.unload(),
+            Program::RawTracePoint(program) => program.unload(),
+            _ => Ok(()),
+        };
     }
 }
 
