@@ -53,6 +53,8 @@ pub struct Measurement {
     pub report: Report,
     /// What every probe measured.
     pub records: Vec<Record>,
+    /// What the kernel side saw of their packets, ascending by time: with the records, all that the verdict is made of.
+    pub events: Vec<Event>,
 }
 
 /// A run without a kernel side.
@@ -144,7 +146,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         end,
         interrupted: interrupted.is_some(),
     });
-    Ok(Measurement { report, records })
+    Ok(Measurement { report, records, events: kept.events })
 }
 
 /// The probes' own namespace first, then all others of the machine: a packet may die in any of them.

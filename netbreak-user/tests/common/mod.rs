@@ -4,7 +4,7 @@ mod process;
 mod served;
 
 pub use process::{Done, Run};
-pub use served::{HTTP, STREAM, Served, TCP, UDP, V4, V6};
+pub use served::{HTTP, Served, TCP, UDP, V4, V6};
 
 use std::time::{Duration, Instant};
 

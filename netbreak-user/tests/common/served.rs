@@ -15,7 +15,7 @@ pub const HTTP: u16 = 8080;
 /// Where it echoes datagrams.
 pub const UDP: u16 = 4000;
 /// Where it swallows streams.
-pub const STREAM: u16 = 5201;
+const STREAM: u16 = 5201;
 /// The server.
 pub const V4: IpAddr = IpAddr::V4(SERVER_V4);
 /// The server, over IPv6.

@@ -9,3 +9,5 @@
 mod common;
 mod control;
 mod faults;
+mod flood;
+mod retransmits;
