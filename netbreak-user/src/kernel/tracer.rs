@@ -129,7 +129,12 @@ impl Tracer {
         tables::places(&self.ebpf)
     }
 
-    /// Everything that was counted.
+    /// Detaches the programs: from here on nothing is counted any more, so that the tables agree with each other.
+    pub fn stop(&mut self) {
+        programs::unload(&mut self.ebpf);
+    }
+
+    /// Everything that was counted. While programs are attached, flows may be ahead of the totals read before them.
     pub fn tables(&self) -> Result<Tables, MapError> {
         tables::read(&self.ebpf, self.start)
     }
