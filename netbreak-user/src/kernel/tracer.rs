@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The object that the eBPF crate builds to.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netbreak.o"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netbreak.o"));
 
 /// What a user may choose.
 #[derive(Debug, Clone, Copy)]
