@@ -24,7 +24,14 @@ const FLOWS: [usize; 3] = [1, 1_000, 10_000];
 const TARGETS: [f64; 3] = [0.25, 0.4, 0.5];
 const FIRST_PORT: u16 = 10_000;
 
-const RULES: &str = "table inet bench { chain input { type filter hook input priority 0; udp dport 10000-29999 drop } }";
+const RULES: &str = "\
+table inet bench {
+  chain input {
+    type filter hook input priority 0
+    udp dport 10000-29999 drop
+  }
+}
+";
 
 /// The keys of netbreak's own map. From the tracepoint's file, as bpftrace's users write it, with BTF for the rest.
 const SCRIPT: &str = r#"
@@ -37,7 +44,8 @@ tracepoint:skb:kfree_skb {
 }"#;
 
 /// tracefs, where it is not mounted already, is mounted for this process alone.
-const MOUNTED_BPFTRACE: &str = "[ -e /sys/kernel/tracing/events ] || mount -t tracefs none /sys/kernel/tracing || exit 1
+const MOUNTED_BPFTRACE: &str =
+    "[ -e /sys/kernel/tracing/events ] || mount -t tracefs none /sys/kernel/tracing || exit 1
 exec bpftrace -e \"$1\"";
 
 #[derive(Clone, Copy, PartialEq)]
@@ -156,7 +164,11 @@ fn bpftrace(socket: &UdpSocket) -> Result<Attached> {
     while attached.cost()?.runs == 0 {
         if let Attached::Bpftrace(child) = &mut attached {
             let ended = child.try_wait()?;
-            ensure!(ended.is_none(), "bpftrace ended: {}", ended.map(|status| status.to_string()).unwrap_or_default());
+            ensure!(
+                ended.is_none(),
+                "bpftrace ended: {}",
+                ended.map(|status| status.to_string()).unwrap_or_default()
+            );
         }
         ensure!(Instant::now() < deadline, "bpftrace did not attach within a minute");
         flood(socket, 1, 1)?;
@@ -175,12 +187,19 @@ fn flood(socket: &UdpSocket, flows: usize, packets: usize) -> Result<()> {
 }
 
 fn print(rounds: &[Vec<Round>]) {
-    let nanos = |subject: usize, flows: usize| median(rounds[subject].iter().map(|round| round.nanos[flows]).collect());
+    let nanos = |subject: usize, flows: usize| {
+        median(rounds[subject].iter().map(|round| round.nanos[flows]).collect())
+    };
     let net = |subject, flows| nanos(subject, flows) - nanos(1, flows);
-    println!("ns per drop: gross (net of the floor); medians of {ROUNDS} interleaved rounds of {PACKETS} packets");
+    println!(
+        "ns per drop: gross (net of the floor); medians of {ROUNDS} interleaved rounds of {PACKETS} packets"
+    );
     row("", FLOWS.map(|flows| format!("{flows} flows")));
     for (subject, (_, name)) in SUBJECTS.iter().enumerate().skip(1) {
-        row(name, [0, 1, 2].map(|flows| format!("{:.0} ({:.0})", nanos(subject, flows), net(subject, flows))));
+        row(
+            name,
+            [0, 1, 2].map(|flows| format!("{:.0} ({:.0})", nanos(subject, flows), net(subject, flows))),
+        );
     }
     row("netbreak / bpftrace, net", [0, 1, 2].map(|flows| format!("{:.2}", net(3, flows) / net(4, flows))));
     row("  at most", TARGETS.map(|target| format!("{target:.2}")));
@@ -188,6 +207,9 @@ fn print(rounds: &[Vec<Round>]) {
     println!("packets/s, flood of {} flows from one thread, without the accounting", FLOWS[2]);
     let rate = |subject: usize| median(rounds[subject].iter().map(|round| round.rate).collect());
     for subject in [0, 3, 4] {
-        row(SUBJECTS[subject].1, [format!("{:.0}", rate(subject)), format!("{:.2}", rate(subject) / rate(0))]);
+        row(
+            SUBJECTS[subject].1,
+            [format!("{:.0}", rate(subject)), format!("{:.2}", rate(subject) / rate(0))],
+        );
     }
 }
