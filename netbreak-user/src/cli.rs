@@ -20,7 +20,8 @@ Examples:
   netbreak run 10.244.1.7 --netns pid:4711 --stream 5000
 
 With no probe option: --icmp --tcp 80. udp and stream need `netbreak serve` at the other end.
-Ctrl-C ends the run early and still prints and writes its report.
+Ctrl-C ends the run early and still prints and writes its report, once the last answers have come or
+timed out; a second one does not wait for them, and there is no report.
 Exit status: 0 clean, 1 broken, 2 the run could not tell (or the command line was refused).";
 
 const SERVE_EXAMPLES: &str = "\
@@ -54,6 +55,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Show what this machine can and cannot observe, and why
     Doctor(DoctorArgs),
+    /// Wait for SIGINT or SIGTERM: what a pod runs so that others can `kubectl exec` into it
+    Pause,
 }
 
 /// Arguments of `netbreak run`.
@@ -206,7 +209,7 @@ mod tests {
     #[test]
     fn help_texts() {
         insta::assert_snapshot!("help", help(&[]));
-        for name in ["run", "serve", "demo", "doctor"] {
+        for name in ["run", "serve", "demo", "doctor", "pause"] {
             insta::assert_snapshot!(format!("help_{name}"), help(&[name]));
         }
     }

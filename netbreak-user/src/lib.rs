@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod lab;
 pub mod netns;
 pub mod options;
+pub mod pause;
 pub mod probe;
 pub mod progress;
 pub mod report;

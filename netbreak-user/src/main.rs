@@ -1,14 +1,16 @@
 //! The `netbreak` command: a thin shell around the library.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use anyhow::Result;
 use clap::Parser;
 use netbreak_user::{
-    cli::{Cli, Command},
-    demo,
+    cli::{Cli, Command, DoctorArgs},
+    demo, doctor,
+    kernel::prerequisites::in_full,
     options::{DemoOptions, RunOptions, ServeOptions},
-    run, serve,
+    pause, run, serve,
+    stdout::write_stdout,
 };
 
 fn main() -> ExitCode {
@@ -22,15 +24,23 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|options| demo::run(&options))
             .map(|verdict| verdict.exit_code()),
-        Command::Doctor(_) => Ok(2),
+        Command::Doctor(args) => doctor_command(&args),
+        Command::Pause => pause::command().map(|()| 0),
     };
     match ended {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("netbreak: {error:#}");
+            // Nobody reads it: the status says as much.
+            let _ = writeln!(std::io::stderr(), "netbreak: {}", in_full(error.as_ref()));
             2.into()
         }
     }
+}
+
+fn doctor_command(args: &DoctorArgs) -> Result<u8> {
+    let (text, can_trace) = doctor::run(args.json, netbreak_common::DEFAULT_FLOWS);
+    write_stdout(&text)?;
+    Ok(if can_trace { 0 } else { 2 })
 }
 
 fn serve_command(args: &netbreak_user::cli::ServeArgs) -> Result<()> {

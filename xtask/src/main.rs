@@ -5,6 +5,7 @@ mod build_ebpf;
 mod ci;
 mod cmd;
 mod demo;
+mod image;
 mod setup;
 mod test;
 mod workspace;
@@ -39,6 +40,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Build the container image: one static binary in target/image/netbreak.tar
+    Image {
+        /// Only the binary, target/image/netbreak
+        #[arg(long)]
+        binary: bool,
+    },
     /// Build everything and run every test
     Test {
         /// Arguments of `cargo test`
@@ -64,6 +71,8 @@ fn main() -> ExitCode {
         Task::Setup { bench, image } => setup::run(bench, image),
         Task::BuildEbpf { log } => build_ebpf::run(log),
         Task::Demo { args } => demo::run(&args),
+        Task::Image { binary: true } => image::binary().map(drop),
+        Task::Image { binary: false } => image::run(),
         Task::Test { args } => test::run(&args),
         Task::Bench { names } => bench::run(&names),
         Task::Ci { no_test } => ci::run(no_test),

@@ -7,6 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::{NAMED, current};
 
+/// Inode number of the machine's first network namespace from Linux 6.18 on (`NET_NS_INIT_INO` in
+/// include/uapi/linux/nsfs.h); before, it had any number.
+const INITIAL: u32 = 0xEFFF_FFF9;
+
+/// Inode number of the first namespace of processes, in which PID 1 is the machine's own (`PROC_PID_INIT_INO` in
+/// include/linux/proc_ns.h).
+const INITIAL_PROCESSES: u32 = 0xEFFF_FFFC;
+
 /// A namespace that some name or process holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -30,10 +38,15 @@ pub fn list() -> Vec<Found> {
         }
     }
     let ours = current().ok();
+    let whole_machine =
+        fs::metadata("/proc/self/ns/pid").is_ok_and(|here| here.ino() == u64::from(INITIAL_PROCESSES));
     for pid in processes() {
         let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
         let Some(inode) = inode_of(&path, nsfs) else { continue };
         found.entry(inode).or_insert_with(|| {
+            if inode == INITIAL || pid == 1 && whole_machine {
+                return Found { inode, name: "host".to_owned(), path };
+            }
             let command = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             Found { inode, name: name_of_process(pid, command.trim_end(), ours == Some(inode)), path }
         });

@@ -144,8 +144,13 @@ impl Namespace {
         self.inode
     }
 
-    /// Moves the calling *thread* here, for good. Needs CAP_SYS_ADMIN, also for the namespace it is in already.
+    /// Moves the calling *thread* here, for good. Needs CAP_SYS_ADMIN, unless the thread is here already: setns(2)
+    /// would ask for it even then (`netns_install` in net/core/net_namespace.c), so it is not called.
     pub fn enter(&self) -> Result<(), Error> {
+        // Both namespaces exist, so they are the same one if their inodes are.
+        if current().is_ok_and(|here| here == self.inode) {
+            return Ok(());
+        }
         move_into_link_name_space(self.as_fd(), Some(LinkNameSpaceType::Network))
             .map_err(|e| Error::Enter { inode: self.inode, source: e.into() })
     }

@@ -9,6 +9,7 @@ use netbreak_common::{Event, FAMILY_NONE, sensor};
 
 use super::{
     books::{self, Snapshot},
+    changes::Changes,
     names::Names,
 };
 use crate::{
@@ -31,6 +32,7 @@ pub(super) struct Gathered<'a> {
     pub records: &'a [Record],
     pub events: &'a [Event],
     pub events_lost: u64,
+    pub changes: Changes,
     pub tracer: Option<&'a Tracer>,
     pub tables: Option<Tables>,
     pub misses: u64,
@@ -71,12 +73,15 @@ pub(super) fn report(gathered: Gathered) -> Report {
         })
         .collect();
     let seen: BTreeSet<u32> = gathered.events.iter().map(|event| event.netns).collect();
+    let concerned = seen.iter().copied().chain([gathered.netns]).collect();
     let books =
         books::books(gathered.netns, &seen, &gathered.before, &gathered.after, gathered.records, &names);
     let verdict = verdict_word(&targets);
     let tables = gathered.tables.unwrap_or_default();
     let mut sensors = gathered.tracer.map_or_else(no_kernel, |tracer| tracer.sensors().to_vec());
-    sensors.extend(other_sensors(gathered.tracer, &gathered.symbols, gathered.before.failed()));
+    sensors.extend(other_sensors(gathered.tracer, &gathered.symbols));
+    sensors.push(sensor("counters", gathered.before.failed()));
+    sensors.push(sensor("changes", &gathered.changes.failed));
     Report {
         schema: SCHEMA.to_owned(),
         run: Run {
@@ -92,7 +97,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
         targets,
         drops: drops(&tables, &names),
         drop_totals: drop_totals(&tables, &names),
-        changes: Vec::new(),
+        changes: gathered.changes.of(&concerned, gathered.start, &names),
         books,
         losses: Losses {
             ring_full: tables.losses.ring_full + gathered.events_lost,
@@ -246,7 +251,7 @@ fn no_kernel() -> Vec<Sensor> {
 }
 
 /// What is no program, but can be missing as well.
-fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols, failed: &[String]) -> Vec<Sensor> {
+fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols) -> Vec<Sensor> {
     let mut sensors = Vec::new();
     let mut add =
         |name: &str, state, why: Option<String>| sensors.push(Sensor { name: name.to_owned(), state, why });
@@ -274,15 +279,17 @@ fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols, failed: &[String]) 
             }
         }
     }
-    match failed.first() {
-        None => add("counters", SensorState::On, None),
-        Some(first) => {
-            let more =
-                if failed.len() > 1 { format!(" (and {} more)", failed.len() - 1) } else { String::new() };
-            add("counters", SensorState::Degraded, Some(format!("{first}{more}")));
-        }
-    }
     sensors
+}
+
+/// A sensor that is degraded by each of its failures.
+fn sensor(name: &str, failed: &[String]) -> Sensor {
+    let why = failed.first().map(|first| match failed.len() - 1 {
+        0 => first.clone(),
+        more => format!("{first} (and {more} more)"),
+    });
+    let state = if why.is_some() { SensorState::Degraded } else { SensorState::On };
+    Sensor { name: name.to_owned(), state, why }
 }
 
 fn host() -> String {

@@ -2,13 +2,14 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use anyhow::{Context, Result};
-use netbreak_common::{Event, LEG_REPLY, sensor};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     assemble::{self, Gathered},
     books::Snapshot,
+    changes::Changes,
+    kept::Kept,
     privileges,
     probing::{Running, Waiting},
 };
@@ -23,9 +24,6 @@ use crate::{
 
 /// From the last preparation to the first attempt: time for the threads to be scheduled, so that it leaves on time.
 const LEAD_IN: Nanos = 5 * MILLISECOND;
-
-/// Events kept, at 300 bytes each. A run that needs more has lost more probe packets than any cause needs.
-const MOST_EVENTS: usize = 100_000;
 
 /// What to measure.
 pub struct Plan {
@@ -88,7 +86,12 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     let mut events = tracer.as_mut().map(Tracer::events).transpose()?;
     let waiting =
         Waiting::new(plan.specs.clone(), Arc::clone(&plan.netns), registry, plan.give_up_privileges)?;
-    let namespaces = namespaces(&plan.netns)?;
+    // Without privileges the namespaces of other processes cannot be seen any more.
+    let found = netns::list();
+    let namespaces = namespaces(&plan.netns, &found)?;
+    let netns_names =
+        found.into_iter().map(|found| (found.inode, found.name)).chain(plan.netns_names).collect();
+    let mut changes = Changes::watch(&namespaces);
     if plan.give_up_privileges {
         privileges::keep_only(privileges::READER);
     }
@@ -105,16 +108,21 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         tokio::select! {
             records = &mut running.records => break records.context("the thread of the probes panicked")??,
             drained = drain(&mut events, &mut kept) => drained.context("cannot read events from the kernel")?,
-            _ = redraw.tick() => plan.progress.tick(progress_of(&running, start, duration)),
-            _ = interrupt.recv() => stop(&running, &mut interrupted),
-            _ = terminate.recv() => stop(&running, &mut interrupted),
+            _ = redraw.tick() => {
+                changes.poll(clock::now());
+                plan.progress.tick(progress_of(&running, start, duration));
+            }
+            _ = interrupt.recv() => stop(&running, &mut interrupted)?,
+            _ = terminate.recv() => stop(&running, &mut interrupted)?,
         }
     };
     if let Some(events) = &mut events {
         events.drain_now(|event| kept.take(event));
     }
+    changes.poll(clock::now());
     let after = Snapshot::take(tracer.as_ref(), &namespaces)?;
-    let end = interrupted.unwrap_or(start + duration);
+    // A signal may come before the first attempt.
+    let end = interrupted.map_or(start + duration, |at| at.max(start));
     let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;
     let misses = tracer.as_ref().map_or(0, Tracer::misses);
     drop(plan.progress);
@@ -123,10 +131,11 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         targets: &plan.targets,
         specs: &plan.specs,
         netns: plan.netns.inode(),
-        netns_names: plan.netns_names,
+        netns_names,
         records: &records,
         events: &kept.events,
         events_lost: kept.lost,
+        changes,
         tracer: tracer.as_ref(),
         tables,
         misses,
@@ -142,22 +151,26 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
 }
 
 /// The probes' own namespace first, then all others of the machine: a packet may die in any of them.
-fn namespaces(own: &Namespace) -> Result<Vec<Namespace>> {
-    let others = netns::list().into_iter().filter(|found| found.inode != own.inode());
+fn namespaces(own: &Namespace, found: &[netns::Found]) -> Result<Vec<Namespace>> {
+    let others = found.iter().filter(|found| found.inode != own.inode());
     // One that is gone meanwhile, or that may not be opened, has no counters.
-    let others = others.filter_map(|found| Namespace::open(found.path).ok());
+    let others = others.filter_map(|found| Namespace::open(&found.path).ok());
     Ok(std::iter::once(own.try_clone()?).chain(others).collect())
 }
 
 fn explain(error: kernel::StartError) -> anyhow::Error {
-    anyhow::Error::new(error)
-        .context("the kernel side cannot run (`netbreak doctor` shows what is missing; `--no-kernel` probes without it)")
+    anyhow!(kernel::prerequisites::explain_start_error(&error, &kernel::prerequisites::Facts::read()))
 }
 
-fn stop(running: &Running, interrupted: &mut Option<Nanos>) {
-    interrupted.get_or_insert_with(clock::now);
+/// Ends the probes, which then wait for the answers that are still to come; at the second time it gives up.
+fn stop(running: &Running, interrupted: &mut Option<Nanos>) -> Result<()> {
+    if interrupted.is_some() {
+        bail!("interrupted twice: gave up waiting for the last answers, so there is no report");
+    }
+    *interrupted = Some(clock::now());
     // If nobody listens the probes are over already.
     let _ = running.stop.send(true);
+    Ok(())
 }
 
 fn progress_of(running: &Running, start: Nanos, duration: Nanos) -> progress::Snapshot {
@@ -171,41 +184,5 @@ async fn drain(events: &mut Option<Events>, kept: &mut Kept) -> std::io::Result<
     match events {
         Some(events) => events.drain(|event| kept.take(event)).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The events that may matter.
-struct Kept {
-    events: Vec<Event>,
-    lost: u64,
-    netns: u32,
-    no_socket: Option<u32>,
-}
-
-impl Kept {
-    fn new(tracer: Option<&Tracer>, netns: u32) -> Self {
-        let no_socket = tracer.and_then(|tracer| tracer.reasons().number("NO_SOCKET"));
-        Self { events: Vec::new(), lost: 0, netns, no_socket }
-    }
-
-    fn take(&mut self, event: &Event) {
-        if self.is_delivered_reply(event) {
-            return;
-        }
-        if self.events.len() < MOST_EVENTS {
-            self.events.push(*event);
-        } else {
-            self.lost += 1;
-        }
-    }
-
-    /// An echo reply that found no ping socket in the probes' own namespace: raw sockets were served before
-    /// (`ip_protocol_deliver_rcu`, `ip6_protocol_deliver_rcu`), so it comes with every answer and is nobody's death.
-    fn is_delivered_reply(&self, event: &Event) -> bool {
-        event.sensor == sensor::DROP
-            && event.leg == LEG_REPLY
-            && matches!(event.protocol, 1 | 58)
-            && event.netns == self.netns
-            && Some(event.reason) == self.no_socket
     }
 }

@@ -2,6 +2,8 @@
 
 mod assemble;
 mod books;
+mod changes;
+mod kept;
 mod measure;
 mod names;
 mod privileges;
@@ -15,7 +17,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     netns::Namespace,
-    options::{JsonFile, Output, ProbeSpec, RunOptions, resolve},
+    options::{JsonFile, Netns, Output, ProbeSpec, RunOptions, resolve},
     probe::Spec,
     progress::Progress,
     report::{Report, VerdictWord},
@@ -27,9 +29,8 @@ use crate::{
 /// # Errors
 /// Everything that keeps a run from starting. Once it has started there is a report.
 pub fn run(options: &RunOptions) -> Result<VerdictWord> {
-    let json = options.output.json.as_deref().map(JsonFile::open).transpose()?;
     let netns = match &options.netns {
-        Some(netns) => Namespace::open(netns.path()).with_context(|| no_such_namespace(netns))?,
+        Some(netns) => open(netns)?,
         None => Namespace::current()?,
     };
     // Names are resolved where the probes will be sent.
@@ -57,6 +58,8 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
             specs.push(spec);
         }
     }
+    // Before the run, and after the resolver, which may take long and be interrupted: that leaves no empty file.
+    let json = options.output.json.as_deref().map(JsonFile::open).transpose()?;
     let measurement = measure(Plan {
         targets: options.targets.iter().map(|target| target.typed.clone()).zip(addresses).collect(),
         specs,
@@ -108,6 +111,11 @@ fn run_id() -> Result<u64> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-fn no_such_namespace(netns: &crate::options::Netns) -> String {
-    format!("--netns: no network namespace at {}; `ip netns` lists those with a name", netns.path().display())
+fn open(netns: &Netns) -> Result<Namespace> {
+    let opened = match netns {
+        Netns::Name(name) => Namespace::resolve(name),
+        Netns::Path(path) => Namespace::open(path),
+        Netns::Pid(pid) => Namespace::resolve(&format!("pid:{pid}")),
+    };
+    opened.context("--netns")
 }

@@ -43,7 +43,7 @@ impl Waiting {
         let (ready, is_ready) = mpsc::sync_channel(1);
         let progress = Arc::new(Progress::default());
         let shown = Arc::clone(&progress);
-        let work = move || {
+        let work = move |ready: &mpsc::SyncSender<()>| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             netns.enter()?;
             let prepared = {
@@ -62,7 +62,8 @@ impl Waiting {
         };
         thread::Builder::new()
             .name("probes".to_owned())
-            .spawn(move || done.send(work()))
+            // `ready` outlives the result: whoever finds it closed finds the result, too.
+            .spawn(move || done.send(work(&ready)))
             .context("cannot start the thread of the probes")?;
         let mut waiting = Self { start, records, stop, progress };
         match is_ready.recv() {

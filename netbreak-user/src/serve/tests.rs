@@ -88,7 +88,7 @@ fn tcp_and_stream_say_nothing_and_close_when_the_other_end_does() {
             client.shutdown().await.unwrap();
             let mut answer = vec![];
             client.read_to_end(&mut answer).await.unwrap();
-            assert_eq!(answer, []);
+            assert!(answer.is_empty());
         }
     });
 }

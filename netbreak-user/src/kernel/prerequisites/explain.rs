@@ -9,7 +9,12 @@ use crate::kernel::StartError;
 pub fn explain_start_error(error: &StartError, facts: &Facts) -> String {
     let advice = turn_on(error, facts);
     let error = in_full(error);
-    format!("{error}. {advice}, or probe without the kernel side (--no-kernel)")
+    // Who lacks the one lacks the other as a rule: both are named, so that nobody has to come back for more.
+    let raw = match missing_capabilities(facts).iter().any(|missing| missing.capability == "CAP_NET_RAW") {
+        true => "; icmp probes need CAP_NET_RAW as well",
+        false => "",
+    };
+    format!("{error}. {advice}, or probe without the kernel side (--no-kernel){raw}")
 }
 
 /// An error and its sources, each said once: what the system answered is often only in the last.

@@ -1,0 +1,46 @@
+//! The events of a run that may matter for its verdict.
+
+use netbreak_common::{Event, LEG_REPLY, sensor};
+
+use crate::kernel::Tracer;
+
+/// Events kept, at 300 bytes each. A run that needs more has lost more probe packets than any cause needs.
+const MOST: usize = 100_000;
+
+/// The events that may matter, in the order of the ring buffer.
+pub(super) struct Kept {
+    pub(super) events: Vec<Event>,
+    /// Events that found no room here.
+    pub(super) lost: u64,
+    netns: u32,
+    no_socket: Option<u32>,
+}
+
+impl Kept {
+    /// Nothing yet; `netns` is the probes' own.
+    pub(super) fn new(tracer: Option<&Tracer>, netns: u32) -> Self {
+        let no_socket = tracer.and_then(|tracer| tracer.reasons().number("NO_SOCKET"));
+        Self { events: Vec::new(), lost: 0, netns, no_socket }
+    }
+
+    pub(super) fn take(&mut self, event: &Event) {
+        if self.is_delivered_reply(event) {
+            return;
+        }
+        if self.events.len() < MOST {
+            self.events.push(*event);
+        } else {
+            self.lost += 1;
+        }
+    }
+
+    /// An echo reply that found no ping socket in the probes' own namespace: raw sockets were served before
+    /// (`ip_protocol_deliver_rcu`, `ip6_protocol_deliver_rcu`), so it comes with every answer and is nobody's death.
+    fn is_delivered_reply(&self, event: &Event) -> bool {
+        event.sensor == sensor::DROP
+            && event.leg == LEG_REPLY
+            && matches!(event.protocol, 1 | 58)
+            && event.netns == self.netns
+            && Some(event.reason) == self.no_socket
+    }
+}
