@@ -53,7 +53,7 @@ pub struct Measurement {
     /// What every probe measured.
     pub records: Vec<Record>,
     /// What the kernel side saw of their packets, ascending by time: with the records, all that the verdict is made of.
-    pub events: Vec<Event>,
+    pub events: Vec<netbreak_common::Event>,
 }
 
 /// A run without a kernel side.
