@@ -15,7 +15,9 @@ const NAME: &str = concat!("localhost/netbreak:", env!("CARGO_PKG_VERSION"));
 const MOST: u64 = 15_000_000;
 
 /// The image has this file and nothing else. deploy/Dockerfile ends in the same lines.
-const CONTAINERFILE: &str = "FROM scratch\nCOPY netbreak /netbreak\nENTRYPOINT [\"/netbreak\"]\n";
+/// PATH, so that `kubectl exec POD -- netbreak …` finds it.
+const CONTAINERFILE: &str =
+    "FROM scratch\nCOPY netbreak /bin/netbreak\nENV PATH=/bin\nENTRYPOINT [\"netbreak\"]\n";
 
 /// Sets up, builds, and says where the image is and how large.
 ///

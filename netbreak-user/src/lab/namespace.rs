@@ -26,7 +26,7 @@ pub struct LabNamespace {
 
 impl LabNamespace {
     /// Makes one. Needs CAP_SYS_ADMIN.
-    pub(super) fn new(name: &'static str) -> Result<LabNamespace> {
+    pub fn new(name: &'static str) -> Result<LabNamespace> {
         let mut command = Command::new("sh");
         command
             .args(["-c", HOLDER, "sh", name])

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
+use netbreak_common::Event;
 use rustix::process::{Resource, getrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -55,6 +56,8 @@ pub struct Measurement {
     pub report: Report,
     /// What every probe measured.
     pub records: Vec<Record>,
+    /// What the kernel side saw of their packets, ascending by time: with the records, all that the verdict is made of.
+    pub events: Vec<Event>,
 }
 
 /// A run without a kernel side.
@@ -135,8 +138,9 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     let after = Snapshot::take(tracer.as_ref(), &namespaces)?;
     // A signal may come before the first attempt.
     let end = interrupted.map_or(start + duration, |at| at.max(start));
-    let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;
     let misses = tracer.as_ref().map_or(0, Tracer::misses);
+    tracer.iter_mut().for_each(Tracer::stop);
+    let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;
     drop(plan.progress);
     let symbols = if tracer.is_some() { Symbols::read().unwrap_or_default() } else { Symbols::default() };
     let report = assemble::report(Gathered {
@@ -160,7 +164,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         end,
         interrupted: interrupted.is_some(),
     });
-    Ok(Measurement { report, records })
+    Ok(Measurement { report, records, events: kept.events })
 }
 
 /// The probes' own namespace first, then all others of the machine: a packet may die in any of them. Each takes two
