@@ -3,8 +3,12 @@
 use std::{net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
+use netbreak_common::Event;
 use rustix::process::{Resource, getrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 use super::{
     assemble::{self, Gathered},
@@ -100,13 +104,21 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     }
     let before = Snapshot::take(tracer.as_ref(), &namespaces)?;
 
+    // Signals of the time so far are seen once the runtime has looked for them: then there is no first attempt.
+    tokio::task::yield_now().await;
+    let mut interrupted = None;
+    tokio::select! {
+        biased;
+        _ = interrupt.recv() => stop(&waiting.stop, &mut interrupted)?,
+        _ = terminate.recv() => stop(&waiting.stop, &mut interrupted)?,
+        () = std::future::ready(()) => {}
+    }
     let started = jiff::Timestamp::now();
     let start = clock::now() + LEAD_IN;
     (plan.started)(start);
     let mut running = waiting.begin(start);
     let duration = plan.specs.iter().map(|spec| spec.duration).max().unwrap_or(0);
     let mut redraw = tokio::time::interval(std::time::Duration::from_millis(100));
-    let mut interrupted = None;
     let records = loop {
         tokio::select! {
             records = &mut running.records => break records.context("the thread of the probes panicked")??,
@@ -115,8 +127,8 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
                 changes.poll(clock::now());
                 plan.progress.tick(progress_of(&running, start, duration));
             }
-            _ = interrupt.recv() => stop(&running, &mut interrupted)?,
-            _ = terminate.recv() => stop(&running, &mut interrupted)?,
+            _ = interrupt.recv() => stop(&running.stop, &mut interrupted)?,
+            _ = terminate.recv() => stop(&running.stop, &mut interrupted)?,
         }
     };
     if let Some(events) = &mut events {
@@ -173,13 +185,13 @@ fn explain(error: kernel::StartError) -> anyhow::Error {
 }
 
 /// Ends the probes, which then wait for the answers that are still to come; at the second time it gives up.
-fn stop(running: &Running, interrupted: &mut Option<Nanos>) -> Result<()> {
+fn stop(probes: &watch::Sender<bool>, interrupted: &mut Option<Nanos>) -> Result<()> {
     if interrupted.is_some() {
         bail!("interrupted twice: gave up waiting for the last answers, so there is no report");
     }
     *interrupted = Some(clock::now());
     // If nobody listens the probes are over already.
-    let _ = running.stop.send(true);
+    let _ = probes.send(true);
     Ok(())
 }
 
