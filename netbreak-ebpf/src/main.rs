@@ -8,6 +8,7 @@
 #![no_main]
 
 mod account;
+mod bench;
 mod drop;
 mod event;
 mod icmp;

@@ -1,5 +1,6 @@
 //! Tasks of netbreak's developers and users: `cargo xtask --help`.
 
+mod bench;
 mod build_ebpf;
 mod ci;
 mod cmd;
@@ -51,6 +52,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Measure netbreak's cost, beside other tools where there are any; docs/benchmarks.md explains the figures
+    Bench {
+        /// What to measure; everything if none is named
+        #[arg(value_enum)]
+        names: Vec<bench::Name>,
+    },
     /// What must pass before a merge: test, formatting, lints, licences
     Ci {
         /// Leave the tests out
@@ -67,6 +74,7 @@ fn main() -> ExitCode {
         Task::Image { binary: true } => image::binary().map(drop),
         Task::Image { binary: false } => image::run(),
         Task::Test { args } => test::run(&args),
+        Task::Bench { names } => bench::run(&names),
         Task::Ci { no_test } => ci::run(no_test),
     };
     match result {

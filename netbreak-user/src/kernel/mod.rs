@@ -1,6 +1,7 @@
 //! The kernel side: what it needs, loading and attaching it, and reading what it counted.
 
 mod btf;
+mod cost;
 pub mod memory;
 pub mod prerequisites;
 mod programs;
@@ -12,6 +13,7 @@ mod tables;
 mod tracer;
 
 pub use btf::{BtfError, KernelBtf};
+pub use cost::{Accounting, Cost, Floor};
 pub use programs::TRACEPOINTS;
 pub use reasons::Reasons;
 pub use registry::Registry;

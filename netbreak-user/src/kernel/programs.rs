@@ -68,6 +68,18 @@ fn reason(error: &ProgramError) -> String {
     text.replace('\n', " | ")
 }
 
+/// Detaches and unloads every program. The maps stay.
+pub fn unload(ebpf: &mut Ebpf) {
+    for (_, program) in ebpf.programs_mut() {
+        // The only error is that it never was loaded: each tracepoint has a second form that is not used.
+        let _ = match program {
+            Program::BtfTracePoint(program) => program.unload(),
+            Program::RawTracePoint(program) => program.unload(),
+            _ => Ok(()),
+        };
+    }
+}
+
 /// Times that the kernel did not run a program because it was running on that CPU already (`__bpf_trace_run`).
 /// 0 on kernels that do not tell.
 pub fn misses(ebpf: &Ebpf) -> u64 {

@@ -18,12 +18,12 @@ use super::{
     tables::{self, PlaceRow, Tables},
 };
 use crate::{
-    clock::Nanos,
+    clock::{self, Nanos},
     report::{Sensor, SensorState},
 };
 
 /// The object that the eBPF crate builds to.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netbreak.o"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netbreak.o"));
 
 /// What a user may choose.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,7 @@ pub struct Tracer {
     reasons: Reasons,
     sensors: Vec<Sensor>,
     registry: Arc<Registry>,
+    steps: Vec<(&'static str, Nanos)>,
 }
 
 /// The ring buffer of events.
@@ -70,11 +71,14 @@ impl Tracer {
     /// When nothing can be loaded, or `kfree_skb` cannot be attached. Other sensors that fail are in
     /// [`Tracer::sensors`].
     pub fn start(options: Options, start: Nanos) -> Result<Self, StartError> {
+        let mut steps = Steps::new();
         let btf = KernelBtf::open()?;
         let mut settings = settings(&btf, start)?;
         settings.parse_only = options.parse_only.into();
+        steps.done("offsets from BTF");
         // Absent only where the kernel's BTF is unreadable to aya's own parser: then raw tracepoints serve.
         let aya_btf = Btf::from_sys_fs().ok();
+        steps.done("BTF for loading");
         let mut ebpf = EbpfLoader::new()
             .btf(aya_btf.as_ref())
             .override_global("SETTINGS", &settings, true)
@@ -84,12 +88,14 @@ impl Tracer {
             .map_max_entries("COUNTERS", options.flows)
             .load(OBJECT)
             .map_err(|error| StartError::Load(Box::new(error)))?;
+        steps.done("object and maps");
         fill(&mut ebpf, "PLACE_IDS", 1..MAX_PLACES)?;
         fill(&mut ebpf, "SLOTS", 0..options.flows)?;
         let registry = Registry::new(
             take(&mut ebpf, "PROBES")?.try_into()?,
             take(&mut ebpf, "PROBE_PORTS")?.try_into()?,
         );
+        steps.done("filling maps");
         let sensors: Vec<Sensor> = TRACEPOINTS
             .iter()
             .map(|name| programs::attach(&mut ebpf, name, &btf, aya_btf.as_ref()))
@@ -97,8 +103,15 @@ impl Tracer {
         if sensors[0].state == SensorState::Off {
             return Err(StartError::Mandatory(sensors[0].why.clone().unwrap_or_default()));
         }
+        steps.done("loading and attaching");
         let reasons = Reasons::read(&btf);
-        Ok(Self { ebpf, start, reasons, sensors, registry: Arc::new(registry) })
+        steps.done("names of reasons");
+        Ok(Self { ebpf, start, reasons, sensors, registry: Arc::new(registry), steps: steps.taken })
+    }
+
+    /// How long each step of the start took, in nanoseconds.
+    pub fn steps(&self) -> &[(&'static str, Nanos)] {
+        &self.steps
     }
 
     /// How attaching each sensor went.
@@ -129,7 +142,12 @@ impl Tracer {
         tables::places(&self.ebpf)
     }
 
-    /// Everything that was counted.
+    /// Detaches the programs: from here on nothing is counted any more, so that the tables agree with each other.
+    pub fn stop(&mut self) {
+        programs::unload(&mut self.ebpf);
+    }
+
+    /// Everything that was counted. While programs are attached, flows may be ahead of the totals read before them.
     pub fn tables(&self) -> Result<Tables, MapError> {
         tables::read(&self.ebpf, self.start)
     }
@@ -161,6 +179,25 @@ fn drain(ring: &mut RingBuf<MapData>, take: &mut impl FnMut(&Event)) {
             // SAFETY: the record is an `Event` (its size is checked), which is plain data.
             take(&unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
         }
+    }
+}
+
+/// How long steps take.
+struct Steps {
+    last: Nanos,
+    taken: Vec<(&'static str, Nanos)>,
+}
+
+impl Steps {
+    fn new() -> Self {
+        Self { last: clock::now(), taken: Vec::new() }
+    }
+
+    /// The step that began with the last one's end is over.
+    fn done(&mut self, step: &'static str) {
+        let now = clock::now();
+        self.taken.push((step, now - self.last));
+        self.last = now;
     }
 }
 

@@ -15,7 +15,7 @@ use crate::netns::Namespace;
 
 /// Waits for the end of its standard input, under the namespace's name. The other end of that pipe is ours and
 /// closes with us, even by SIGKILL: so the namespace never outlives the lab.
-const HOLDER: &str = r#"echo "$1" >/proc/$$/comm; read -r end"#;
+const HOLDER: &str = r#"printf %s "$1" >/proc/$$/comm; read -r end"#;
 
 /// A network namespace without a name on the machine, gone when this value is.
 pub struct LabNamespace {
@@ -26,7 +26,7 @@ pub struct LabNamespace {
 
 impl LabNamespace {
     /// Makes one. Needs CAP_SYS_ADMIN.
-    pub(super) fn new(name: &'static str) -> Result<LabNamespace> {
+    pub fn new(name: &'static str) -> Result<LabNamespace> {
         let mut command = Command::new("sh");
         command
             .args(["-c", HOLDER, "sh", name])

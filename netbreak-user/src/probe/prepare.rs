@@ -19,8 +19,8 @@ pub(super) const GRACE: Nanos = 3 * SECOND;
 /// Connections that one probe holds open at most: fewer than the 28,232 ports of `ip_local_port_range`.
 const MAX_VISITS: u64 = 16_384;
 
-/// Open files that are not probes' sockets: timers are counted with the probes; maps, programs and reports come on top.
-const RESERVED_FILES: u64 = 256;
+/// Open files that are not probes' sockets: maps, programs and reports. Timers are counted with the probes.
+const RESERVED_FILES: u64 = 128;
 
 /// Probes that are ready to run, with everything open that needs privileges. Belongs to the thread that made it.
 pub struct Prepared {
@@ -57,7 +57,8 @@ pub fn prepare(specs: Vec<Spec>, registry: Arc<dyn FlowRegistry>) -> Result<Prep
         .map(|spec| sockets(spec, spec.timeout.saturating_add(GRACE)).min(MAX_VISITS))
         .sum::<u64>();
     let needed = specs.iter().map(|spec| sockets(spec, spec.timeout)).sum::<u64>() + specs.len() as u64;
-    let limit = files.saturating_sub(RESERVED_FILES);
+    // A quarter is for the network namespaces that are looked at.
+    let limit = (files - files / 4).saturating_sub(RESERVED_FILES);
     if let Some(most) =
         specs.iter().map(|spec| sockets(spec, spec.timeout)).max().filter(|most| *most > MAX_VISITS)
     {

@@ -29,6 +29,7 @@ pub(super) struct Gathered<'a> {
     pub specs: &'a [Spec],
     pub netns: u32,
     pub netns_names: Vec<(u32, String)>,
+    pub netns_left_out: usize,
     pub records: &'a [Record],
     pub events: &'a [Event],
     pub events_lost: u64,
@@ -77,10 +78,11 @@ pub(super) fn report(gathered: Gathered) -> Report {
     let books =
         books::books(gathered.netns, &seen, &gathered.before, &gathered.after, gathered.records, &names);
     let verdict = verdict_word(&targets);
+    let failed = failed(&gathered);
     let tables = gathered.tables.unwrap_or_default();
     let mut sensors = gathered.tracer.map_or_else(no_kernel, |tracer| tracer.sensors().to_vec());
     sensors.extend(other_sensors(gathered.tracer, &gathered.symbols));
-    sensors.push(sensor("counters", gathered.before.failed()));
+    sensors.push(sensor("counters", &failed));
     sensors.push(sensor("changes", &gathered.changes.failed));
     Report {
         schema: SCHEMA.to_owned(),
@@ -280,6 +282,17 @@ fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols) -> Vec<Sensor> {
         }
     }
     sensors
+}
+
+/// What could not be read of the kernel's counters.
+fn failed(gathered: &Gathered) -> Vec<String> {
+    let few_files = (gathered.netns_left_out > 0).then(|| {
+        format!(
+            "{} network namespaces were not looked at: raise `ulimit -Hn`, a quarter of it is theirs",
+            gathered.netns_left_out
+        )
+    });
+    few_files.into_iter().chain(gathered.before.failed().iter().cloned()).collect()
 }
 
 /// A sensor that is degraded by each of its failures.

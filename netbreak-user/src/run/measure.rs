@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Resource, getrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -51,6 +52,8 @@ pub struct Measurement {
     pub report: Report,
     /// What every probe measured.
     pub records: Vec<Record>,
+    /// What the kernel side saw of their packets, ascending by time: with the records, all that the verdict is made of.
+    pub events: Vec<Event>,
 }
 
 /// A run without a kernel side.
@@ -88,7 +91,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         Waiting::new(plan.specs.clone(), Arc::clone(&plan.netns), registry, plan.give_up_privileges)?;
     // Without privileges the namespaces of other processes cannot be seen any more.
     let found = netns::list();
-    let namespaces = namespaces(&plan.netns, &found)?;
+    let (namespaces, left_out) = namespaces(&plan.netns, &found)?;
     let netns_names =
         found.into_iter().map(|found| (found.inode, found.name)).chain(plan.netns_names).collect();
     let mut changes = Changes::watch(&namespaces);
@@ -123,8 +126,9 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     let after = Snapshot::take(tracer.as_ref(), &namespaces)?;
     // A signal may come before the first attempt.
     let end = interrupted.map_or(start + duration, |at| at.max(start));
-    let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;
     let misses = tracer.as_ref().map_or(0, Tracer::misses);
+    tracer.iter_mut().for_each(Tracer::stop);
+    let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;
     drop(plan.progress);
     let symbols = if tracer.is_some() { Symbols::read().unwrap_or_default() } else { Symbols::default() };
     let report = assemble::report(Gathered {
@@ -132,6 +136,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         specs: &plan.specs,
         netns: plan.netns.inode(),
         netns_names,
+        netns_left_out: left_out,
         records: &records,
         events: &kept.events,
         events_lost: kept.lost,
@@ -147,15 +152,20 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         end,
         interrupted: interrupted.is_some(),
     });
-    Ok(Measurement { report, records })
+    Ok(Measurement { report, records, events: kept.events })
 }
 
-/// The probes' own namespace first, then all others of the machine: a packet may die in any of them.
-fn namespaces(own: &Namespace, found: &[netns::Found]) -> Result<Vec<Namespace>> {
-    let others = found.iter().filter(|found| found.inode != own.inode());
+/// The probes' own namespace first, then all others of the machine: a packet may die in any of them. Each takes two
+/// open files, itself and its watcher, and all take a quarter of those that this process may have; how many had to be
+/// left out is told, too.
+fn namespaces(own: &Namespace, found: &[netns::Found]) -> Result<(Vec<Namespace>, usize)> {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = usize::try_from(files / 8).unwrap_or(usize::MAX);
+    let others: Vec<_> = found.iter().filter(|found| found.inode != own.inode()).collect();
+    let left_out = others.len().saturating_sub(most);
     // One that is gone meanwhile, or that may not be opened, has no counters.
-    let others = others.filter_map(|found| Namespace::open(&found.path).ok());
-    Ok(std::iter::once(own.try_clone()?).chain(others).collect())
+    let others = others.into_iter().take(most).filter_map(|found| Namespace::open(&found.path).ok());
+    Ok((std::iter::once(own.try_clone()?).chain(others).collect(), left_out))
 }
 
 fn explain(error: kernel::StartError) -> anyhow::Error {

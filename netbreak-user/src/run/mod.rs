@@ -77,16 +77,19 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
 
 /// Writes a report wherever it was asked for.
 pub fn publish(report: &Report, output: &Output, json: Option<JsonFile>) -> Result<()> {
-    if let Some(file) = json {
-        file.write(&crate::report::json::render(report)?)?;
-    }
+    // If one of them fails the other one is worth the more.
+    let written = match json {
+        Some(file) => file.write(&crate::report::json::render(report)?),
+        None => Ok(()),
+    };
     let text = match output.stdout {
-        None => return Ok(()),
+        None => return written,
         Some(crate::cli::Format::Json) => crate::report::json::render(report)?,
         Some(crate::cli::Format::Markdown) => crate::report::markdown::render(report),
         Some(crate::cli::Format::Text) => crate::report::text::render(report, terminal()),
     };
-    write_stdout(&text).context("cannot write the report to standard output")
+    write_stdout(&text).context("cannot write the report to standard output")?;
+    written
 }
 
 /// How wide standard output is, and whether it shows colours.

@@ -11,10 +11,10 @@ pub fn explain_start_error(error: &StartError, facts: &Facts) -> String {
     let error = in_full(error);
     // Who lacks the one lacks the other as a rule: both are named, so that nobody has to come back for more.
     let raw = match missing_capabilities(facts).iter().any(|missing| missing.capability == "CAP_NET_RAW") {
-        true => "; icmp probes need CAP_NET_RAW as well",
+        true => " (icmp probes need CAP_NET_RAW as well)",
         false => "",
     };
-    format!("{error}. {advice}, or probe without the kernel side (--no-kernel){raw}")
+    format!("{error}. {advice}{raw}, or probe without the kernel side (--no-kernel)")
 }
 
 /// An error and its sources, each said once: what the system answered is often only in the last.

@@ -76,10 +76,17 @@ pub(super) const FAULTS: &[Fault] = &[
             &[
                 IMPATIENT[0],
                 IMPATIENT[1],
+                // A server that asks for the router would tell its own link address (`arp_process`).
+                Step::Ip(Server, "neigh replace 10.0.2.1 lladdr 02:00:00:00:02:01 dev s0 nud permanent"),
                 Step::Sysctl(Server, "ipv4/conf/s0/arp_ignore", "8"),
                 Step::Ip(Router, "neigh flush dev r1"),
             ],
-            &[Step::Sysctl(Server, "ipv4/conf/s0/arp_ignore", "0"), PATIENT[0], PATIENT[1]],
+            &[
+                Step::Sysctl(Server, "ipv4/conf/s0/arp_ignore", "0"),
+                Step::Ip(Server, "neigh delete 10.0.2.1 dev s0"),
+                PATIENT[0],
+                PATIENT[1],
+            ],
         )
     },
     Fault {

@@ -20,21 +20,49 @@ pub(super) fn drops(page: &mut Page, report: &Report) {
         page.paragraph("drops", 10, Style::Plain, "none on this machine");
         return;
     }
+    let (copies, lost): (Vec<&DropRow>, Vec<&DropRow>) =
+        report.drops.iter().partition(|row| is_copy_of_a_delivered_echo(row));
     let mut text = format!(
         "{} of {} on this machine, ours or not",
         count(total, "packet"),
         count(report.drops.len() as u64, "flow")
     );
-    if report.drops.len() > ROWS {
+    if !copies.is_empty() {
+        let copies = copies.iter().map(|row| row.packets).sum();
+        text.push_str(&format!(
+            "; {} of delivered ICMP messages among them, no loss",
+            copy_or_copies(copies)
+        ));
+    }
+    if lost.len() > ROWS {
         text.push_str(&format!("; the first {ROWS}, --json has all:"));
     }
     page.paragraph("drops", 10, Style::Plain, &text);
-    if !report.drops.is_empty() {
-        page.line(table(&report.drops, page.width));
+    if !lost.is_empty() {
+        page.line(table(&lost, report, page.width));
     }
 }
 
-fn table(rows: &[DropRow], width: usize) -> String {
+/// ICMP finds its raw sockets before the kernel looks for a ping socket and, without one, frees its own copy: so each
+/// answered echo leaves such a drop (`ip_protocol_deliver_rcu`, `ping_rcv`).
+fn is_copy_of_a_delivered_echo(row: &DropRow) -> bool {
+    matches!(row.flow.proto.as_str(), "icmp" | "icmp6") && row.reason.as_deref() == Some("NO_SOCKET")
+}
+
+fn copy_or_copies(number: u64) -> String {
+    if number == 1 { "1 copy".to_owned() } else { format!("{number} copies") }
+}
+
+/// The name of a network namespace, if this report has it anywhere.
+fn name_of(report: &Report, inode: u32) -> Option<&str> {
+    let probes = report.targets.iter().flat_map(|target| &target.probes);
+    let deaths = probes.flat_map(|probe| &probe.deaths).map(|death| (death.netns, &death.netns_name));
+    let books = report.books.iter().map(|book| (Some(book.netns), &book.netns_name));
+    let run = std::iter::once((Some(report.run.netns), &report.run.netns_name));
+    run.chain(deaths).chain(books).find_map(|(netns, name)| name.as_deref().filter(|_| netns == Some(inode)))
+}
+
+fn table(rows: &[&DropRow], report: &Report, width: usize) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -42,7 +70,8 @@ fn table(rows: &[DropRow], width: usize) -> String {
         .set_width(u16::try_from(width).unwrap_or(u16::MAX))
         .set_header(["packets", "flow", "reason, symbol", "device, netns"]);
     for row in rows.iter().take(ROWS) {
-        let netns = row.netns.map(|inode| inode.to_string());
+        let netns =
+            row.netns.map(|inode| name_of(report, inode).map_or_else(|| inode.to_string(), str::to_owned));
         table.add_row([
             row.packets.to_string(),
             flow(&row.flow),

@@ -1,0 +1,228 @@
+//! Every fault of the lab: each probe packet that it killed is a death at its place, of its cause, and as many as the
+//! kernel counted.
+
+use std::sync::Mutex;
+
+use netbreak_user::lab::{Expected, FAULTS, Fault, Need, Role, Truth};
+use netbreak_user::probe::Kind;
+use netbreak_user::report::{Death, Probe, Report};
+
+use crate::common::{Done, HTTP, Served, TCP, UDP, V4, died, skipped, total, wait_until};
+
+/// Labs at one time: a run mostly waits.
+const WORKERS: usize = 3;
+
+#[test]
+fn every_fault_is_located_and_counted() {
+    if skipped(&["ip", "tc", "nft", "iptables", "ethtool"]) {
+        return;
+    }
+    assert!(FAULTS.iter().any(|fault| fault.needs == Need::Ethtool));
+    let only = std::env::var("NETBREAK_FAULT").ok();
+    let wanted = |fault: &&Fault| only.as_deref().is_none_or(|name| name == fault.name);
+    let queue: Mutex<Vec<&Fault>> = Mutex::new(FAULTS.iter().copied().filter(wanted).collect());
+    let work = || {
+        let mut failed = Vec::new();
+        loop {
+            let Some(fault) = queue.lock().unwrap().pop() else { return failed };
+            if std::panic::catch_unwind(|| prove(fault)).is_err() {
+                failed.push(fault.name);
+            }
+        }
+    };
+    let failed: Vec<&str> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+fn prove(fault: &Fault) {
+    let mut served = Served::new();
+    // A SYN-ACK that dies is not sent again: then each packet that the fault killed was an attempt of ours.
+    served.lab.namespace(Role::Server).sysctl("ipv4/tcp_synack_retries", "0").unwrap();
+    throughout(&mut served, fault);
+    for_a_while(&mut served, fault);
+}
+
+/// The fault is there from before the first attempt to after the last.
+fn throughout(served: &mut Served, fault: &Fault) {
+    let arguments = arguments(fault, &[Kind::Icmp, Kind::Udp, Kind::Tcp, Kind::Http]);
+    served.lab.apply(fault).unwrap();
+    // Shorter than the first pause of TCP (1 s): no SYN is sent twice.
+    let plan = ["--interval", "5ms", "--duration", "500ms", "--timeout", "300ms"];
+    let done = served.start(V4, &with(&arguments, &plan)).finish();
+    served.lab.undo(fault).unwrap();
+    let truth = served.lab.read_truth(fault).unwrap();
+    let seen = Seen::new(served, fault, &done, truth);
+    let sent: u64 = seen.probes.iter().map(|probe| probe.sent).sum();
+    assert!(sent > 0, "{seen}");
+    match (fault.name, fault.expected) {
+        // Half of them. A connect lives if its SYN and what follows does, so its packets are not its attempts.
+        ("nft-forward-random", Some(expected)) => {
+            let datagrams = seen.only(&[Kind::Icmp, Kind::Udp]);
+            assert!(datagrams.iter().all(|p| p.answered > 0 && p.lost > 0 && p.unexplained == 0), "{seen}");
+            assert!(seen.probes.iter().all(|p| p.deaths.iter().all(|d| seen.is(d, expected))), "{seen}");
+            assert_eq!(seen.total(expected), truth.unwrap(), "{seen}");
+        }
+        // A queue is no grave: what still waits in it at the end of the run is lost and not dead. It holds 200 bytes,
+        // so never more than two or three packets; and it takes and drops what else the router has to say.
+        ("tbf", Some(expected)) => {
+            assert_eq!(seen.total(expected), truth.unwrap(), "{seen}");
+            assert!(seen.probes.iter().all(|p| p.unexplained <= 3), "{seen}");
+            assert!(seen.probes.iter().all(|p| p.deaths.iter().all(|d| seen.is(d, expected))), "{seen}");
+            let dead = died(&seen.probes, |_| true);
+            assert!(dead <= truth.unwrap() && dead + 12 >= sent, "{seen}");
+        }
+        // A RST is an answer of the path: refused, not dead. The packets that it answered are counted all the same.
+        ("nft-reject-reset", Some(expected)) => {
+            assert!(seen.probes.iter().all(|p| p.refused == p.sent), "{seen}");
+            assert_eq!((seen.total(expected), sent), (truth.unwrap(), truth.unwrap()), "{seen}");
+        }
+        (_, Some(expected)) => {
+            assert!(seen.probes.iter().all(|p| p.answered == 0 && p.unexplained == 0), "{seen}");
+            assert_eq!(died(&seen.probes, |death| seen.is(death, expected)), sent, "{seen}");
+            assert_eq!(truth.unwrap_or(sent), sent, "{seen}");
+            assert_eq!(seen.total(expected), truth.unwrap_or(seen.total(expected)), "{seen}");
+        }
+        // No packet dies, so nothing may be said to have died.
+        (_, None) => {
+            assert!(seen.probes.iter().all(|p| p.answered == 0 && p.deaths.is_empty()), "{seen}");
+            assert!(seen.probes.iter().all(|p| p.unexplained == p.sent), "{seen}");
+            assert_eq!(truth.unwrap_or(sent), sent, "{seen}");
+        }
+    }
+    assert_eq!(done.status, i32::from(fault.name != "nft-reject-reset"), "{seen}");
+}
+
+/// The fault comes and goes during the run: single packets only, since a connection that it hits may live.
+fn for_a_while(served: &mut Served, fault: &Fault) {
+    let kinds: Vec<Kind> =
+        [Kind::Icmp, Kind::Udp].into_iter().filter(|kind| fault.probes.contains(kind)).collect();
+    // A port on which nobody answers is broken from the start.
+    let names_a_port = fault.arguments.iter().any(|argument| matches!(*argument, "--udp" | "--tcp"));
+    let (Some(first), false) = (kinds.first(), names_a_port) else { return };
+    let counter = if *first == Kind::Icmp { "Icmp.OutEchos" } else { "Udp.OutDatagrams" };
+    let before = served.counter(Role::Client, counter);
+    let arguments = arguments(fault, &kinds);
+    let plan = ["--interval", "5ms", "--duration", "1500ms", "--timeout", "300ms"];
+    let run = served.start(V4, &with(&arguments, &plan));
+    let sent = |n| wait_until("probes leave", || served.counter(Role::Client, counter) >= before + n);
+    sent(50);
+    served.lab.apply(fault).unwrap();
+    let sent = |n| wait_until("probes leave", || served.counter(Role::Client, counter) >= before + n);
+    sent(150);
+    served.lab.undo(fault).unwrap();
+    let done = run.finish();
+    let truth = served.lab.read_truth(fault).unwrap();
+    let seen = Seen::new(served, fault, &done, truth);
+    assert!(seen.probes.iter().all(|p| p.answered > 0 && !p.outages.is_empty()), "{seen}");
+    let Some(expected) = fault.expected else {
+        assert!(seen.probes.iter().all(|p| p.deaths.is_empty() && p.unexplained > 0), "{seen}");
+        return;
+    };
+    let dead = died(&seen.probes, |death| seen.is(death, expected));
+    match fault.truth {
+        // What waits in the queue, and what else the router sends, as above.
+        Truth::Qdisc(..) => assert!(dead > 0 && dead <= truth.unwrap(), "{seen}"),
+        // Nobody counts. The neighbours of a link that comes and goes are asked again, and packets wait meanwhile.
+        Truth::Everything => assert!(dead > 0, "{seen}"),
+        _ => {
+            assert_eq!(dead, truth.unwrap(), "{seen}");
+            // A device that goes takes along the answers on their way through it.
+            let others = died(&seen.probes, |death| !seen.is(death, expected));
+            assert!(others == 0 || fault.name == "link-down", "{seen}");
+            assert!(seen.probes.iter().all(|p| p.unexplained == 0), "{seen}");
+        }
+    }
+    assert_eq!(done.status, 1, "{seen}");
+}
+
+/// The probes that a fault concerns, those of `kinds`, and what else the run must be told.
+fn arguments(fault: &Fault, kinds: &[Kind]) -> Vec<String> {
+    let mut arguments: Vec<String> = fault.arguments.iter().map(|a| (*a).to_owned()).collect();
+    for kind in kinds.iter().filter(|kind| fault.probes.contains(kind)) {
+        let (option, port) = match kind {
+            Kind::Icmp => ("--icmp", None),
+            Kind::Udp => ("--udp", Some(UDP)),
+            Kind::Tcp => ("--tcp", Some(TCP)),
+            _ => ("--http", Some(HTTP)),
+        };
+        if !fault.arguments.contains(&option) {
+            arguments.push(option.to_owned());
+            arguments.extend(port.map(|port| port.to_string()));
+        }
+    }
+    arguments
+}
+
+/// What a run said, to be compared with what the fault does; and how it is shown when they differ.
+struct Seen<'a> {
+    served: &'a Served,
+    fault: &'a Fault,
+    report: &'a Report,
+    probes: &'a [Probe],
+    truth: Option<u64>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(served: &'a Served, fault: &'a Fault, done: &'a Done, truth: Option<u64>) -> Seen<'a> {
+        let report = &done.report;
+        Seen { served, fault, report, probes: &report.targets[0].probes, truth }
+    }
+
+    fn only(&self, kinds: &[Kind]) -> Vec<&Probe> {
+        self.probes.iter().filter(|probe| kinds.contains(&probe.kind)).collect()
+    }
+
+    /// Is it the death that the fault brings?
+    fn is(&self, death: &Death, expected: Expected) -> bool {
+        // What waits too long for its neighbour dies of one of two reasons: time, or too many waiting.
+        let reason = death.reason.as_deref().unwrap_or_default();
+        let is_reason =
+            reason == expected.reason || (expected.reason == "NEIGH_FAILED" && reason == "NEIGH_QUEUEFULL");
+        death.cause == expected.cause
+            && death.leg == expected.leg
+            && death.netns == Some(self.served.inode(expected.role))
+            && (expected.device.is_none() || death.device.as_deref() == expected.device)
+            && is_reason
+    }
+
+    /// What the exact table says of the fault's place.
+    fn total(&self, expected: Expected) -> u64 {
+        total(self.report, expected.reason, expected.device, self.served.inode(expected.role))
+    }
+}
+
+impl std::fmt::Display for Seen<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "{}: {:?} by the kernel's count, expected {:?}",
+            self.fault.name, self.truth, self.fault.expected
+        )?;
+        for probe in self.probes {
+            let Probe { sent, answered, late, lost, timed_out, refused, unreachable, send_failed, .. } =
+                probe;
+            writeln!(
+                f,
+                "{}: {sent} sent, {answered} answered, {late} late, {lost} lost, {timed_out} timed out, {refused} \
+                 refused, {unreachable} unreachable, {send_failed} failed, {} unexplained",
+                probe.kind.name(),
+                probe.unexplained
+            )?;
+            for death in &probe.deaths {
+                writeln!(f, "  {death:?}")?;
+            }
+        }
+        let ours = self.served.lab.names().map(|(inode, _)| inode);
+        for row in self.report.drop_totals.iter().filter(|row| row.netns.is_some_and(|n| ours.contains(&n))) {
+            writeln!(f, "  {row:?}")?;
+        }
+        write!(f, "  losses {:?}", self.report.losses)
+    }
+}
+
+fn with<'a>(arguments: &'a [String], plan: &[&'a str]) -> Vec<&'a str> {
+    arguments.iter().map(String::as_str).chain(plan.iter().copied()).collect()
+}

@@ -1,0 +1,13 @@
+//! What must be seen: the real `netbreak run` on real packets, against what the kernel counted.
+//!
+//! Needs root, iproute2, nftables, iptables and ethtool. Without them a test says "skipped: …"; with
+//! NETBREAK_REQUIRE=1 it fails instead.
+
+#![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod control;
+mod faults;
+mod flood;
+mod retransmits;

@@ -1,0 +1,41 @@
+//! Setting the clock cannot disturb a run: every time is CLOCK_MONOTONIC, and wall time is asked once.
+
+use std::fs;
+use std::path::Path;
+
+/// Where the run's anchor is taken.
+const ANCHOR: &str = "run/measure.rs";
+
+fn sources(directory: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn wall_time_is_asked_once() {
+    let mut found = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    let asks = |text: &str| {
+        [
+            "SystemTime::now",
+            "UNIX_EPOCH",
+            "Timestamp::now",
+            "Zoned::now",
+            "ClockId::Realtime",
+            "CLOCK_REALTIME",
+        ]
+        .iter()
+        .map(|call| text.matches(call).count())
+        .sum::<usize>()
+    };
+    let asking: Vec<(&str, usize)> =
+        found.iter().map(|(path, text)| (path.as_str(), asks(text))).filter(|(_, asks)| *asks > 0).collect();
+    assert!(found.len() > 50, "the sources are not where they were");
+    assert!(matches!(asking[..], [(path, 1)] if path.ends_with(ANCHOR)), "{asking:?}");
+}

@@ -1,0 +1,70 @@
+//! SIGKILL: nothing of ours outlives our process, since nothing is pinned and nothing has a name.
+
+use std::collections::HashSet;
+
+use netbreak_user::lab::Lab;
+use netbreak_user::netns;
+use rustix::process::Signal;
+
+use crate::support::{Running, children, from_client, kernel_objects, skipped, wait_for_echoes, wait_until};
+
+fn loaded_programs() -> HashSet<u32> {
+    aya::programs::loaded_programs().map(|program| program.unwrap().id()).collect()
+}
+
+fn loaded_maps() -> HashSet<u32> {
+    // A map may go between its number and the look at it.
+    aya::maps::loaded_maps().flatten().map(|map| map.id()).collect()
+}
+
+/// Kills `running` once it holds programs and maps, and waits until the kernel has none of them any more.
+fn kill(mut running: Running) {
+    let programs = kernel_objects(running.pid(), "prog_id");
+    let maps = kernel_objects(running.pid(), "map_id");
+    assert!(!programs.is_empty() && programs.is_subset(&loaded_programs()), "{programs:?}");
+    assert!(!maps.is_empty() && maps.is_subset(&loaded_maps()), "{maps:?}");
+    running.signal(Signal::KILL);
+    wait_until("the process ends", || running.ended().is_some());
+    wait_until("its programs are gone", || programs.is_disjoint(&loaded_programs()));
+    wait_until("its maps are gone", || maps.is_disjoint(&loaded_maps()));
+}
+
+#[test]
+fn a_killed_run_leaves_no_program_and_no_map() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let running = Running::new(&from_client(&lab, "--icmp --tcp 9"));
+    wait_for_echoes(&lab, 10);
+    kill(running);
+}
+
+#[test]
+fn a_killed_demo_leaves_no_namespace_either() {
+    if skipped(&["ip", "nft"]) {
+        return;
+    }
+    let demo = Running::new("demo --duration 60s");
+    let holders = || -> Vec<u32> {
+        let children = children(demo.pid()).into_iter();
+        children
+            .filter(|(_, name)| ["client", "router", "server"].contains(&name.as_str()))
+            .map(|c| c.0)
+            .collect()
+    };
+    wait_until("the demo has its lab and its programs", || {
+        holders().len() == 3 && kernel_objects(demo.pid(), "prog_id").len() > 5
+    });
+    let holders = holders();
+    let inode = |pid: &u32| netns::Namespace::resolve(&format!("pid:{pid}")).unwrap().inode();
+    let inodes: HashSet<u32> = holders.iter().map(inode).collect();
+    assert_eq!(inodes.len(), 3);
+    kill(demo);
+    wait_until("its namespaces are gone", || {
+        !netns::list().iter().any(|found| inodes.contains(&found.inode))
+    });
+    wait_until("its processes are gone", || {
+        holders.iter().all(|pid| netns::Namespace::resolve(&format!("pid:{pid}")).is_err())
+    });
+}

@@ -1,0 +1,15 @@
+//! Bad input and trouble, as the binary `netbreak` takes it: a clear message, status 2, nothing left behind.
+//!
+//! Most of it needs root. Without it a test says "skipped: …"; with NETBREAK_REQUIRE=1 it fails instead.
+
+#![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
+mod clock;
+mod killed;
+mod midway;
+mod output;
+mod panics;
+mod refused;
+mod signals;
+mod support;
+mod surroundings;

@@ -1,0 +1,44 @@
+//! A panic, wherever it comes, unwinds: the lab goes with it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use netbreak_user::lab::{Lab, Role, SERVER_V4};
+use netbreak_user::netns::Namespace;
+use netbreak_user::probe::{Kind, Spec};
+use netbreak_user::progress::Progress;
+use netbreak_user::run::{Measurement, Plan, measure};
+
+use crate::support::{skipped, wait_until};
+
+/// A run in the lab that panics when it starts.
+fn run(lab: &Lab) -> anyhow::Result<Measurement> {
+    measure(Plan {
+        targets: vec![("server".to_owned(), IpAddr::V4(SERVER_V4))],
+        specs: vec![Spec::new(0, Kind::Icmp, SERVER_V4.into(), None, 1)],
+        netns: Arc::new(Namespace::open(lab.namespace(Role::Client).path())?),
+        tracer: None,
+        progress: Progress::new(true),
+        netns_names: Vec::new(),
+        give_up_privileges: false,
+        started: Box::new(|_| panic!("on purpose")),
+    })
+}
+
+fn assert_gone(pids: [u32; 3]) {
+    wait_until("the lab's processes are gone", || {
+        pids.iter().all(|pid| !std::fs::exists(format!("/proc/{pid}")).unwrap())
+    });
+}
+
+#[test]
+fn a_panic_of_the_run_removes_the_lab() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let pids = Role::ALL.map(|role| lab.namespace(role).pid());
+    let panicked = std::thread::spawn(move || run(&lab).map(drop));
+    assert!(panicked.join().is_err());
+    assert_gone(pids);
+}
