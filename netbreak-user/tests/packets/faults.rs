@@ -10,7 +10,7 @@ use netbreak_user::report::{Death, Probe, Report};
 use crate::common::{Done, HTTP, Served, TCP, UDP, V4, died, skipped, total, wait_until};
 
 /// Labs at one time: a run mostly waits.
-const WORKERS: usize = 3;
+const WORKERS: usize = 5;
 
 #[test]
 fn every_fault_is_located_and_counted() {
