@@ -195,7 +195,7 @@ fn drops(tables: &Tables, names: &Names) -> Vec<DropRow> {
             })
         })
         .collect();
-    rows.sort_by(|a, b| b.packets.cmp(&a.packets));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.packets));
     rows
 }
 
@@ -233,7 +233,7 @@ fn drop_totals(tables: &Tables, names: &Names) -> Vec<DropTotal> {
         packets,
     };
     let mut rows: Vec<DropTotal> = totals.into_iter().map(row).filter(|row| row.packets > 0).collect();
-    rows.sort_by(|a, b| b.packets.cmp(&a.packets));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.packets));
     rows
 }
 
