@@ -6,6 +6,8 @@ mod deaths;
 mod ending;
 mod explain;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 pub use books::{Cut, Own, books, echo_books};
 pub use deaths::{deaths, retransmits};

@@ -10,7 +10,7 @@ use netbreak_user::report::{Death, Probe, Report};
 use crate::common::{Done, HTTP, Served, TCP, UDP, V4, died, skipped, total, wait_until};
 
 /// Labs at one time: a run mostly waits.
-const WORKERS: usize = 3;
+const WORKERS: usize = 5;
 
 #[test]
 fn every_fault_is_located_and_counted() {
@@ -27,6 +27,8 @@ fn every_fault_is_located_and_counted() {
             let Some(fault) = queue.lock().unwrap().pop() else { return failed };
             if std::panic::catch_unwind(|| prove(fault)).is_err() {
                 failed.push(fault.name);
+            } else {
+                println!("{}: as expected", fault.name);
             }
         }
     };
@@ -123,15 +125,19 @@ fn for_a_while(served: &mut Served, fault: &Fault) {
     };
     let dead = died(&seen.probes, |death| seen.is(death, expected));
     match fault.truth {
-        // What waits in the queue, and what else the router sends, as above.
-        Truth::Qdisc(..) => assert!(dead > 0 && dead <= truth.unwrap(), "{seen}"),
+        // While one qdisc takes another's place the device has none that counts (`noop_enqueue` drops).
+        Truth::Qdisc(..) => {
+            let total = seen.total(expected);
+            assert!(0 < dead && dead <= total && truth.unwrap() <= total, "{seen}");
+        }
         // Nobody counts. The neighbours of a link that comes and goes are asked again, and packets wait meanwhile.
         Truth::Everything => assert!(dead > 0, "{seen}"),
         _ => {
             assert_eq!(dead, truth.unwrap(), "{seen}");
-            // A device that goes takes along the answers on their way through it.
+            // A device that goes takes along the answers on their way through it; and the route that a strict
+            // rp_filter checks is the one that answers take, from a moment before to a moment after.
             let others = died(&seen.probes, |death| !seen.is(death, expected));
-            assert!(others == 0 || fault.name == "link-down", "{seen}");
+            assert!(others == 0 || matches!(fault.name, "link-down" | "rp-filter"), "{seen}");
             assert!(seen.probes.iter().all(|p| p.unexplained == 0), "{seen}");
         }
     }

@@ -1,0 +1,179 @@
+//! Events, attempts and names, made by hand.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use netbreak_common::{Event, FAMILY_V4, LEG_REPLY, LEG_REQUEST, STACK_DEPTH, sensor};
+
+use crate::clock::Nanos;
+use crate::probe::{Attempt, Kind, Outcome, Record};
+use crate::report::Death;
+use crate::verdict::{self, Evidence, Names};
+
+pub const REMOTE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+pub const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
+/// Namespace of the probes.
+pub const HERE: u32 = 100;
+/// Another one.
+pub const ROUTER: u32 = 200;
+/// Our port, or echo identifier.
+pub const PORT: u16 = 4711;
+/// The visited port.
+pub const SERVICE: u16 = 7000;
+/// Time-out of the attempts.
+pub const TIMEOUT: Nanos = 1_000;
+
+/// Names by number: reasons from 1, functions from 1 in thousands.
+#[derive(Default)]
+pub struct Table {
+    pub reasons: HashMap<u32, String>,
+    pub symbols: HashMap<u64, String>,
+}
+
+pub const REASONS: [&str; 9] = [
+    "NETFILTER_DROP",
+    "NO_SOCKET",
+    "SOCKET_FILTER",
+    "OTHERHOST",
+    "IP_INHDR",
+    "IP_CSUM",
+    "SOCKET_RCVBUFF",
+    "IP_OUTNOROUTES",
+    "IP_INNOROUTES",
+];
+pub const SYMBOLS: [&str; 8] = [
+    "nft_do_chain",
+    "nf_hook_slow",
+    "ip_forward",
+    "ping_rcv",
+    "packet_rcv",
+    "ip_rcv_core",
+    "ip_output",
+    "raw_rcv",
+];
+
+/// The number of a reason.
+pub fn reason(name: &str) -> u32 {
+    REASONS.iter().position(|known| *known == name).unwrap() as u32 + 1
+}
+
+/// The address of a function.
+pub fn address(name: &str) -> u64 {
+    (SYMBOLS.iter().position(|known| *known == name).unwrap() as u64 + 1) * 1000
+}
+
+/// A kernel that has all of them.
+pub fn names() -> Table {
+    Table {
+        reasons: REASONS.iter().map(|name| (reason(name), (*name).to_owned())).collect(),
+        symbols: SYMBOLS.iter().map(|name| (address(name), (*name).to_owned())).collect(),
+    }
+}
+
+impl Names for Table {
+    fn symbol(&self, address: u64) -> Option<String> {
+        self.symbols.get(&address).cloned()
+    }
+    fn drop_reason(&self, reason: u32) -> Option<String> {
+        self.reasons.get(&reason).cloned()
+    }
+    fn drop_reason_number(&self, name: &str) -> Option<u32> {
+        self.reasons.iter().find(|(_, known)| *known == name).map(|(number, _)| *number)
+    }
+    fn netns(&self, inode: u32) -> Option<String> {
+        (inode == ROUTER).then(|| "router".to_owned())
+    }
+}
+
+fn bytes(address: Ipv4Addr) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&address.octets());
+    bytes
+}
+
+/// A request of ours that dies at `time` in the router's forward hook: vary it.
+pub fn event(kind: Kind, time: Nanos, sequence: u64) -> Event {
+    let (protocol, service) = match kind {
+        Kind::Icmp => (1, 0),
+        Kind::Udp => (17, SERVICE),
+        _ => (6, SERVICE),
+    };
+    let mut device = [0; 16];
+    device[..2].copy_from_slice(b"r0");
+    Event {
+        time,
+        location: address("nft_do_chain"),
+        sequence,
+        stack: [0; STACK_DEPTH],
+        reason: reason("NETFILTER_DROP"),
+        ifindex: 2,
+        netns: ROUTER,
+        bytes: 84,
+        source: bytes(LOCAL),
+        destination: bytes(REMOTE),
+        device,
+        source_port: PORT,
+        destination_port: service,
+        segments: 1,
+        sensor: sensor::DROP,
+        family: FAMILY_V4,
+        protocol,
+        leg: LEG_REQUEST,
+        flags: 0,
+        sequence_known: 1,
+        pad: [0; 2],
+    }
+}
+
+/// The same packet on its way back.
+pub fn reply(event: Event) -> Event {
+    let is_echo = event.protocol == 1;
+    Event {
+        source: event.destination,
+        destination: event.source,
+        // An echo reply has its request's identifier.
+        source_port: if is_echo { event.source_port } else { event.destination_port },
+        destination_port: if is_echo { 0 } else { event.source_port },
+        leg: LEG_REPLY,
+        ..event
+    }
+}
+
+/// The same packet, freed by `symbol` for `name`, called by `callers` (innermost first).
+pub fn freed(event: Event, name: &str, symbol: &str, callers: &[&str]) -> Event {
+    let mut stack = [0; STACK_DEPTH];
+    stack[0] = address(symbol);
+    for (frame, caller) in stack[1..].iter_mut().zip(callers) {
+        *frame = address(caller);
+    }
+    Event { reason: reason(name), location: address(symbol), stack, ..event }
+}
+
+/// An attempt that left at `sent`.
+pub fn attempt(seq: u64, sent: Nanos, outcome: Outcome) -> Attempt {
+    Attempt { seq, planned: sent, sent, local_port: PORT, outcome }
+}
+
+/// What a probe measured.
+pub fn record(kind: Kind, attempts: Vec<Attempt>) -> Record {
+    Record {
+        target: 0,
+        kind,
+        address: IpAddr::V4(REMOTE),
+        port: (kind != Kind::Icmp).then_some(SERVICE),
+        attempts,
+        duplicates: 0,
+        http_errors: None,
+        stream: None,
+    }
+}
+
+/// The verdict on one probe.
+pub fn deaths(record: &Record, events: &[Event]) -> (Vec<Death>, u64) {
+    let names = names();
+    let records = std::slice::from_ref(record);
+    verdict::deaths(
+        &Evidence { start: 0, timeout: TIMEOUT, netns: HERE, records, events, names: &names },
+        record,
+    )
+}

@@ -1,0 +1,134 @@
+use netbreak_common::{Event, sensor};
+
+use super::build::*;
+use crate::probe::{Kind, Outcome};
+use crate::report::{Cause, Leg};
+
+const LOST: Outcome = Outcome::Lost;
+const ANSWERED: Outcome = Outcome::Answered { at: 500 };
+
+#[test]
+fn a_lost_request_died_where_it_was_dropped() {
+    let drop = |seq, time| {
+        freed(event(Kind::Icmp, time, seq), "NETFILTER_DROP", "nft_do_chain", &["nf_hook_slow", "ip_forward"])
+    };
+    let record =
+        record(Kind::Icmp, vec![attempt(0, 100, LOST), attempt(1, 200, LOST), attempt(2, 300, LOST)]);
+    let (deaths, unexplained) = deaths(&record, &[drop(0, 110), drop(1, 210)]);
+    assert_eq!((deaths.len(), unexplained), (1, 1));
+    let death = &deaths[0];
+    assert_eq!((death.attempts, death.leg, death.cause), (2, Leg::Request, Cause::Netfilter));
+    assert_eq!(death.stage.as_deref(), Some("netfilter forward"));
+    assert_eq!((death.device.as_deref(), death.ifindex, death.netns), (Some("r0"), Some(2), Some(ROUTER)));
+    assert_eq!(death.netns_name.as_deref(), Some("router"));
+    assert_eq!((death.first_s, death.last_s), (110e-9, 210e-9));
+}
+
+#[test]
+fn the_reply_leg_beats_the_request_leg() {
+    // A copy of the request was dropped later than the reply was.
+    let request = event(Kind::Udp, 150, 0);
+    let answer = reply(event(Kind::Udp, 120, 0));
+    let (deaths, _) = deaths(&record(Kind::Udp, vec![attempt(0, 100, LOST)]), &[answer, request]);
+    assert_eq!((deaths.len(), deaths[0].attempts, deaths[0].leg), (1, 1, Leg::Reply));
+}
+
+#[test]
+fn an_answered_attempt_never_has_a_death() {
+    let record = record(Kind::Icmp, vec![attempt(0, 100, ANSWERED)]);
+    assert_eq!(deaths(&record, &[event(Kind::Icmp, 110, 0)]), (vec![], 0));
+}
+
+#[test]
+fn noise_is_no_death() {
+    let packet = event(Kind::Icmp, 110, 0);
+    for noise in [
+        freed(packet, "NO_SOCKET", "packet_rcv", &[]),
+        freed(reply(packet), "NO_SOCKET", "ping_rcv", &[]),
+        freed(packet, "SOCKET_FILTER", "raw_rcv", &[]),
+        freed(packet, "OTHERHOST", "ip_rcv_core", &[]),
+    ] {
+        let record = record(Kind::Icmp, vec![attempt(0, 100, LOST)]);
+        assert_eq!(deaths(&record, &[noise]), (vec![], 1), "{noise:?}");
+    }
+}
+
+#[test]
+fn an_echo_after_the_wrap_is_not_the_one_before() {
+    let record = record(Kind::Icmp, vec![attempt(7, 100, LOST), attempt(65_536 + 7, 900, LOST)]);
+    let only = |time| {
+        let (deaths, unexplained) = deaths(&record, &[event(Kind::Icmp, time, 7)]);
+        assert_eq!((deaths[0].attempts, unexplained), (1, 1));
+        deaths[0].first_s
+    };
+    assert_eq!((only(110), only(910)), (110e-9, 910e-9));
+    let (deaths, unexplained) = deaths(&record, &[event(Kind::Icmp, 110, 7), event(Kind::Icmp, 910, 7)]);
+    assert_eq!((deaths[0].attempts, unexplained), (2, 0));
+}
+
+#[test]
+fn a_port_that_is_used_again_means_the_younger_connect() {
+    let record = record(Kind::Tcp, vec![attempt(0, 100, ANSWERED), attempt(1, 900, Outcome::TimedOut)]);
+    // The first connect's last segment died: that is not why the second one did.
+    assert_eq!(deaths(&record, &[event(Kind::Tcp, 800, 1)]), (vec![], 1));
+    assert_eq!(deaths(&record, &[event(Kind::Tcp, 910, 1)]).1, 0);
+}
+
+#[test]
+fn packets_of_others_are_not_ours() {
+    let record = record(Kind::Udp, vec![attempt(0, 100, LOST)]);
+    let ours = event(Kind::Udp, 110, 0);
+    for other in [
+        Event { source_port: PORT + 1, ..ours },
+        Event { destination_port: SERVICE + 1, ..ours },
+        Event { destination: [9; 16], ..ours },
+        Event { protocol: 6, ..ours },
+        Event { sequence_known: 0, ..ours },
+        Event { sequence: 1, ..ours },
+        Event { time: 90, ..ours },
+    ] {
+        assert_eq!(deaths(&record, &[other]), (vec![], 1), "{other:?}");
+    }
+    assert_eq!(deaths(&record, &[ours]).1, 0);
+}
+
+#[test]
+fn a_failed_send_says_its_errno() {
+    let table = [
+        (libc::ENETUNREACH, "ENETUNREACH", Cause::Route),
+        (libc::EPERM, "EPERM", Cause::Netfilter),
+        (libc::ENOBUFS, "ENOBUFS", Cause::Queue),
+        (libc::EMSGSIZE, "EMSGSIZE", Cause::Mtu),
+        (libc::ENETDOWN, "ENETDOWN", Cause::Link),
+    ];
+    for (errno, name, cause) in table {
+        let record = record(Kind::Icmp, vec![attempt(0, 100, Outcome::SendFailed { errno })]);
+        let (deaths, unexplained) = deaths(&record, &[]);
+        assert_eq!((deaths.len(), unexplained), (1, 0));
+        assert_eq!((deaths[0].reason.as_deref(), deaths[0].cause), (Some(name), cause));
+        assert_eq!((deaths[0].netns, deaths[0].leg), (Some(HERE), Leg::Request));
+        // What the kernel showed of the packet says more.
+        let dropped = super::build::deaths(&record, &[event(Kind::Icmp, 105, 0)]).0;
+        assert_eq!(dropped[0].reason.as_deref(), Some("NETFILTER_DROP"));
+    }
+}
+
+#[test]
+fn an_icmp_error_serves_where_no_drop_was_seen() {
+    let error =
+        Event { sensor: sensor::ICMP_SENT, reason: 3 << 8 | 1, location: 0, ..event(Kind::Udp, 120, 0) };
+    let unreachable = Outcome::Unreachable { at: 130, errno: libc::EHOSTUNREACH };
+    let record = record(Kind::Udp, vec![attempt(0, 100, unreachable)]);
+    let (only, _) = deaths(&record, &[error]);
+    assert_eq!((only[0].reason.as_deref(), only[0].cause), (Some("ICMP 3/1"), Cause::Neighbour));
+    let (both, _) = deaths(&record, &[event(Kind::Udp, 110, 0), error]);
+    assert_eq!((both.len(), both[0].cause), (1, Cause::Netfilter));
+}
+
+#[test]
+fn a_stream_dies_of_what_was_dropped_around_the_write() {
+    let record = record(Kind::Stream, vec![attempt(0, 5_000, Outcome::TimedOut)]);
+    let cause = |time| deaths(&record, &[event(Kind::Stream, time, 77)]).1;
+    assert_eq!((cause(4_000), cause(6_000)), (0, 0), "within one time-out");
+    assert_eq!((cause(3_999), cause(6_001)), (1, 1), "too far away");
+}
