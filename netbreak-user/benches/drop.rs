@@ -43,10 +43,10 @@ tracepoint:skb:kfree_skb {
     $skb->dev->ifindex, $skb->dev->nd_net.net->ns.inum] = count();
 }"#;
 
-/// tracefs, where it is not mounted already, is mounted for this process alone.
+/// tracefs, where it is not mounted already, is mounted for this process alone. It dies with the thread that started it.
 const MOUNTED_BPFTRACE: &str =
     "[ -e /sys/kernel/tracing/events ] || mount -t tracefs none /sys/kernel/tracing || exit 1
-exec bpftrace -e \"$1\"";
+exec setpriv --pdeathsig KILL bpftrace -e \"$1\"";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Subject {
