@@ -126,7 +126,12 @@ fn for_a_while(served: &mut Served, fault: &Fault) {
         assert!(seen.probes.iter().all(|p| p.deaths.is_empty() && p.unexplained > 0), "{seen}");
         return;
     };
-    let dead = died(seen.probes, |death| seen.is(death, expected));
+    // A router that ceases to forward does so both ways: answers that were under way die there, too.
+    let both_ways = fault.name == "forwarding-off";
+    let is_it = |death: &Death| {
+        seen.is(death, expected) || both_ways && death.reason.as_deref() == Some(expected.reason)
+    };
+    let dead = died(seen.probes, is_it);
     match fault.truth {
         // While one qdisc takes another's place the device has none that counts (`noop_enqueue` drops).
         Truth::Qdisc(..) => {
@@ -139,7 +144,7 @@ fn for_a_while(served: &mut Served, fault: &Fault) {
             assert_eq!(dead, truth.unwrap(), "{seen}");
             // A device that goes takes along the answers on their way through it; and the route that a strict
             // rp_filter checks is the one that answers take, from a moment before to a moment after.
-            let others = died(seen.probes, |death| !seen.is(death, expected));
+            let others = died(seen.probes, |death| !is_it(death));
             assert!(others == 0 || matches!(fault.name, "link-down" | "rp-filter"), "{seen}");
             // A link that is back is used when its carrier is noticed (`linkwatch_event`), up to a second later.
             let explained = seen.probes.iter().all(|p| p.unexplained == 0);
