@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use netbreak_user::lab::{Lab, Role, SERVER_V4, SERVER_V6};
 
@@ -21,6 +22,9 @@ pub const V4: IpAddr = IpAddr::V4(SERVER_V4);
 /// The server, over IPv6.
 pub const V6: IpAddr = IpAddr::V6(SERVER_V6);
 
+/// Labs made so far.
+static LABS: AtomicU32 = AtomicU32::new(0);
+
 /// A lab with `netbreak serve` in it.
 pub struct Served {
     server: Child,
@@ -32,6 +36,11 @@ impl Served {
     /// Builds it, and returns when every port is open.
     pub fn new() -> Served {
         let lab = Lab::new().unwrap();
+        // All labs have the same addresses. Their connections have other ports, so that no packet of one lab looks like
+        // a packet of another.
+        let number = LABS.fetch_add(1, Ordering::Relaxed) % 40;
+        let range = format!("{} {}", 10_000 + number * 1_200, 11_199 + number * 1_200);
+        lab.namespace(Role::Client).sysctl("ipv4/ip_local_port_range", &range).unwrap();
         let ports = [("--tcp", TCP), ("--http", HTTP), ("--udp", UDP), ("--stream", STREAM)];
         let mut argv = vec![env!("CARGO_BIN_EXE_netbreak").to_owned(), "serve".to_owned()];
         argv.extend(ports.iter().flat_map(|(option, port)| [(*option).to_owned(), port.to_string()]));
