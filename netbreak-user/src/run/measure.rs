@@ -3,7 +3,6 @@
 use std::{net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
-use netbreak_common::Event;
 use rustix::process::{Resource, getrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
