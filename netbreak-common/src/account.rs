@@ -72,6 +72,8 @@ pub struct CachedPlace {
 pub struct PlaceTotal {
     /// All segments counted at this place.
     pub packets: u64,
+    /// The same as `sk_buff`s: a GSO packet is one. What the kernel's own IP and UDP counters count.
+    pub skbs: u64,
     /// Those of them whose flow found no free slot. Invariant: Σ flows of the place + overflow = packets.
     pub overflow: u64,
 }
@@ -161,7 +163,7 @@ const _: () = {
     assert!(size_of::<PlaceKey>() == 24);
     assert!(size_of::<Place>() == 24);
     assert!(size_of::<CachedPlace>() == 32);
-    assert!(size_of::<PlaceTotal>() == 16);
+    assert!(size_of::<PlaceTotal>() == 24);
     assert!(size_of::<FlowKey4>() == 16);
     assert!(size_of::<FlowKey6>() == 40);
     assert!(size_of::<Counters>() == 24);

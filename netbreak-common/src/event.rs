@@ -14,8 +14,10 @@ pub struct Event {
     pub time: u64,
     /// Address of the kernel code that freed the packet; 0 for other sensors than `DROP`.
     pub location: u64,
-    /// Which attempt: the echo's sequence number (16 bits), the sequence in our UDP payload, or TCP's sequence number.
+    /// Which attempt: the sequence in the payload of our echo or datagram, or TCP's sequence number.
     pub sequence: u64,
+    /// Which run: the run identifier in that payload; 0 for TCP.
+    pub run_id: u64,
     /// Who called.
     pub stack: [u64; STACK_DEPTH],
     /// See [`crate::sensor`].
@@ -59,7 +61,7 @@ pub const LEG_REQUEST: u8 = 0;
 /// The packet went from the target to the probe.
 pub const LEG_REPLY: u8 = 1;
 
-const _: () = assert!(size_of::<Event>() == 8 * (3 + STACK_DEPTH) + 16 + 48 + 16);
+const _: () = assert!(size_of::<Event>() == 8 * (4 + STACK_DEPTH) + 16 + 48 + 16);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, only integers and arrays of them, padding is explicit: every bit pattern is valid.

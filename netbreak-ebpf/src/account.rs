@@ -15,9 +15,6 @@ pub fn count(place: &PlaceKey, packet: &Packet, device: Kernel) {
     if setting!(parse_only) == 1 {
         return;
     }
-    if packet.unreadable {
-        lose(|losses| losses.unreadable += 1);
-    }
     let segments = u64::from(packet.segments);
     // Place 0 stands for all that found the table of places full.
     let id = place_id(place, device).unwrap_or(0);
@@ -26,6 +23,7 @@ pub fn count(place: &PlaceKey, packet: &Packet, device: Kernel) {
     // SAFETY: this CPU's copy, and a program does not interrupt itself (`__bpf_trace_run`, 6.1 and later).
     unsafe {
         (*total).packets += segments;
+        (*total).skbs += 1;
         if slot.is_none() {
             (*total).overflow += segments;
         }

@@ -18,6 +18,7 @@ use crate::{
 /// Which attempt a packet belongs to, as far as its headers tell.
 pub struct Identity {
     pub sequence: u64,
+    pub run_id: u64,
     pub flags: u8,
     pub known: bool,
 }
@@ -44,6 +45,7 @@ pub fn report<C: EbpfContext>(
             time: bpf_ktime_get_ns(),
             location: place.location,
             sequence: identity.sequence,
+            run_id: identity.run_id,
             stack: [0; STACK_DEPTH],
             reason: place.reason,
             ifindex: place.ifindex,
@@ -115,35 +117,45 @@ fn is_probe(packet: &Packet, remote: &[u32; 4], remote_port: u16, local_port: u1
     maps::PROBES.get_ptr(&key).is_some()
 }
 
+/// The transport header and the beginning of our payload behind it.
+const IDENTITY: usize = 8 + wire::RUN_ID_OFFSET + 8;
+
 /// The attempt as the packet's transport header and payload tell it.
 #[inline(always)]
 pub fn identity_of_packet(packet: &Packet) -> Identity {
-    let unknown = Identity { sequence: 0, flags: packet.icmp_type, known: false };
-    if packet.transport.is_null() {
-        return unknown;
-    }
-    let mut bytes = MaybeUninit::<[u8; 24]>::zeroed();
-    if !read(packet.transport, &mut bytes) {
+    let unknown = Identity::of_flags(packet.icmp_type);
+    let mut buffer = MaybeUninit::<[u8; IDENTITY]>::zeroed();
+    if packet.transport.is_null() || !read(packet.transport, &mut buffer) {
         return unknown;
     }
     // SAFETY: zeroed, then filled.
-    let bytes = unsafe { bytes.assume_init_ref() };
-    match packet.protocol {
-        ICMP | ICMP6 => Identity {
-            sequence: u64::from(u16::from_be_bytes([bytes[6], bytes[7]])),
-            flags: packet.icmp_type,
-            known: true,
-        },
-        TCP if packet.linear >= 14 => Identity {
-            sequence: u64::from(u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])),
-            flags: bytes[13],
-            known: true,
-        },
-        UDP if packet.linear as usize >= 8 + wire::SEQ_OFFSET + 8 => {
-            let mut sequence = [0; 8];
-            sequence.copy_from_slice(&bytes[8 + wire::SEQ_OFFSET..][..8]);
-            Identity { sequence: u64::from_be_bytes(sequence), flags: 0, known: true }
-        }
-        _ => unknown,
+    let bytes = unsafe { buffer.assume_init_ref() };
+    if packet.protocol == TCP && packet.linear >= 14 {
+        let sequence = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]).into();
+        return Identity { sequence, run_id: 0, flags: bytes[13], known: true };
+    }
+    // An echo and a datagram have eight bytes of header each, then the payload.
+    let ours = matches!(packet.protocol, ICMP | ICMP6 | UDP) && packet.linear as usize >= IDENTITY;
+    let word = |at: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[8 + at..][..8]);
+        u64::from_be_bytes(word)
+    };
+    if !ours || word(0) != u64::from_be_bytes(wire::MAGIC) {
+        return unknown;
+    }
+    Identity {
+        sequence: word(wire::SEQ_OFFSET),
+        run_id: word(wire::RUN_ID_OFFSET),
+        flags: packet.icmp_type,
+        known: true,
+    }
+}
+
+impl Identity {
+    /// Of something whose sequence is not known.
+    #[inline(always)]
+    pub fn of_flags(flags: u8) -> Self {
+        Self { sequence: 0, run_id: 0, flags, known: false }
     }
 }

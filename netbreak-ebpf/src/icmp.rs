@@ -71,10 +71,6 @@ fn error_reported<C: EbpfContext, const TYPED: bool>(ctx: &C, sk: Kernel) {
     let place = place::<TYPED>(sensor::SOCKET_ERROR, error.unsigned_abs(), sk, &packet);
     account::count(&place, &packet, core::ptr::null());
     if packet.protocol == TCP {
-        event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
-            sequence: 0,
-            flags: 0,
-            known: false,
-        });
+        event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(0));
     }
 }

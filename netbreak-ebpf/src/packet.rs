@@ -4,7 +4,10 @@ use core::mem::MaybeUninit;
 
 use netbreak_common::{FAMILY_NONE, FAMILY_V4, FAMILY_V6};
 
-use crate::read::{Kernel, load, offset, read};
+use crate::{
+    account::lose,
+    read::{Kernel, load, offset, read},
+};
 
 pub const ICMP: u8 = 1;
 pub const TCP: u8 = 6;
@@ -22,6 +25,9 @@ const HEADERS: usize = 64;
 
 /// Ports, type and sequence lie within this many bytes of the transport header.
 const TRANSPORT: u32 = 8;
+
+/// More than a packet's buffer can hold: its offsets have 16 bits.
+const MOST_LINEAR: u32 = u16::MAX as u32;
 
 /// IPv6 extension headers that are walked before giving up.
 const EXTENSIONS: usize = 6;
@@ -44,7 +50,6 @@ pub struct Packet {
     pub protocol: u8,
     /// TCP flags are read later; ICMP type.
     pub icmp_type: u8,
-    pub unreadable: bool,
     pub source: [u32; 4],
     pub destination: [u32; 4],
     /// Host byte order. ICMP: the identifier of an echo. Without IP header: the Ethernet type.
@@ -66,7 +71,6 @@ impl Packet {
             family: FAMILY_NONE,
             protocol: 0,
             icmp_type: 0,
-            unreadable: false,
             source: [0; 4],
             destination: [0; 4],
             source_port: 0,
@@ -116,37 +120,25 @@ impl Packet {
     }
 
     #[inline(always)]
-    fn network(&mut self, at: Kernel, linear: u32, ether_type: u16) {
-        let mut buffer = MaybeUninit::<Headers>::uninit();
-        if linear < 20 || linear > u16::MAX as u32 || !read(at, &mut buffer) {
-            self.unreadable = true;
-            return;
-        }
-        // SAFETY: the read filled it.
-        let headers = unsafe { buffer.assume_init_ref() };
+    fn network(&mut self, mut at: Kernel, mut linear: u32, ether_type: u16) {
+        let mut buffer = MaybeUninit::<Headers>::zeroed();
+        let mut readable = read(at, &mut buffer);
+        // SAFETY: zeroed before the read.
+        let mut headers = unsafe { buffer.assume_init_ref() };
         // On receive the network header of a tagged packet is its tag: (control, inner type), `eth_type_trans`.
-        if ether_type == ETH_P_8021Q || ether_type == ETH_P_8021AD {
-            let inner = u16::from_be(headers.get(2));
-            if inner == ETH_P_IP || inner == ETH_P_IPV6 {
-                let mut inner_buffer = MaybeUninit::<Headers>::uninit();
-                if linear < 24 || !read(at.wrapping_add(4), &mut inner_buffer) {
-                    self.unreadable = true;
-                    return;
-                }
-                // SAFETY: the read filled it.
-                self.internet(unsafe { inner_buffer.assume_init_ref() }, at.wrapping_add(4), linear - 4);
-                return;
-            }
+        let inner = u16::from_be(headers.get(2));
+        if matches!(ether_type, ETH_P_8021Q | ETH_P_8021AD) && matches!(inner, ETH_P_IP | ETH_P_IPV6) {
+            at = at.wrapping_add(4);
+            linear = linear.wrapping_sub(4);
+            readable &= read(at, &mut buffer);
+            // SAFETY: as above.
+            headers = unsafe { buffer.assume_init_ref() };
         }
-        self.internet(headers, at, linear);
-    }
-
-    #[inline(always)]
-    fn internet(&mut self, headers: &Headers, at: Kernel, linear: u32) {
+        // A length below zero is a huge one here.
         match headers.get::<u8>(0) >> 4 {
-            4 => self.ipv4(headers, at, linear),
-            6 if linear >= 40 => self.ipv6(headers, at, linear),
-            _ => self.unreadable = true,
+            4 if readable && (20..=MOST_LINEAR).contains(&linear) => self.ipv4(headers, at, linear),
+            6 if readable && (40..=MOST_LINEAR).contains(&linear) => self.ipv6(headers, at, linear),
+            _ => lose(|losses| losses.unreadable += 1),
         }
     }
 
@@ -178,33 +170,14 @@ impl Packet {
         self.family = FAMILY_V6;
         self.source = headers.get(8);
         self.destination = headers.get(24);
-        let mut next: u8 = headers.get(6);
-        let mut length = 40u32;
-        for _ in 0..EXTENSIONS {
-            // Hop-by-hop, routing, fragment, authentication, destination options, mobility.
-            if !matches!(next, 0 | 43 | 44 | 51 | 60 | 135) || linear < length + 8 {
-                break;
-            }
-            let mut extension = MaybeUninit::<[u8; 8]>::uninit();
-            if !read(at.wrapping_add(length as usize), &mut extension) {
-                break;
-            }
-            // SAFETY: the read filled it.
-            let extension = unsafe { extension.assume_init() };
-            if next == 44 && u16::from_be_bytes([extension[2], extension[3]]) & 0xfff8 != 0 {
-                // A later fragment has no transport header.
-                self.protocol = extension[0];
-                return;
-            }
-            length += match next {
-                44 => 8,
-                51 => (extension[1] as u32 + 2) * 4,
-                _ => (extension[1] as u32 + 1) * 8,
-            };
-            next = extension[0];
+        let mut length = 40;
+        self.protocol = headers.get(6);
+        if is_extension(self.protocol) {
+            let found = walk_extensions(at as u64, linear, self.protocol);
+            (self.protocol, length) = (found as u8, (found >> 8) as u32);
         }
-        self.protocol = next;
-        if linear < length + TRANSPORT {
+        // Nothing behind: a later fragment, or headers beyond the linear part.
+        if length == 0 || linear < length + TRANSPORT {
             return;
         }
         self.transport = at.wrapping_add(length as usize);
@@ -291,4 +264,41 @@ impl Packet {
         }
         packet
     }
+}
+
+/// Hop-by-hop, routing, fragment, authentication, destination options, mobility.
+#[inline(always)]
+fn is_extension(header: u8) -> bool {
+    matches!(header, 0 | 43 | 44 | 51 | 60 | 135)
+}
+
+/// Walks IPv6 extension headers from the first one on: `at` is the IPv6 header, `first` the kind of the first extension.
+/// Returns the last header's kind in the low byte, and above it the offset of what follows: 0 for a later fragment,
+/// which has no transport header.
+///
+/// A function of its own, with global linkage and plain numbers, so that the verifier looks at the loop once and not
+/// once more for every way that leads to it.
+#[inline(never)]
+#[unsafe(no_mangle)]
+pub extern "C" fn walk_extensions(at: u64, linear: u32, first: u8) -> u64 {
+    let (mut next, mut length) = (first, 40u32);
+    for _ in 0..EXTENSIONS {
+        if !is_extension(next) || length > linear {
+            break;
+        }
+        let mut buffer = MaybeUninit::<[u8; 4]>::zeroed();
+        read((at as Kernel).wrapping_add(length as usize), &mut buffer);
+        // SAFETY: zeroed before the read.
+        let extension = unsafe { buffer.assume_init() };
+        if next == 44 && u16::from_be_bytes([extension[2], extension[3]]) & 0xfff8 != 0 {
+            return extension[0].into();
+        }
+        length += match next {
+            44 => 8,
+            51 => (u32::from(extension[1]) + 2) * 4,
+            _ => (u32::from(extension[1]) + 1) * 8,
+        };
+        next = extension[0];
+    }
+    u64::from(next) | u64::from(length) << 8
 }

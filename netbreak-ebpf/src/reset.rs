@@ -42,11 +42,7 @@ fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
         let packet = Packet::of_sock::<false>(sk);
         let place = place::<false>(sensor::RESET_SENT, reason, sk, &packet);
         account::count(&place, &packet, core::ptr::null());
-        event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
-            sequence: 0,
-            flags: RST,
-            known: false,
-        });
+        event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(RST));
     } else if !skb.is_null() {
         // The flow of the packet that is answered: the RST goes the other way.
         let answered = Packet::of_skb::<false>(skb);
@@ -85,9 +81,5 @@ fn reset_received<C: EbpfContext, const TYPED: bool>(ctx: &C, sk: Kernel) {
     let packet = Packet::of_sock::<TYPED>(sk);
     let place = place::<TYPED>(sensor::RESET_RECEIVED, 0, sk, &packet);
     account::count(&place, &packet, core::ptr::null());
-    event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
-        sequence: 0,
-        flags: RST,
-        known: false,
-    });
+    event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(RST));
 }

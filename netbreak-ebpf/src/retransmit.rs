@@ -40,6 +40,7 @@ fn retransmitted<C: EbpfContext, const TYPED: bool>(ctx: &C, sk: Kernel, skb: Ke
     account::count(&place, &packet, core::ptr::null());
     event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
         sequence: load::<u32, false>(skb, offset!(skb_tcp_seq)).into(),
+        run_id: 0,
         flags: load::<u8, false>(skb, offset!(skb_tcp_flags)),
         known: true,
     });
@@ -66,11 +67,7 @@ fn retransmitted_synack<C: EbpfContext>(ctx: &C, request: Kernel) {
     let place = place::<false>(sensor::RETRANSMIT_SYNACK, 0, request, &packet);
     account::count(&place, &packet, core::ptr::null());
     const SYN_ACK: u8 = 0x12;
-    event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
-        sequence: 0,
-        flags: SYN_ACK,
-        known: false,
-    });
+    event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(SYN_ACK));
 }
 
 /// The place of something that happened to a socket.

@@ -24,6 +24,9 @@ use serde::{Deserialize, Serialize};
 /// Where the recordings are.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
 
+/// What the recorded run was called.
+const RUN_ID: u64 = 1;
+
 /// A run, as far as the verdict wants to know it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +34,7 @@ struct Recording {
     start: Nanos,
     timeout: Nanos,
     netns: u32,
+    run_id: u64,
     /// The bytes of each event, in hexadecimal.
     events: Vec<String>,
     probes: Vec<Probe>,
@@ -104,7 +108,7 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
     };
     let records: Vec<Record> = recording.probes.iter().map(record).collect();
     let (start, timeout, netns) = (recording.start, recording.timeout, recording.netns);
-    let evidence = Evidence { start, timeout, netns, records: &records, events: &events, names: &recording };
+    let evidence = Evidence { start, timeout, netns, run_id, records: &records, events: &events, names: &recording };
     let judged = |record: &Record| {
         let (deaths, unexplained) = verdict::deaths(&evidence, record);
         (record.kind, deaths, unexplained)
@@ -153,7 +157,7 @@ fn records_half_of_the_requests_dropped_in_forward() {
         interval: 5 * MILLISECOND,
         timeout: 100 * MILLISECOND,
         duration: 100 * MILLISECOND,
-        ..Spec::new(0, kind, SERVER_V4.into(), port, 1)
+        ..Spec::new(0, kind, SERVER_V4.into(), port, RUN_ID)
     };
     let (started, start) = std::sync::mpsc::channel();
     let netns = Namespace::open(lab.namespace(Role::Client).path()).unwrap();
@@ -178,6 +182,7 @@ fn records_half_of_the_requests_dropped_in_forward() {
         start: start.recv().unwrap(),
         timeout: 100 * MILLISECOND,
         netns: inode,
+        run_id: RUN_ID,
         events: events().map(to_hex).collect(),
         probes: measured.records.iter().map(probe).collect(),
         symbols: addresses.filter_map(|a| Some((a, symbols.resolve(a)?.to_owned()))).collect(),

@@ -26,7 +26,9 @@ pub struct PlaceRow {
     pub device: Option<String>,
     /// All segments.
     pub packets: u64,
-    /// Those of them whose flow found no free slot.
+    /// The same as `sk_buff`s: a GSO packet is one.
+    pub skbs: u64,
+    /// Segments whose flow found no free slot.
     pub overflow: u64,
 }
 
@@ -68,8 +70,9 @@ pub(super) fn places(ebpf: &Ebpf) -> Result<Vec<PlaceRow>, MapError> {
     let totals: PerCpuArray<&MapData, PlaceTotal> = map(ebpf, "TOTALS")?.try_into()?;
     let row = |id: u32, key: PlaceKey, device: Option<String>| -> Result<PlaceRow, MapError> {
         let cpus = totals.get(&id, 0)?;
-        let packets = cpus.iter().map(|total| total.packets).sum();
-        Ok(PlaceRow { id, key, device, packets, overflow: cpus.iter().map(|total| total.overflow).sum() })
+        let sum = |part: fn(&PlaceTotal) -> u64| cpus.iter().map(part).sum();
+        let (packets, skbs) = (sum(|total| total.packets), sum(|total| total.skbs));
+        Ok(PlaceRow { id, key, device, packets, skbs, overflow: sum(|total| total.overflow) })
     };
     let mut rows = Vec::new();
     for entry in places.iter() {

@@ -54,6 +54,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
         start: gathered.start,
         timeout: gathered.specs.iter().map(|spec| spec.timeout).max().unwrap_or(0),
         netns: gathered.netns,
+        run_id: gathered.specs.first().map_or(0, |spec| spec.run_id),
         records: gathered.records,
         events: gathered.events,
         names: &names,

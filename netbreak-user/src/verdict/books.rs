@@ -153,12 +153,17 @@ impl Spec {
     /// What was traced between the two snapshots: at least, at most.
     fn range(&self, netns: u32, start: &Cut, end: &Cut, names: &dyn Names) -> (u64, u64) {
         let sum = |rows: &[PlaceRow]| -> u64 {
-            rows.iter().filter(|row| self.matches(netns, row, names)).map(|row| row.packets).sum()
+            rows.iter().filter(|row| self.matches(netns, row, names)).map(|row| self.unit(row)).sum()
         };
         (
             sum(&end.before).saturating_sub(sum(&start.after)),
             sum(&end.after).saturating_sub(sum(&start.before)),
         )
+    }
+
+    /// TCP counts segments; IP and UDP count a packet as it comes, a GSO packet as one.
+    fn unit(&self, row: &PlaceRow) -> u64 {
+        if self.counter.starts_with("Tcp.") { row.packets } else { row.skbs }
     }
 
     fn matches(&self, netns: u32, row: &PlaceRow, names: &dyn Names) -> bool {

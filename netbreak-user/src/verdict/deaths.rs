@@ -54,7 +54,7 @@ pub fn retransmits(evidence: &Evidence, record: &Record) -> Option<Retransmits> 
         event.sensor == sensor::RETRANSMIT
             && event.leg == LEG_REQUEST
             && event.reason == 0
-            && identity(record, event)
+            && identity(evidence.run_id, record, event)
                 .is_some_and(|port| record.attempts.iter().any(|a| u64::from(a.local_port) == port))
     });
     let mut sum = Retransmits { segments: 0, syn: 0 };
@@ -216,7 +216,7 @@ fn errno_name(errno: i32) -> String {
 
 /// What names an attempt of `record` in an event, if the event belongs to the record: the echo's sequence number, the
 /// datagram's, or our port.
-fn identity(record: &Record, event: &Event) -> Option<u64> {
+fn identity(run_id: u64, record: &Record, event: &Event) -> Option<u64> {
     let protocol = match (record.kind, record.address) {
         (Kind::Icmp, IpAddr::V4(_)) => 1,
         (Kind::Icmp, IpAddr::V6(_)) => 58,
@@ -231,18 +231,16 @@ fn identity(record: &Record, event: &Event) -> Option<u64> {
     if event.protocol != protocol || address(event.family, remote) != record.address {
         return None;
     }
-    if record.kind == Kind::Icmp {
-        let ours = record.attempts.first().is_some_and(|attempt| attempt.local_port == event.source_port);
-        return (ours && event.sequence_known == 1).then_some(event.sequence);
-    }
-    if Some(remote_port) != record.port {
+    if record.kind != Kind::Icmp && Some(remote_port) != record.port {
         return None;
     }
-    if record.kind == Kind::Udp {
-        let ours = record.attempts.first().is_some_and(|attempt| attempt.local_port == local_port);
-        return (ours && event.sequence_known == 1).then_some(event.sequence);
+    if matches!(record.kind, Kind::Tcp | Kind::Http | Kind::Stream) {
+        return Some(local_port.into());
     }
-    Some(local_port.into())
+    // Elsewhere on the machine others may use the same addresses and numbers: the payload tells whose it is.
+    let id = if record.kind == Kind::Icmp { event.source_port } else { local_port };
+    let ours = event.run_id == run_id && record.attempts.first().is_some_and(|attempt| attempt.local_port == id);
+    (ours && event.sequence_known == 1).then_some(event.sequence)
 }
 
 fn address(family: u8, bytes: &[u8; 16]) -> IpAddr {
@@ -263,20 +261,18 @@ struct Matched<'a> {
 
 impl<'a> Matched<'a> {
     fn new(evidence: &Evidence<'a>, record: &Record) -> Self {
-        // An identity comes back when 16 bits of sequence wrap or a port is used again: the latest attempt that had it
-        // when the event happened is meant.
+        // A port may be used again: the latest attempt that had it when the event happened is meant.
         let mut attempts: HashMap<u64, Vec<&Attempt>> = HashMap::new();
         for attempt in &record.attempts {
             let identity = match record.kind {
-                Kind::Icmp => attempt.seq & 0xffff,
-                Kind::Udp => attempt.seq,
+                Kind::Icmp | Kind::Udp => attempt.seq,
                 Kind::Tcp | Kind::Http | Kind::Stream => attempt.local_port.into(),
             };
             attempts.entry(identity).or_default().push(attempt);
         }
         let mut matched = Self { by_attempt: HashMap::new(), all: Vec::new() };
         for event in evidence.events {
-            let Some(identity) = identity(record, event) else { continue };
+            let Some(identity) = identity(evidence.run_id, record, event) else { continue };
             matched.all.push(event);
             let Some(with_identity) = attempts.get(&identity) else { continue };
             let sent_before =

@@ -37,6 +37,8 @@ pub struct Evidence<'a> {
     pub timeout: Nanos,
     /// The probes' namespace.
     pub netns: u32,
+    /// What tells the payloads of this run from those of others.
+    pub run_id: u64,
     /// What every probe measured.
     pub records: &'a [Record],
     /// What the kernel side saw of their packets, ascending by time.

@@ -7,7 +7,7 @@ use crate::verdict::{Cut, Own, books};
 
 fn row(sensor: u8, reason: u32, protocol: u8, packets: u64) -> PlaceRow {
     let key = PlaceKey { reason, sensor, protocol, netns: HERE, family: FAMILY_V4, ..PlaceKey::default() };
-    PlaceRow { id: 1, key, device: None, packets, overflow: 0 }
+    PlaceRow { id: 1, key, device: None, packets, skbs: packets, overflow: 0 }
 }
 
 fn resent(packets: u64) -> PlaceRow {

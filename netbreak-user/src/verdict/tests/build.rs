@@ -91,6 +91,9 @@ fn bytes(address: Ipv4Addr) -> [u8; 16] {
     bytes
 }
 
+/// The run that the probes belong to.
+pub const RUN: u64 = 0x0123_4567_89ab_cdef;
+
 /// A request of ours that dies at `time` in the router's forward hook: vary it.
 pub fn event(kind: Kind, time: Nanos, sequence: u64) -> Event {
     let (protocol, service) = match kind {
@@ -104,6 +107,7 @@ pub fn event(kind: Kind, time: Nanos, sequence: u64) -> Event {
         time,
         location: address("nft_do_chain"),
         sequence,
+        run_id: if protocol == 6 { 0 } else { RUN },
         stack: [0; STACK_DEPTH],
         reason: reason("NETFILTER_DROP"),
         ifindex: 2,
@@ -173,7 +177,7 @@ pub fn deaths(record: &Record, events: &[Event]) -> (Vec<Death>, u64) {
     let names = names();
     let records = std::slice::from_ref(record);
     verdict::deaths(
-        &Evidence { start: 0, timeout: TIMEOUT, netns: HERE, records, events, names: &names },
+        &Evidence { start: 0, timeout: TIMEOUT, netns: HERE, run_id: RUN, records, events, names: &names },
         record,
     )
 }
