@@ -86,8 +86,8 @@ impl Packet {
     #[inline(always)]
     pub fn of_skb<const TYPED: bool>(skb: Kernel) -> Self {
         let mut packet = Self::empty();
-        let head: Kernel = load::<_, TYPED>(skb, offset!(skb_head));
-        let data: Kernel = load::<_, TYPED>(skb, offset!(skb_data));
+        let head = load::<Kernel, TYPED>(skb, offset!(skb_head));
+        let data = load::<Kernel, TYPED>(skb, offset!(skb_data));
         let network = load::<u16, TYPED>(skb, offset!(skb_network_header)) as usize;
         let tail: u32 = load::<_, TYPED>(skb, offset!(skb_tail));
         let len: u32 = load::<_, TYPED>(skb, offset!(skb_len));
@@ -173,7 +173,7 @@ impl Packet {
         let mut length = 40;
         self.protocol = headers.get(6);
         if is_extension(self.protocol) {
-            let found = walk_extensions(at as u64, linear, self.protocol);
+            let found = walk_extensions(number(at), linear, self.protocol);
             (self.protocol, length) = (found as u8, (found >> 8) as u32);
         }
         // Nothing behind: a later fragment, or headers beyond the linear part.
@@ -264,6 +264,16 @@ impl Packet {
         }
         packet
     }
+}
+
+/// A pointer as a plain number. From 6.17 on the verifier gives a pointer to bytes a type of its own, which a function
+/// does not take for a number; read back from the stack it is one. Only packets with IPv6 extensions need it.
+#[inline(always)]
+fn number(pointer: Kernel) -> u64 {
+    let mut number = MaybeUninit::<u64>::zeroed();
+    read((&raw const pointer).cast(), &mut number);
+    // SAFETY: zeroed before the read.
+    unsafe { number.assume_init() }
 }
 
 /// Hop-by-hop, routing, fragment, authentication, destination options, mobility.
