@@ -40,8 +40,8 @@ fn dropped<C: EbpfContext, const TYPED: bool>(
     reason: u32,
     rx_sk: Kernel,
 ) {
-    let packet = Packet::of_skb::<TYPED>(skb);
     let (device, ifindex, netns) = whereabouts::<TYPED>(skb, rx_sk);
+    let packet = Packet::of_skb::<TYPED>(skb);
     let place = PlaceKey {
         location,
         reason,

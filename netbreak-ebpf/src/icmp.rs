@@ -19,21 +19,22 @@ use crate::{
 /// (skb, type, code): skb is the packet that the error is about (`__icmp_send`). IPv4 only.
 #[btf_tracepoint(function = "icmp_send")]
 pub fn icmp_send(ctx: BtfTracePointContext) -> i32 {
-    sent::<_, true>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    sent(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
     0
 }
 
 /// As `icmp_send`.
 #[raw_tracepoint(tracepoint = "icmp_send")]
 pub fn icmp_send_raw(ctx: RawTracePointContext) -> i32 {
-    sent::<_, false>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    sent(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
     0
 }
 
+/// Probe reads in both forms: errors are rare, and the verifier is done sooner.
 #[inline(always)]
-fn sent<C: EbpfContext, const TYPED: bool>(ctx: &C, skb: Kernel, kind: u32, code: u32) {
-    let packet = Packet::of_skb::<TYPED>(skb);
-    let (device, ifindex, netns) = whereabouts::<TYPED>(skb, core::ptr::null());
+fn sent<C: EbpfContext>(ctx: &C, skb: Kernel, kind: u32, code: u32) {
+    let packet = Packet::of_skb::<false>(skb);
+    let (device, ifindex, netns) = whereabouts::<false>(skb, core::ptr::null());
     let place = PlaceKey {
         location: 0,
         reason: (kind & 0xff) << 8 | (code & 0xff),

@@ -108,7 +108,8 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
     };
     let records: Vec<Record> = recording.probes.iter().map(record).collect();
     let (start, timeout, netns) = (recording.start, recording.timeout, recording.netns);
-    let evidence = Evidence { start, timeout, netns, run_id, records: &records, events: &events, names: &recording };
+    let evidence =
+        Evidence { start, timeout, netns, run_id, records: &records, events: &events, names: &recording };
     let judged = |record: &Record| {
         let (deaths, unexplained) = verdict::deaths(&evidence, record);
         (record.kind, deaths, unexplained)

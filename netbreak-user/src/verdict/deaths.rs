@@ -239,7 +239,8 @@ fn identity(run_id: u64, record: &Record, event: &Event) -> Option<u64> {
     }
     // Elsewhere on the machine others may use the same addresses and numbers: the payload tells whose it is.
     let id = if record.kind == Kind::Icmp { event.source_port } else { local_port };
-    let ours = event.run_id == run_id && record.attempts.first().is_some_and(|attempt| attempt.local_port == id);
+    let ours =
+        event.run_id == run_id && record.attempts.first().is_some_and(|attempt| attempt.local_port == id);
     (ours && event.sequence_known == 1).then_some(event.sequence)
 }
 
