@@ -12,7 +12,7 @@ use crate::{
 /// How it went.
 #[derive(Debug)]
 pub struct Observed {
-    /// The programs, one a tracepoint.
+    /// The programs, one a tracepoint, and what this kernel hides from them.
     pub programs: Result<Vec<Sensor>, StartError>,
     /// Arguments of `kfree_skb`; `None` without it, or without BTF.
     pub kfree_skb_arguments: Option<u32>,

@@ -2,7 +2,7 @@
 
 use super::{Finding, Observed};
 use crate::kernel::{
-    TRACEPOINTS,
+    PID_1, TRACEPOINTS,
     prerequisites::{Facts, in_full, turn_on},
 };
 use crate::report::{Sensor, SensorState};
@@ -44,6 +44,9 @@ fn programs(facts: &Facts, observed: &Observed) -> Vec<Finding> {
 fn program(sensor: &Sensor) -> Finding {
     let advice = match (sensor.state, sensor.why.as_deref()) {
         (SensorState::On, _) => None,
+        (SensorState::Degraded, _) if sensor.name == PID_1 => {
+            Some("a kernel whose struct bpf_prog_aux has no member init_owned, as Linux itself")
+        }
         (SensorState::Degraded, _) => Some("nothing to do: each packet costs a little more"),
         (SensorState::Off, Some(why)) if why.contains("no tracepoint") => Some("a newer kernel"),
         (SensorState::Off, _) => Some("please report this, with the message"),

@@ -65,6 +65,11 @@ fn old() -> (Facts, Observed) {
             Some("as a raw tracepoint (slower): the BTF tracepoint failed: Invalid argument"),
         );
         sensors[5] = sensor("icmp_send", SensorState::Off, Some("this kernel has no tracepoint icmp_send"));
+        sensors.push(sensor(
+            crate::kernel::PID_1,
+            SensorState::Degraded,
+            Some("no tracing program runs then"),
+        ));
     }
     (facts, Observed { kfree_skb_arguments: Some(2), reason_names: 0, ..observed })
 }

@@ -96,6 +96,15 @@ impl KernelBtf {
         }
     }
 
+    /// Whether `structure` is there and has `member`, a bit field too.
+    pub fn has_member(&self, structure: &str, member: &str) -> bool {
+        let candidates = self.0.resolve_types_by_name(structure).unwrap_or_default();
+        candidates.iter().any(|candidate| match candidate {
+            Type::Struct(fields) | Type::Union(fields) => self.bits_to(fields, member).is_some(),
+            _ => false,
+        })
+    }
+
     fn bits_to(&self, fields: &Struct, path: &str) -> Option<u32> {
         let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
         for member in &fields.members {
@@ -183,6 +192,16 @@ mod tests {
         assert!(error.contains("no_such_member") && error.contains("sk_buff"), "{error}");
         let error = btf.offset("no_such_struct", "x").unwrap_err().to_string();
         assert!(error.contains("no_such_struct"), "{error}");
+    }
+
+    #[test]
+    fn tells_whether_a_member_is_there() {
+        let btf = KernelBtf::open().expect("the test machine has BTF");
+        assert!(btf.has_member("sk_buff", "dev"));
+        // A bit field, which has no byte offset.
+        assert!(btf.has_member("sk_buff", "pkt_type"));
+        assert!(!btf.has_member("sk_buff", "no_such_member"));
+        assert!(!btf.has_member("no_such_struct", "dev"));
     }
 
     #[test]

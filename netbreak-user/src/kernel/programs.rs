@@ -21,6 +21,29 @@ pub const TRACEPOINTS: [&str; 7] = [
     "inet_sk_error_report",
 ];
 
+/// The sensor that says what no program sees on some kernels.
+pub const PID_1: &str = "pid 1";
+
+/// Whether this kernel runs no tracing program while a CPU serves a thread of process 1. Kernels with a certain patch
+/// return early from `__bpf_trace_run` (kernel/trace/bpf_trace.c) when `current->tgid` is 1, unless the program has
+/// `bpf_prog_aux.init_owned` set. It is no miss to them, so nothing counts it.
+pub fn blind_on_pid_1(btf: &KernelBtf) -> bool {
+    btf.has_member("bpf_prog_aux", "init_owned")
+}
+
+/// `None` on kernels that hide nothing.
+pub fn pid_1(btf: &KernelBtf) -> Option<Sensor> {
+    blind_on_pid_1(btf).then(|| Sensor {
+        name: PID_1.to_owned(),
+        state: SensorState::Degraded,
+        why: Some(
+            "this kernel runs no tracing program while a CPU serves PID 1: packets that a softirq handles then are \
+             not traced (books that depend on timers may be short by a few)"
+                .to_owned(),
+        ),
+    })
+}
+
 /// Attaches the program of one tracepoint and says how that went.
 pub fn attach(ebpf: &mut Ebpf, tracepoint: &str, btf: &KernelBtf, aya_btf: Option<&Btf>) -> Sensor {
     let sensor = |state, why: Option<String>| Sensor { name: tracepoint.to_owned(), state, why };

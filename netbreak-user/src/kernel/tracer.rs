@@ -96,13 +96,14 @@ impl Tracer {
             take(&mut ebpf, "PROBE_PORTS")?.try_into()?,
         );
         steps.done("filling maps");
-        let sensors: Vec<Sensor> = TRACEPOINTS
+        let mut sensors: Vec<Sensor> = TRACEPOINTS
             .iter()
             .map(|name| programs::attach(&mut ebpf, name, &btf, aya_btf.as_ref()))
             .collect();
         if sensors[0].state == SensorState::Off {
             return Err(StartError::Mandatory(sensors[0].why.clone().unwrap_or_default()));
         }
+        sensors.extend(programs::pid_1(&btf));
         steps.done("loading and attaching");
         let reasons = Reasons::read(&btf);
         steps.done("names of reasons");
@@ -114,7 +115,7 @@ impl Tracer {
         &self.steps
     }
 
-    /// How attaching each sensor went.
+    /// How attaching each sensor went; after them what this kernel hides from all of them, if it hides anything.
     pub fn sensors(&self) -> &[Sensor] {
         &self.sensors
     }

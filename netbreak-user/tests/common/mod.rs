@@ -2,13 +2,16 @@
 
 mod process;
 mod served;
+mod witness;
 
 pub use process::{Done, Run};
 pub use served::{HTTP, Served, TCP, UDP, V4, V6};
+pub use witness::Witness;
 
 use std::time::{Duration, Instant};
 
-use netbreak_user::report::{Death, Probe, Report};
+use netbreak_user::lab::Role;
+use netbreak_user::report::{Book, Death, Probe, Report};
 
 /// How long anything may take. Two cores may be shared by many.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,8 +53,23 @@ pub fn total(report: &Report, reason: &str, device: Option<&str>, netns: u32) ->
     rows.filter(|row| is_it(row.reason.as_deref(), row.device.as_deref(), row.netns)).map(|r| r.packets).sum()
 }
 
-/// Fails unless every book of the report balances, with those that do not.
-pub fn assert_balanced(report: &Report) {
-    let open: Vec<_> = report.books.iter().filter(|book| book.balanced != Some(true)).collect();
+/// Fails unless every book of the report balances, with those that do not. What the witness saw in the book's namespace
+/// and no program could see is missing from it, to the packet.
+pub fn assert_balanced(served: &Served, report: &Report, witness: &Witness) {
+    let open = |book: &&Book| {
+        book.traced.zip(book.counted).is_none_or(|(t, c)| t + unseen(served, book, witness) != c)
+    };
+    let open: Vec<_> = report.books.iter().filter(open).collect();
     assert!(open.is_empty() && !report.books.is_empty(), "books: {open:#?}\nlosses: {:?}", report.losses);
+}
+
+/// How much of a book's counter no program could see.
+pub fn unseen(served: &Served, book: &Book, witness: &Witness) -> u64 {
+    let ours = |port| served.ports().contains(&port) == (book.netns == served.inode(Role::Client));
+    match book.counter.as_str() {
+        _ if !served.lab.names().iter().any(|(inode, _)| *inode == book.netns) => 0,
+        "Tcp.RetransSegs" => witness.retransmits(&ours),
+        "Tcp.OutRsts" => witness.resets(&ours),
+        _ => 0,
+    }
 }

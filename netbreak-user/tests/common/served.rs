@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use netbreak_user::lab::{Lab, Role, SERVER_V4, SERVER_V6};
 
@@ -23,13 +24,14 @@ pub const V4: IpAddr = IpAddr::V4(SERVER_V4);
 pub const V6: IpAddr = IpAddr::V6(SERVER_V6);
 
 /// Labs made so far.
-static LABS: AtomicU32 = AtomicU32::new(0);
+static LABS: AtomicU16 = AtomicU16::new(0);
 
 /// A lab with `netbreak serve` in it.
 pub struct Served {
     server: Child,
     /// The lab.
     pub lab: Lab,
+    ports: RangeInclusive<u16>,
 }
 
 impl Served {
@@ -38,20 +40,21 @@ impl Served {
         let lab = Lab::new().unwrap();
         // All labs have the same addresses. Their connections have other ports, so that no packet of one lab looks like
         // a packet of another.
-        let number = LABS.fetch_add(1, Ordering::Relaxed) % 40;
-        let range = format!("{} {}", 10_000 + number * 1_200, 11_199 + number * 1_200);
+        let first = 10_000 + 1_200 * (LABS.fetch_add(1, Ordering::Relaxed) % 40);
+        let ports = first..=first + 1_199;
+        let range = format!("{} {}", ports.start(), ports.end());
         lab.namespace(Role::Client).sysctl("ipv4/ip_local_port_range", &range).unwrap();
-        let ports = [("--tcp", TCP), ("--http", HTTP), ("--udp", UDP), ("--stream", STREAM)];
+        let open = [("--tcp", TCP), ("--http", HTTP), ("--udp", UDP), ("--stream", STREAM)];
         let mut argv = vec![env!("CARGO_BIN_EXE_netbreak").to_owned(), "serve".to_owned()];
-        argv.extend(ports.iter().flat_map(|(option, port)| [(*option).to_owned(), port.to_string()]));
+        argv.extend(open.iter().flat_map(|(option, port)| [(*option).to_owned(), port.to_string()]));
         argv.extend([V4, V6].iter().flat_map(|address| ["--bind".to_owned(), address.to_string()]));
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
         let mut command = lab.namespace(Role::Server).command(&argv).unwrap();
         let mut server = command.stdout(Stdio::piped()).spawn().unwrap();
         // A line for each open port, of each address.
         let lines = BufReader::new(server.stdout.take().unwrap()).lines();
-        let served = Served { server, lab };
-        assert_eq!(lines.take(2 * ports.len()).filter(Result::is_ok).count(), 2 * ports.len());
+        let served = Served { server, lab, ports };
+        assert_eq!(lines.take(2 * open.len()).filter(Result::is_ok).count(), 2 * open.len());
         served
     }
 
@@ -59,6 +62,11 @@ impl Served {
     pub fn start(&self, address: IpAddr, arguments: &[&str]) -> Run {
         let netns = format!("pid:{}", self.lab.namespace(Role::Client).pid());
         Run::start(&[&[&address.to_string(), "--netns", &netns], arguments].concat())
+    }
+
+    /// The ports of the client's connections, in no other lab of this process.
+    pub fn ports(&self) -> &RangeInclusive<u16> {
+        &self.ports
     }
 
     /// A counter of a namespace such as `Icmp.OutEchos`, since the namespace's birth.

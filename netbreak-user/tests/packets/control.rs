@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use netbreak_user::report::VerdictWord;
 
-use crate::common::{Served, V4, V6, assert_balanced, skipped};
+use crate::common::{Served, V4, V6, Witness, assert_balanced, skipped};
 
 /// 500 echoes, and all other kinds beside them.
 fn control(address: IpAddr) {
@@ -12,6 +12,7 @@ fn control(address: IpAddr) {
         return;
     }
     let served = Served::new();
+    let witness = Witness::new();
     let ports = ["--icmp", "--tcp", "7000", "--http", "8080", "--udp", "4000", "--stream", "5201"];
     let done =
         served.start(address, &[&ports[..], &["--duration", "5s", "--interval", "10ms"]].concat()).finish();
@@ -22,7 +23,7 @@ fn control(address: IpAddr) {
         assert!(probe.answered == probe.sent && probe.sent >= 500, "{probe:#?}");
     }
     assert_eq!((probes.len(), probes[0].sent), (5, 500));
-    assert_balanced(&done.report);
+    assert_balanced(&served, &done.report, &witness);
     assert_eq!((done.report.verdict, done.status), (VerdictWord::Clean, 0));
 }
 
