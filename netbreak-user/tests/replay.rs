@@ -107,7 +107,8 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
         stream: None,
     };
     let records: Vec<Record> = recording.probes.iter().map(record).collect();
-    let (start, timeout, netns) = (recording.start, recording.timeout, recording.netns);
+    let (start, timeout, netns, run_id) =
+        (recording.start, recording.timeout, recording.netns, recording.run_id);
     let evidence =
         Evidence { start, timeout, netns, run_id, records: &records, events: &events, names: &recording };
     let judged = |record: &Record| {
