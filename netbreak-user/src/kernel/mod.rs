@@ -2,6 +2,8 @@
 
 mod btf;
 mod cost;
+#[cfg(feature = "log")]
+mod log;
 pub mod memory;
 pub mod prerequisites;
 mod programs;

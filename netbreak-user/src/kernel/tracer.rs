@@ -59,6 +59,8 @@ pub struct Tracer {
     sensors: Vec<Sensor>,
     registry: Arc<Registry>,
     steps: Vec<(&'static str, Nanos)>,
+    #[cfg(feature = "log")]
+    logger: Option<aya_log::EbpfLogger<super::log::Stderr>>,
 }
 
 /// The ring buffer of events.
@@ -107,7 +109,16 @@ impl Tracer {
         steps.done("loading and attaching");
         let reasons = Reasons::read(&btf);
         steps.done("names of reasons");
-        Ok(Self { ebpf, start, reasons, sensors, registry: Arc::new(registry), steps: steps.taken })
+        Ok(Self {
+            #[cfg(feature = "log")]
+            logger: super::log::open(&mut ebpf),
+            ebpf,
+            start,
+            reasons,
+            sensors,
+            registry: Arc::new(registry),
+            steps: steps.taken,
+        })
     }
 
     /// How long each step of the start took, in nanoseconds.
@@ -136,6 +147,14 @@ impl Tracer {
         // SAFETY: a `RingBuf` owns its file descriptor and keeps it until it is dropped.
         let ring = unsafe { AsyncFd::register(ring) };
         Ok(Events(ring.map_err(|error| MapError::IoError(error.into()))?))
+    }
+
+    /// Prints the log lines of the kernel side that are there now.
+    #[cfg(feature = "log")]
+    pub fn print_log(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
     }
 
     /// The exact table alone.

@@ -124,6 +124,8 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
             drained = drain(&mut events, &mut kept) => drained.context("cannot read events from the kernel")?,
             _ = redraw.tick() => {
                 changes.poll(clock::now());
+                #[cfg(feature = "log")]
+                tracer.iter_mut().for_each(Tracer::print_log);
                 plan.progress.tick(progress_of(&running, start, duration));
             }
             _ = interrupt.recv() => stop(&running.stop, &mut interrupted)?,
