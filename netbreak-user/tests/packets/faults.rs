@@ -11,7 +11,7 @@ use netbreak_user::report::{Death, Probe, Report};
 use crate::common::{Done, HTTP, Served, TCP, UDP, V4, Witness, died, skipped, total, wait_until};
 
 /// Labs at one time: a run mostly waits.
-const WORKERS: usize = 3;
+const WORKERS: usize = 4;
 
 #[test]
 fn every_fault_is_located_and_counted() {
