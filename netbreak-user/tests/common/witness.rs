@@ -92,8 +92,8 @@ impl Instance {
         let instance = Instance { directory: mount.path().join(name), mount, threads: threads() };
         fs::create_dir(&instance.directory).unwrap();
         let threads: Vec<&str> = instance.threads.iter().map(String::as_str).collect();
-        // Of a CPU: room for some 50,000 hits.
-        instance.write("buffer_size_kb", "4096");
+        // Of a CPU: room for some 10,000 hits.
+        instance.write("buffer_size_kb", "1024");
         instance.write("set_event_pid", &threads.join(" "));
         for event in EVENTS {
             instance.write(&format!("events/{event}/enable"), "1");
