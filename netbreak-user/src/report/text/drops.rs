@@ -71,6 +71,12 @@ pub(super) fn most_of_service(report: &Report, address: &str, port: Option<u16>)
     let mut places: HashMap<_, u64> = HashMap::new();
     for row in &report.drops {
         let flow = &row.flow;
+        // What a socket still held when it was closed has arrived (net/core/stream.c, `sk_stream_kill_queues`).
+        let has_arrived = row.reason.as_deref() == Some("QUEUE_PURGE")
+            || row.symbol.as_deref() == Some("sk_stream_kill_queues");
+        if has_arrived {
+            continue;
+        }
         if flow.proto == "tcp" && (is_end(&flow.dst, flow.dport) || is_end(&flow.src, flow.sport)) {
             *places.entry((&row.symbol, &row.reason, &row.device, row.netns)).or_default() += row.packets;
         }
@@ -159,7 +165,8 @@ mod tests {
             proto: "tcp".into(),
         };
         let elsewhere = DropRow { device: Some("s0".into()), ..tcp(6) };
-        report.drops = vec![tcp(5), DropRow { flow: back, packets: 2, ..row.clone() }, elsewhere];
+        let purged = DropRow { reason: Some("QUEUE_PURGE".into()), ..tcp(50) };
+        report.drops = vec![tcp(5), purged, DropRow { flow: back, packets: 2, ..row.clone() }, elsewhere];
         let text = "7 TCP packets of this port died at nft_do_chain (NETFILTER_DROP), r0 in router (netns 4026532340)";
         assert_eq!(most_of_service(&report, "10.0.2.2", Some(9)).as_deref(), Some(text));
         assert_eq!(most_of_service(&report, "10.0.2.2", Some(10)), None);
