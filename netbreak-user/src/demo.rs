@@ -55,7 +55,7 @@ pub fn run(options: &DemoOptions) -> Result<VerdictWord> {
     let (over, is_over) = mpsc::channel::<()>();
     let duration = options.duration;
     let lab = &mut lab;
-    let measured = thread::scope(|scope| {
+    let (measured, broken) = thread::scope(|scope| {
         let breaker = scope.spawn(move || break_and_mend(lab, fault, &start, &is_over, duration));
         let measured = measure(Plan {
             targets: vec![("server".to_owned(), address)],
@@ -72,15 +72,10 @@ pub fn run(options: &DemoOptions) -> Result<VerdictWord> {
         });
         drop(over);
         let broken = breaker.join().unwrap_or_else(|_| bail!("the thread that breaks the lab panicked"));
-        measured.and_then(|measured| broken.map(|()| measured))
+        measured.and_then(|measured| broken.map(|broken| (measured, broken)))
     })?;
     if options.output.stdout == Some(crate::cli::Format::Text) {
-        write_stdout(&format!(
-            "The lab: client – router – server. The break, for {} of {} seconds: {}.\n\n",
-            broken_for(duration) as f64 / SECOND as f64,
-            duration as f64 / SECOND as f64,
-            fault.summary
-        ))?;
+        write_stdout(&introduction(fault, duration, measured.report.run.duration_s, broken))?;
     }
     publish(&measured.report, &options.output, json)?;
     Ok(measured.report.verdict)
@@ -111,33 +106,52 @@ fn probes(address: IpAddr, duration: Nanos) -> Vec<Spec> {
     kinds.into_iter().map(spec).collect()
 }
 
-/// How long the break takes.
+/// How long after the start the break begins: three of eight seconds.
+fn broken_from(duration: Nanos) -> Nanos {
+    duration * 3 / 8
+}
+
+/// How long the break takes: two of eight seconds.
 fn broken_for(duration: Nanos) -> Nanos {
     duration / 4
 }
 
-/// Breaks the lab three eighths into the run, for a quarter of it (two of eight seconds), unless the run is over before.
+/// What was done, before the report: a run that was interrupted had less of the break, or none.
+fn introduction(fault: &Fault, planned: Nanos, lasted_s: f64, broken: bool) -> String {
+    let seconds = |time: Nanos| time as f64 / SECOND as f64;
+    let hundredths = |time: f64| (time * 100.0).round() / 100.0;
+    let what = if broken {
+        let broken_s = seconds(broken_for(planned)).min(lasted_s - seconds(broken_from(planned))).max(0.0);
+        format!("The break, for {} of {} seconds", hundredths(broken_s), hundredths(lasted_s))
+    } else {
+        "The run ended before its break".to_owned()
+    };
+    format!("The lab: client – router – server. {what}: {}.\n\n", fault.summary)
+}
+
+/// Breaks the lab from [`broken_from`] on for [`broken_for`], unless the run is over before. Returns whether it did.
 fn break_and_mend(
     lab: &mut Lab,
     fault: &Fault,
     start: &mpsc::Receiver<Nanos>,
     is_over: &mpsc::Receiver<()>,
     duration: Nanos,
-) -> Result<()> {
-    let Ok(start) = start.recv() else { return Ok(()) };
+) -> Result<bool> {
+    let Ok(start) = start.recv() else { return Ok(false) };
     // The channel says nothing: it only closes when the run is over.
     let over_before = |at: Nanos| {
         let wait = Duration::from_nanos(at.saturating_sub(clock::now()));
         is_over.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Disconnected)
     };
-    let from = start + duration * 3 / 8;
+    let from = start + broken_from(duration);
     let until = from + broken_for(duration);
     if over_before(from) {
-        return Ok(());
+        return Ok(false);
     }
     lab.apply(fault)?;
     over_before(until);
-    lab.undo(fault)
+    lab.undo(fault)?;
+    Ok(true)
 }
 
 /// `netbreak serve` in the server's namespace, until dropped.
@@ -197,6 +211,15 @@ mod tests {
 
     #[test]
     fn the_demo_breaks_two_of_eight_seconds() {
-        assert_eq!(broken_for(8 * SECOND), 2 * SECOND);
+        assert_eq!((broken_from(8 * SECOND), broken_for(8 * SECOND)), (3 * SECOND, 2 * SECOND));
+    }
+
+    #[test]
+    fn the_introduction_announces_only_the_break_that_was() {
+        let fault = find(DEFAULT_FAULT).unwrap();
+        let said = |lasted_s, broken| introduction(fault, 8 * SECOND, lasted_s, broken);
+        assert!(said(8.0, true).contains("The break, for 2 of 8 seconds: the router"), "{}", said(8.0, true));
+        assert!(said(4.25, true).contains("The break, for 1.25 of 4.25 seconds: the router"));
+        assert!(said(2.0, false).contains("The run ended before its break: the router"));
     }
 }

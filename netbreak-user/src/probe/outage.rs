@@ -2,7 +2,7 @@
 
 use crate::clock::Nanos;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Kind};
 
 /// A maximal run of consecutive attempts of one probe with [`Attempt::is_unanswered`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,9 +11,9 @@ pub struct Outage {
     pub first: u64,
     /// Sequence number of its last attempt.
     pub last: u64,
-    /// When its first attempt was sent.
+    /// When its first attempt left.
     pub start: Nanos,
-    /// When the first attempt after it was sent; the end of the run if there was none.
+    /// When the first attempt after it left; the end of the run if there was none.
     pub end: Nanos,
 }
 
@@ -29,9 +29,9 @@ impl Outage {
     }
 }
 
-/// All outages of one probe. `attempts` is a record's: ascending by `seq`, without gaps. `end_of_run` closes an outage
-/// that nothing ended.
-pub fn outages(attempts: &[Attempt], end_of_run: Nanos) -> Vec<Outage> {
+/// All outages of one probe of `kind`. `attempts` is a record's: ascending by `seq`, without gaps. `end_of_run` closes an
+/// outage that nothing ended.
+pub fn outages(kind: Kind, attempts: &[Attempt], end_of_run: Nanos) -> Vec<Outage> {
     attempts
         .chunk_by(|a, b| a.is_unanswered() == b.is_unanswered())
         .filter(|run| run[0].is_unanswered())
@@ -41,11 +41,17 @@ pub fn outages(attempts: &[Attempt], end_of_run: Nanos) -> Vec<Outage> {
             Outage {
                 first: first.seq,
                 last: last.seq,
-                start: first.sent,
-                end: after.map_or(end_of_run, |attempt| attempt.sent),
+                start: left(kind, first),
+                end: after.map_or(end_of_run, |attempt| left(kind, attempt)),
             }
         })
         .collect()
+}
+
+/// When an attempt left, for the times of outages. A stream's writes leave as planned even if the kernel takes them later:
+/// behind a full send buffer hundreds wait, then are written in one instant, and their outage was the waiting.
+fn left(kind: Kind, attempt: &Attempt) -> Nanos {
+    if kind == Kind::Stream { attempt.planned } else { attempt.sent }
 }
 
 #[cfg(test)]
@@ -76,7 +82,10 @@ mod tests {
     }
 
     fn found(pattern: &str) -> Vec<(u64, u64, Nanos, Nanos)> {
-        outages(&attempts(pattern), 1000).iter().map(|o| (o.first, o.last, o.start, o.end)).collect()
+        outages(Kind::Icmp, &attempts(pattern), 1000)
+            .iter()
+            .map(|o| (o.first, o.last, o.start, o.end))
+            .collect()
     }
 
     #[test]
@@ -88,8 +97,8 @@ mod tests {
     #[test]
     fn neighbouring_misses_of_all_kinds_are_one_outage() {
         assert_eq!(found("..lxus.."), [(2, 5, 20, 60)]);
-        assert_eq!(outages(&attempts("..lxus.."), 1000)[0].attempts(), 4);
-        assert_eq!(outages(&attempts("..lxus.."), 1000)[0].duration(), 40);
+        let outage = outages(Kind::Icmp, &attempts("..lxus.."), 1000)[0];
+        assert_eq!((outage.attempts(), outage.duration()), (4, 40));
     }
 
     #[test]
@@ -102,13 +111,23 @@ mod tests {
         assert_eq!(found(".xx"), [(1, 2, 10, 1000)]);
     }
 
+    /// Writes that waited in the send buffer are written in the instant in which it drains.
+    #[test]
+    fn a_stream_that_catches_up_in_one_instant_was_out_while_its_writes_waited() {
+        let mut attempts = attempts("..lll..");
+        attempts[2..6].iter_mut().for_each(|attempt| attempt.sent = 50);
+        let duration = |kind| outages(kind, &attempts, 1000)[0].duration();
+        assert_eq!(duration(Kind::Stream), 30);
+        assert_eq!(duration(Kind::Tcp), 0);
+    }
+
     proptest! {
         /// The definition, read attempt by attempt: an attempt is in an outage exactly when it is unanswered, and two
         /// neighbours are in the same one exactly when both are.
         #[test]
         fn they_are_the_maximal_runs(pattern in "[.rlxus]{0,60}") {
             let attempts = attempts(&pattern);
-            let outages = outages(&attempts, 1000);
+            let outages = outages(Kind::Icmp, &attempts, 1000);
             let of = |seq| outages.iter().position(|o| o.first <= seq && seq <= o.last);
             for attempt in &attempts {
                 prop_assert_eq!(of(attempt.seq).is_some(), attempt.is_unanswered());

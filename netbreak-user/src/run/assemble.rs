@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     clock::{Nanos, SECOND, seconds_since},
-    kernel::{PlaceRow, Reasons, Symbols, Tables, Tracer},
+    kernel::{
+        PlaceRow, Reasons, Symbols, Tables, Tracer,
+        prerequisites::{self, Facts},
+    },
     probe::{Counts, Kind, Record, Rtt, Spec, outages},
     report::{
         DropRow, DropTotal, Flow, Losses, Outage, Probe, Report, RttUs, Run, SCHEMA, Sensor, SensorState,
@@ -116,7 +119,7 @@ fn probe(gathered: &Gathered, evidence: &Evidence, record: &Record) -> Probe {
     let counts = Counts::of(&record.attempts);
     let (deaths, unexplained) = verdict::deaths(evidence, record);
     let seconds = |at: Nanos| seconds_since(gathered.start, at);
-    let outages = outages(&record.attempts, gathered.end);
+    let outages = outages(record.kind, &record.attempts, gathered.end);
     Probe {
         kind: record.kind,
         port: record.port,
@@ -266,8 +269,7 @@ fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols) -> Vec<Sensor> {
             }
         }
         if symbols.is_empty() {
-            let why = "/proc/kallsyms shows no addresses: set kernel.kptr_restrict to 1 or less, and grant CAP_SYSLOG";
-            add("symbols", SensorState::Off, Some(why.to_owned()));
+            add("symbols", SensorState::Off, Some(prerequisites::explain_no_symbols(&Facts::read())));
         } else {
             add("symbols", SensorState::On, None);
         }

@@ -96,6 +96,7 @@ fn an_interrupted_demo_removes_its_lab() {
         let output = demo.output();
         let said = text(&output.stdout);
         assert!(said.contains("interrupted"), "{said}{}", text(&output.stderr));
+        assert!(said.contains("The run ended before its break") && !said.contains("The break"), "{said}");
         let inconclusive = said.contains("INCONCLUSIVE");
         assert_eq!(output.status.code(), Some(if inconclusive { 2 } else { 0 }), "{said}");
         assert!(holders.iter().all(|pid| !std::fs::exists(format!("/proc/{pid}")).unwrap()));

@@ -105,7 +105,7 @@ fn without_symbols_the_verdict_stands() {
     assert_eq!(output.status.code(), Some(1));
     let symbols = sensor(&report, "symbols");
     assert!(
-        symbols["state"] == "off" && symbols["why"].as_str().unwrap().contains("kptr_restrict"),
+        symbols["state"] == "off" && symbols["why"].as_str().unwrap().contains("/proc/kallsyms hides"),
         "{symbols}"
     );
     let probe = probe(&report, "icmp");

@@ -6,10 +6,12 @@ mod capabilities;
 mod explain;
 mod parse;
 mod read;
+mod symbols;
 
 pub use capabilities::{Capabilities, Missing, missing_capabilities};
 pub use explain::{explain_start_error, in_full, turn_on};
 pub use parse::Lockdown;
+pub use symbols::{explain_no_symbols, no_symbols};
 
 use serde::{Deserialize, Serialize};
 

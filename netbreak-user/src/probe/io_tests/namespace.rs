@@ -204,7 +204,7 @@ fn a_break_makes_connects_late_and_a_stream_stall_but_resets_nothing() {
             // The SYN is sent again after a second: later than the time-out, but it arrives.
             assert!(connects.late > 20 && connects.answered > 100, "{connects:?}");
             assert_eq!(connects.late + connects.answered + connects.timed_out, 200);
-            assert_eq!(outage::outages(&records[0].attempts, Nanos::MAX).len(), 1);
+            assert_eq!(outage::outages(records[0].kind, &records[0].attempts, Nanos::MAX).len(), 1);
             let writes = counts(&records[1]);
             let stream = records[1].stream.clone().unwrap();
             assert_eq!((stream.connections, stream.resets), (1, 0));

@@ -1,8 +1,10 @@
 //! The flows that lost most packets, whoever they belong to.
 
+use std::collections::HashMap;
+
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::format::{NOT_MEASURED, count};
+use super::format::{NOT_MEASURED, count, namespace};
 use super::{Page, Style};
 use crate::report::{DropRow, Flow, Report, SensorState};
 
@@ -62,6 +64,34 @@ fn name_of(report: &Report, inode: u32) -> Option<&str> {
     run.chain(deaths).chain(books).find_map(|(netns, name)| name.as_deref().filter(|_| netns == Some(inode)))
 }
 
+/// Where most TCP packets to and from one service died, whoever sent them: `297 TCP packets of its port died at
+/// nft_do_chain (NETFILTER_DROP), r0 in router`; nothing if no drop is known.
+pub(super) fn most_of_service(report: &Report, address: &str, port: Option<u16>) -> Option<String> {
+    let is_end = |end: &Option<String>, its_port| end.as_deref() == Some(address) && its_port == port;
+    let mut places: HashMap<_, u64> = HashMap::new();
+    for row in &report.drops {
+        let flow = &row.flow;
+        // What a socket still held when it was closed has arrived (net/core/stream.c, `sk_stream_kill_queues`).
+        let has_arrived = row.reason.as_deref() == Some("QUEUE_PURGE")
+            || row.symbol.as_deref() == Some("sk_stream_kill_queues");
+        if has_arrived {
+            continue;
+        }
+        if flow.proto == "tcp" && (is_end(&flow.dst, flow.dport) || is_end(&flow.src, flow.sport)) {
+            *places.entry((&row.symbol, &row.reason, &row.device, row.netns)).or_default() += row.packets;
+        }
+    }
+    // Of equal ones always the same.
+    let ((symbol, reason, device, netns), packets) =
+        places.into_iter().max_by_key(|(place, packets)| (*packets, *place))?;
+    let symbol = symbol.as_ref().map(|symbol| format!(" at {symbol}")).unwrap_or_default();
+    let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let netns = netns.and_then(|inode| namespace(name_of(report, inode), Some(inode)));
+    let device = device.as_ref().map(|device| format!(", {device}")).unwrap_or_default();
+    let netns = netns.map(|netns| format!(" in {netns}")).unwrap_or_default();
+    Some(format!("{} of this port died{symbol}{reason}{device}{netns}", count(packets, "TCP packet")))
+}
+
 fn table(rows: &[&DropRow], report: &Report, width: usize) -> String {
     let mut table = Table::new();
     table
@@ -98,7 +128,47 @@ fn flow(flow: &Flow) -> String {
         (Some(address), Some(port)) => format!("{address}:{port}"),
     };
     match (&flow.src, &flow.dst) {
+        (None, None) if flow.proto == "0x0000" => "protocol not set yet".to_owned(),
         (None, None) => flow.proto.clone(),
         _ => format!("{} {}\n→ {}", flow.proto, end(&flow.src, flow.sport), end(&flow.dst, flow.dport)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixtures;
+    use super::*;
+
+    #[test]
+    fn a_packet_without_protocol_says_so() {
+        let unset = Flow { src: None, sport: None, dst: None, dport: None, proto: "0x0000".into() };
+        assert_eq!(flow(&unset), "protocol not set yet");
+        assert_eq!(flow(&Flow { proto: "0x0806".into(), ..unset }), "0x0806");
+    }
+
+    /// Both directions count together; another port, another protocol and a smaller place do not.
+    #[test]
+    fn most_packets_of_a_service_died_at_one_place() {
+        let mut report = fixtures::broken();
+        assert_eq!(most_of_service(&report, "10.0.2.2", Some(9)), None);
+        let row = report.drops[0].clone();
+        let tcp = |packets| DropRow {
+            flow: Flow { proto: "tcp".into(), ..row.flow.clone() },
+            packets,
+            ..row.clone()
+        };
+        let back = Flow {
+            src: row.flow.dst.clone(),
+            sport: Some(9),
+            dst: None,
+            dport: Some(1),
+            proto: "tcp".into(),
+        };
+        let elsewhere = DropRow { device: Some("s0".into()), ..tcp(6) };
+        let purged = DropRow { reason: Some("QUEUE_PURGE".into()), ..tcp(50) };
+        report.drops = vec![tcp(5), purged, DropRow { flow: back, packets: 2, ..row.clone() }, elsewhere];
+        let text = "7 TCP packets of this port died at nft_do_chain (NETFILTER_DROP), r0 in router (netns 4026532340)";
+        assert_eq!(most_of_service(&report, "10.0.2.2", Some(9)).as_deref(), Some(text));
+        assert_eq!(most_of_service(&report, "10.0.2.2", Some(10)), None);
     }
 }

@@ -15,12 +15,18 @@ pub(super) fn milliseconds(us: f64) -> String {
 
 /// `3.02 s – 5.01 s`, not to be broken.
 pub(super) fn span(start_s: f64, end_s: f64) -> String {
-    format!("{start_s:.2} s – {end_s:.2} s").replace(' ', &NO_BREAK.to_string())
+    format!("{} – {}", seconds(start_s), seconds(end_s)).replace(' ', &NO_BREAK.to_string())
+}
+
+/// Seconds with two digits. What happened right before the start is 0.00 s, without a sign.
+pub(super) fn seconds(seconds: f64) -> String {
+    // Adding zero takes the sign of a negative zero (IEEE 754, 6.3).
+    format!("{:.2} s", (seconds * 100.0).round() / 100.0 + 0.0)
 }
 
 /// A short time in milliseconds, a long one in seconds; not to be broken.
-pub(super) fn time(seconds: f64) -> String {
-    let text = if seconds < 1.0 { milliseconds(seconds * 1e6) } else { format!("{seconds:.2} s") };
+pub(super) fn time(time_s: f64) -> String {
+    let text = if time_s < 1.0 { milliseconds(time_s * 1e6) } else { seconds(time_s) };
     text.replace(' ', &NO_BREAK.to_string())
 }
 
@@ -88,6 +94,12 @@ mod tests {
         {
             assert_eq!(milliseconds(us), text);
         }
+    }
+
+    #[test]
+    fn no_time_is_minus_zero() {
+        let texts = [-0.0, -0.0049, 0.004, -0.02, 3.0].map(seconds);
+        assert_eq!(texts, ["0.00 s", "0.00 s", "0.00 s", "-0.02 s", "3.00 s"]);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub fn render(report: &Report, options: Options) -> String {
     headline(&mut page, report);
     let places = Places::of(report);
     for target in &report.targets {
-        probes::target(&mut page, target, &places);
+        probes::target(&mut page, report, target, &places);
     }
     places.print(&mut page);
     page.line("");

@@ -2,16 +2,16 @@
 
 use super::format::{NOT_MEASURED, count, milliseconds, span, time};
 use super::places::Places;
-use super::{Page, Style};
+use super::{Page, Style, drops};
 use crate::probe::Kind;
-use crate::report::{Probe, Target};
+use crate::report::{Probe, Report, Target};
 
 /// Where the text of a probe's details begins.
 const DETAIL: usize = 16;
 /// More outages of one probe than this are summed up.
 const OUTAGES: usize = 5;
 
-pub(super) fn target(page: &mut Page, target: &Target, places: &Places) {
+pub(super) fn target(page: &mut Page, report: &Report, target: &Target, places: &Places) {
     page.line("");
     let name = if target.target == target.address {
         target.target.clone()
@@ -26,6 +26,7 @@ pub(super) fn target(page: &mut Page, target: &Target, places: &Places) {
     ));
     for probe in &target.probes {
         self::probe(page, probe, places);
+        late(page, report, target, probe);
     }
 }
 
@@ -106,6 +107,18 @@ fn retransmits(page: &mut Page, probe: &Probe) {
         }
     };
     page.paragraph("    resent", DETAIL, Style::Plain, &text);
+}
+
+/// A late attempt has an answer and so no death, but its first SYN may have died: says where most packets of the probe's
+/// connections did.
+fn late(page: &mut Page, report: &Report, target: &Target, probe: &Probe) {
+    let resent_syn = probe.retransmits.is_some_and(|counted| counted.syn > 0);
+    if probe.kind == Kind::Stream || probe.late == 0 || !resent_syn {
+        return;
+    }
+    if let Some(text) = drops::most_of_service(report, &target.address, probe.port) {
+        page.paragraph("    late", DETAIL, Style::Plain, &format!("SYNs were resent, and {text}"));
+    }
 }
 
 fn outages(page: &mut Page, probe: &Probe) {

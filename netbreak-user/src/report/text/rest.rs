@@ -1,6 +1,6 @@
 //! Books, changes, losses, sensors, and the last line.
 
-use super::format::{NOT_MEASURED, count, namespace};
+use super::format::{NOT_MEASURED, count, namespace, seconds};
 use super::{Page, Style, style_of, word_of};
 use crate::report::{Book, Probe, Report, SensorState, VerdictWord};
 
@@ -43,7 +43,7 @@ pub(super) fn books(page: &mut Page, report: &Report) {
 pub(super) fn changes(page: &mut Page, report: &Report) {
     for (number, change) in report.changes.iter().take(CHANGES).enumerate() {
         let device = change.device.as_deref().map(|device| format!(" {device}")).unwrap_or_default();
-        let text = format!("{:.2} s: {}{device} {}", change.at_s, change.what, change.detail);
+        let text = format!("{}: {}{device} {}", seconds(change.at_s), change.what, change.detail);
         page.paragraph(if number == 0 { "changes" } else { "" }, TEXT, Style::Plain, &text);
     }
     if let Some(hidden @ [_, ..]) = report.changes.get(CHANGES..) {
