@@ -53,7 +53,13 @@ fn dropped<C: EbpfContext, const TYPED: bool>(
         pad: 0,
     };
     #[cfg(feature = "log")]
-    aya_log_ebpf::debug!(ctx, "kfree_skb: reason {} ifindex {} protocol {}", reason, ifindex, packet.protocol);
+    aya_log_ebpf::debug!(
+        ctx,
+        "kfree_skb: reason {} ifindex {} protocol {}",
+        reason,
+        ifindex,
+        packet.protocol
+    );
     account::count(&place, &packet, device);
     event::report(ctx, &place, &packet, device, identity_of_packet);
 }

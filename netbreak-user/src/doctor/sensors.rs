@@ -3,7 +3,7 @@
 use super::{Finding, Observed};
 use crate::kernel::{
     PID_1, TRACEPOINTS,
-    prerequisites::{Facts, in_full, turn_on},
+    prerequisites::{Facts, in_full, no_symbols, turn_on},
 };
 use crate::report::{Sensor, SensorState};
 
@@ -87,17 +87,12 @@ fn drop_reasons(facts: &Facts, observed: &Observed) -> Finding {
 
 fn symbols(facts: &Facts) -> Finding {
     let name = "symbols";
-    let hidden = |why: &str, advice: &str| {
-        let why = format!("{why}: drops have a reason and an address, no function");
-        finding(name, SensorState::Off, why, Some(advice))
-    };
-    match (facts.kernel_addresses, facts.kptr_restrict) {
-        (Some(true), _) => finding(name, SensorState::On, None, None),
-        (None, _) => hidden("/proc/kallsyms cannot be read", "a kernel built with CONFIG_KALLSYMS=y"),
-        (Some(false), Some(2..)) => {
-            hidden("kernel.kptr_restrict is 2", "`sysctl kernel.kptr_restrict=1`, and CAP_SYSLOG")
+    match no_symbols(facts) {
+        None => finding(name, SensorState::On, None, None),
+        Some((why, advice)) => {
+            let why = format!("{why}: drops have a reason and an address, no function");
+            finding(name, SensorState::Off, why, Some(advice))
         }
-        (Some(false), _) => hidden("/proc/kallsyms hides the addresses", "CAP_SYSLOG (root has it)"),
     }
 }
 
