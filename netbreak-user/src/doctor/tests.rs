@@ -107,7 +107,7 @@ fn what_is_not_on_says_why_and_what_would_turn_it_on() {
 #[test]
 fn decisions() {
     let (facts, observed) = good();
-    let restricted = Facts { kernel_addresses: Some(false), kptr_restrict: Some(1), ..facts.clone() };
+    let restricted = Facts { kernel_addresses: Some(false), kptr_restrict: Some(1), ..nobody().0 };
     let (state, advice) = of("symbols", (restricted, good().1));
     assert_eq!((state, advice.as_str()), (SensorState::Off, "CAP_SYSLOG (root has it)"));
     let restricted = Facts { kernel_addresses: Some(false), kptr_restrict: Some(2), ..facts.clone() };
