@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::{Nanos, SECOND, seconds_since},
     kernel::{
-        PlaceRow, Reasons, Symbols, Tables, Tracer,
+        PID_1, PlaceRow, Reasons, Symbols, Tables, Tracer,
         prerequisites::{self, Facts},
     },
     probe::{Counts, Kind, Record, Rtt, Spec, outages},
@@ -79,8 +79,18 @@ pub(super) fn report(gathered: Gathered) -> Report {
         .collect();
     let seen: BTreeSet<u32> = gathered.events.iter().map(|event| event.netns).collect();
     let concerned = seen.iter().copied().chain([gathered.netns]).collect();
-    let books =
-        books::books(gathered.netns, &seen, &gathered.before, &gathered.after, gathered.records, &names);
+    let hidden = gathered
+        .tracer
+        .and_then(|tracer| tracer.sensors().iter().find(|sensor| sensor.name == PID_1)?.why.as_deref());
+    let books = books::books(
+        gathered.netns,
+        &seen,
+        &gathered.before,
+        &gathered.after,
+        gathered.records,
+        hidden,
+        &names,
+    );
     let verdict = verdict_word(&targets);
     let failed = failed(&gathered);
     let tables = gathered.tables.unwrap_or_default();

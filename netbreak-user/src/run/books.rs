@@ -35,13 +35,15 @@ impl Snapshot {
     }
 }
 
-/// The books of the probes' namespace and of every one in which packets of theirs were seen.
+/// The books of the probes' namespace and of every one in which packets of theirs were seen. `hidden` says what this
+/// kernel hides from every tracing program, if it hides anything.
 pub(super) fn books(
     own: u32,
     seen: &BTreeSet<u32>,
     before: &Snapshot,
     after: &Snapshot,
     records: &[Record],
+    hidden: Option<&str>,
     names: &dyn Names,
 ) -> Vec<Book> {
     let counted = after.counters.since(&before.counters);
@@ -60,7 +62,17 @@ pub(super) fn books(
                 .extend(mine.map(|mine| verdict::echo_books(netns, mine, &count, names)).unwrap_or_default()),
         }
     }
+    if let Some(hidden) = hidden {
+        books.iter_mut().for_each(|book| add_hidden(book, hidden));
+    }
     books
+}
+
+/// Where more was counted than traced, what the kernel hides from tracing programs may be the rest.
+fn add_hidden(book: &mut Book, hidden: &str) {
+    if let (Some(why), true) = (&mut book.why, book.counted > book.traced && book.traced.is_some()) {
+        why.push_str(&format!("; {hidden}"));
+    }
 }
 
 /// What the probes know of their namespace's counters.
