@@ -132,11 +132,11 @@ fn slot(packet: &Packet, place: u32) -> Option<u32> {
         };
         let key = FlowKey6 { source, destination, source_port, destination_port, place };
         // SAFETY: flows are never removed.
-        return match unsafe { maps::FLOWS6.get(&key) } {
+        return match unsafe { maps::FLOWS6.get(key) } {
             Some(slot) => Some(*slot),
-            None => new_slot(|slot| maps::FLOWS6.insert(&key, slot, BPF_NOEXIST.into())).or_else(|| {
+            None => new_slot(|slot| maps::FLOWS6.insert(key, slot, BPF_NOEXIST.into())).or_else(|| {
                 // SAFETY: as above.
-                unsafe { maps::FLOWS6.get(&key) }.copied()
+                unsafe { maps::FLOWS6.get(key) }.copied()
             }),
         };
     }
@@ -148,12 +148,12 @@ fn slot(packet: &Packet, place: u32) -> Option<u32> {
         place,
     };
     // SAFETY: flows are never removed.
-    match unsafe { maps::FLOWS4.get(&key) } {
+    match unsafe { maps::FLOWS4.get(key) } {
         Some(slot) => Some(*slot),
-        None => new_slot(|slot| maps::FLOWS4.insert(&key, slot, BPF_NOEXIST.into())).or_else(|| {
+        None => new_slot(|slot| maps::FLOWS4.insert(key, slot, BPF_NOEXIST.into())).or_else(|| {
             // Another CPU may have been first.
             // SAFETY: as above.
-            unsafe { maps::FLOWS4.get(&key) }.copied()
+            unsafe { maps::FLOWS4.get(key) }.copied()
         }),
     }
 }

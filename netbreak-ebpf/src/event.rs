@@ -114,7 +114,7 @@ fn is_probe(packet: &Packet, remote: &[u32; 4], remote_port: u16, local_port: u1
         family: packet.family,
         pad: [0; 2],
     };
-    maps::PROBES.get_ptr(&key).is_some()
+    maps::PROBES.get_ptr(key).is_some()
 }
 
 /// The transport header and the beginning of our payload behind it.

@@ -101,6 +101,10 @@ pub fn unload(ebpf: &mut Ebpf) {
             _ => Ok(()),
         };
     }
+    // A program may still run on another CPU: this returns after a grace period (`synchronize_rcu` in
+    // kernel/sched/membarrier.c). Where it is refused, in-flight programs have had the time of the closes above.
+    // SAFETY: no memory is passed.
+    unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
 }
 
 /// Times that the kernel did not run a program because it was running on that CPU already (`__bpf_trace_run`).
