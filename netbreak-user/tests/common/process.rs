@@ -1,8 +1,7 @@
 //! The `netbreak run` process.
 
 use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use netbreak_user::report::Report;
 use rustix::process::{Pid, Signal, kill_process};
@@ -40,9 +39,8 @@ impl Run {
     /// Waits for its end, and checks its report's identities.
     pub fn finish(mut self) -> Done {
         let child = self.child.as_mut().unwrap();
-        let mut text = String::new();
-        child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-        let (status, memory_kib) = wait(child);
+        let (text, memory_kib) = read_to_end(child);
+        let status = child.wait().unwrap();
         self.child = None;
         let status = status.code().unwrap_or_else(|| panic!("{status}"));
         let report: Report = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
@@ -62,13 +60,26 @@ impl Drop for Run {
     }
 }
 
-/// As `Child::wait`, and what the kernel says of its memory: `ru_maxrss` is `VmHWM` up to its very end.
-fn wait(child: &Child) -> (ExitStatus, i64) {
-    let mut status = 0;
-    // SAFETY: an `rusage` of zeros is valid: it has only numbers.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are to values of ours, of the types that the call wants.
-    let waited = unsafe { libc::wait4(child.id() as libc::pid_t, &raw mut status, 0, &raw mut usage) };
-    assert_eq!(waited, child.id() as libc::pid_t, "{}", std::io::Error::last_os_error());
-    (ExitStatus::from_raw(status), usage.ru_maxrss)
+/// What it prints until its end, and the most memory that it held at once (`VmHWM`, in KiB) when it printed: a large
+/// report does not fit into the pipe, so it is read while the process waits with all of it in memory. (`ru_maxrss` tells
+/// of the process that it was forked from, too.)
+fn read_to_end(child: &mut Child) -> (String, i64) {
+    let mut pipe = child.stdout.take().unwrap();
+    let (mut text, mut memory_kib) = (Vec::new(), 0);
+    let mut chunk = [0; 4096];
+    loop {
+        let read = pipe.read(&mut chunk).unwrap();
+        if read == 0 {
+            return (String::from_utf8(text).unwrap(), memory_kib);
+        }
+        text.extend_from_slice(&chunk[..read]);
+        memory_kib = memory_kib.max(high_water(child.id()));
+    }
+}
+
+/// 0 when it is over already.
+fn high_water(pid: u32) -> i64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
 }

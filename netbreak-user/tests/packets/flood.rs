@@ -94,7 +94,7 @@ fn a_million_datagrams_to_ten_thousand_ports_are_counted_exactly() {
     assert!(truth > 100_000, "only {truth} reached the rule");
     let seen = total(&done.report, "NETFILTER_DROP", Some("r0"), router);
     assert_traced(seen, truth, &witness, &done.report);
-    assert!(done.memory_kib < MEMORY_KIB, "{} KiB", done.memory_kib);
+    assert!((1..MEMORY_KIB).contains(&done.memory_kib), "{} KiB", done.memory_kib);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn more_flows_than_the_map_holds_are_still_counted_exactly() {
     // Σ flows + map_full = Σ totals over the whole machine is checked for every report; here it must matter.
     let overflow = seen - in_flows(&done.report, "NETFILTER_DROP", client);
     assert!(overflow > 0 && done.report.losses.map_full >= overflow, "{:?}", done.report.losses);
-    assert!(done.memory_kib < MEMORY_KIB, "{} KiB", done.memory_kib);
+    assert!((1..MEMORY_KIB).contains(&done.memory_kib), "{} KiB", done.memory_kib);
 }
 
 #[test]
