@@ -95,7 +95,12 @@ fn throughout(served: &mut Served, fault: &Fault) {
             assert_eq!(seen.unexplained(), missing, "{seen}");
             assert_eq!(truth.unwrap_or(sent), sent, "{seen}");
             let total = seen.total(expected);
-            assert_eq!(total, truth.map_or(total, |truth| truth - missing), "{seen}");
+            let traced = truth.map_or(total, |truth| truth - missing);
+            if seen.is_alone(expected) {
+                assert_eq!(total, traced, "{seen}");
+            } else {
+                assert!(total >= traced, "{seen}");
+            }
         }
         // No packet dies, so nothing may be said to have died.
         (_, None) => {
@@ -230,6 +235,12 @@ impl<'a> Seen<'a> {
             && death.netns == Some(self.served.inode(expected.role))
             && (expected.device.is_none() || death.device.as_deref() == expected.device)
             && is_reason
+    }
+
+    /// Does the exact table tell the fault's drops from others at its place? Many things are freed for no reason given;
+    /// only flows tell them apart, and a flood beside us may have taken all their room. The deaths are exact all the same.
+    fn is_alone(&self, expected: Expected) -> bool {
+        expected.reason != "NOT_SPECIFIED" || self.report.losses.map_full == 0
     }
 
     /// What the exact table says of the fault's place.
