@@ -12,29 +12,19 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "common/skip.rs"]
+mod skip;
+
 use netbreak_user::lab::{FAULTS, Fault, Lab, Role, SERVER_V4, SERVER_V6, find};
 use netbreak_user::probe::Kind;
 use netbreak_user::watch::{Watcher, What};
 use netbreak_user::{counters, netns};
+use skip::skipped;
 
 /// Packets of one burst.
 const BURST: u64 = 20;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Says why a test cannot run here, if it cannot.
-fn skipped(programs: &[&str]) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let installed = |program: &&&str| std::env::split_paths(&path).any(|dir| dir.join(program).exists());
-    let why = match programs.iter().find(|p| !installed(p)) {
-        _ if !rustix::process::geteuid().is_root() => "not root".to_owned(),
-        Some(program) => format!("`{program}` is not installed"),
-        None => return false,
-    };
-    assert!(std::env::var_os("NETBREAK_REQUIRE").is_none_or(|v| v != "1"), "NETBREAK_REQUIRE=1, but {why}");
-    println!("skipped: {why}");
-    true
-}
 
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;

@@ -2,10 +2,12 @@
 
 mod process;
 mod served;
+mod skip;
 mod witness;
 
 pub use process::{Done, Run};
 pub use served::{HTTP, Served, TCP, UDP, V4, V6};
+pub use skip::skipped;
 pub use witness::Witness;
 
 use std::time::{Duration, Instant};
@@ -15,20 +17,6 @@ use netbreak_user::report::{Book, Death, Probe, Report};
 
 /// How long anything may take. Two cores may be shared by many.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Says why a test cannot run here, if it cannot. With NETBREAK_REQUIRE=1 that is a failure.
-pub fn skipped(programs: &[&str]) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let installed = |program: &&&str| std::env::split_paths(&path).any(|dir| dir.join(program).exists());
-    let why = match programs.iter().find(|p| !installed(p)) {
-        _ if !rustix::process::geteuid().is_root() => "not root".to_owned(),
-        Some(program) => format!("`{program}` is not installed"),
-        None => return false,
-    };
-    assert!(std::env::var_os("NETBREAK_REQUIRE").is_none_or(|v| v != "1"), "NETBREAK_REQUIRE=1, but {why}");
-    println!("skipped: {why}");
-    true
-}
 
 /// Polls until `condition` holds.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {

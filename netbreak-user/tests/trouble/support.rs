@@ -12,6 +12,11 @@ use netbreak_user::netns::Namespace;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+#[path = "../common/skip.rs"]
+mod skip;
+
+pub(crate) use skip::skipped;
+
 pub(crate) const NETBREAK: &str = env!("CARGO_BIN_EXE_netbreak");
 
 /// No start, end or clean-up takes so long, even on a busy machine.
@@ -19,20 +24,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The lab's server, as it is typed.
 pub(crate) const SERVER: &str = "10.0.2.2";
-
-/// Says why a test cannot run here, if it cannot.
-pub(crate) fn skipped(programs: &[&str]) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let installed = |program: &&&str| std::env::split_paths(&path).any(|dir| dir.join(program).exists());
-    let why = match programs.iter().find(|p| !installed(p)) {
-        _ if !rustix::process::geteuid().is_root() => "not root".to_owned(),
-        Some(program) => format!("`{program}` is not installed"),
-        None => return false,
-    };
-    assert!(std::env::var_os("NETBREAK_REQUIRE").is_none_or(|v| v != "1"), "NETBREAK_REQUIRE=1, but {why}");
-    println!("skipped: {why}");
-    true
-}
 
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
