@@ -9,10 +9,6 @@ pub const PLACE_CACHE: u32 = 64;
 /// Default number of flows that have counters of their own.
 pub const DEFAULT_FLOWS: u32 = 16_384;
 
-/// The unit of [`Counters::first`] and [`Counters::last`] is `1 << TIME_SHIFT` nanoseconds (1.05 ms): a shift costs
-/// the kernel side nothing, and 32 bits of it last 52 days.
-pub const TIME_SHIFT: u32 = 20;
-
 /// Address family as in [`PlaceKey::family`]: no IP header.
 pub const FAMILY_NONE: u8 = 0;
 /// Address family: IPv4.
@@ -46,10 +42,12 @@ pub struct PlaceKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Place {
+    /// When the place was first seen, CLOCK_MONOTONIC nanoseconds.
+    pub time: u64,
+    /// The kernel's tick then (`jiffies`, its low half): what [`Counters::first`] and [`Counters::last`] count from.
+    pub tick: u32,
     /// Its index in the table of [`PlaceTotal`]s, from 1.
     pub id: u32,
-    /// Always 0.
-    pub pad: u32,
     /// The device's name when the place was first seen, NUL-padded.
     pub device: [u8; 16],
 }
@@ -86,10 +84,9 @@ pub struct FlowKey4 {
     pub source: [u8; 4],
     /// Destination address; zero without an IP header.
     pub destination: [u8; 4],
-    /// Source port, ICMP identifier, or Ethernet type without an IP header.
-    pub source_port: u16,
-    /// Destination port.
-    pub destination_port: u16,
+    /// Source port, ICMP identifier, or Ethernet type without an IP header in the upper half, destination port in the
+    /// lower. One word, because the kernel hashes words.
+    pub ports: u32,
     /// [`Place::id`].
     pub place: u32,
 }
@@ -102,10 +99,8 @@ pub struct FlowKey6 {
     pub source: [u8; 16],
     /// Destination address.
     pub destination: [u8; 16],
-    /// Source port, or ICMPv6 identifier.
-    pub source_port: u16,
-    /// Destination port.
-    pub destination_port: u16,
+    /// As [`FlowKey4::ports`].
+    pub ports: u32,
     /// [`Place::id`].
     pub place: u32,
 }
@@ -118,9 +113,9 @@ pub struct Counters {
     pub packets: u64,
     /// Bytes from the network header on.
     pub bytes: u64,
-    /// First packet, since [`crate::Settings::start`], unit [`TIME_SHIFT`].
+    /// The kernel's tick (`jiffies`, its low half) at the first packet. [`Place`] ties ticks to the clock.
     pub first: u32,
-    /// Last packet.
+    /// And at the last packet.
     pub last: u32,
 }
 
@@ -161,7 +156,7 @@ pub const PORT_WORDS: u32 = 65_536 / 64;
 
 const _: () = {
     assert!(size_of::<PlaceKey>() == 24);
-    assert!(size_of::<Place>() == 24);
+    assert!(size_of::<Place>() == 32);
     assert!(size_of::<CachedPlace>() == 32);
     assert!(size_of::<PlaceTotal>() == 24);
     assert!(size_of::<FlowKey4>() == 16);

@@ -80,8 +80,6 @@ impl Offsets {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Settings {
-    /// Start of the run, CLOCK_MONOTONIC nanoseconds.
-    pub start: u64,
     /// See [`Offsets`].
     pub offsets: Offsets,
     /// Arguments of `kfree_skb`: 2 (skb, location), 3 (+ reason) or 4 (+ rx_sk).
@@ -92,11 +90,9 @@ pub struct Settings {
     pub send_reset_arguments: u32,
     /// 1 = parse and do not count: only for measuring what parsing costs.
     pub parse_only: u32,
-    /// Always 0.
-    pub pad: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == 8 + size_of::<Offsets>() + 4 * 4 + 4);
+const _: () = assert!(size_of::<Settings>() == size_of::<Offsets>() + 4 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, only integers, padding is explicit: every bit pattern is valid.

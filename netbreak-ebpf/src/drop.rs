@@ -11,7 +11,7 @@ use crate::{
     account,
     event::{self, identity_of_packet},
     packet::Packet,
-    read::{Kernel, load, netns, offset, setting},
+    read::{Access, Direct, Kernel, Probed, Typed, load, netns, offset, setting},
 };
 
 /// (skb, location[, reason[, rx_sk]]), `trace_kfree_skb`.
@@ -19,7 +19,16 @@ use crate::{
 pub fn kfree_skb(ctx: BtfTracePointContext) -> i32 {
     let reason = if setting!(kfree_skb_arguments) >= 3 { ctx.arg(2) } else { 0 };
     let rx_sk = if setting!(kfree_skb_arguments) >= 4 { ctx.arg(3) } else { core::ptr::null() };
-    dropped::<_, true>(&ctx, ctx.arg(0), ctx.arg(1), reason, rx_sk);
+    dropped::<_, Direct>(&ctx, ctx.arg(0), ctx.arg(1), reason, rx_sk);
+    0
+}
+
+/// As `kfree_skb`.
+#[btf_tracepoint(function = "kfree_skb")]
+pub fn kfree_skb_typed(ctx: BtfTracePointContext) -> i32 {
+    let reason = if setting!(kfree_skb_arguments) >= 3 { ctx.arg(2) } else { 0 };
+    let rx_sk = if setting!(kfree_skb_arguments) >= 4 { ctx.arg(3) } else { core::ptr::null() };
+    dropped::<_, Typed>(&ctx, ctx.arg(0), ctx.arg(1), reason, rx_sk);
     0
 }
 
@@ -28,20 +37,20 @@ pub fn kfree_skb(ctx: BtfTracePointContext) -> i32 {
 pub fn kfree_skb_raw(ctx: RawTracePointContext) -> i32 {
     let reason = if setting!(kfree_skb_arguments) >= 3 { ctx.arg(2) } else { 0 };
     let rx_sk = if setting!(kfree_skb_arguments) >= 4 { ctx.arg(3) } else { core::ptr::null() };
-    dropped::<_, false>(&ctx, ctx.arg(0), ctx.arg(1), reason, rx_sk);
+    dropped::<_, Probed>(&ctx, ctx.arg(0), ctx.arg(1), reason, rx_sk);
     0
 }
 
 #[inline(always)]
-fn dropped<C: EbpfContext, const TYPED: bool>(
+fn dropped<C: EbpfContext, A: Access>(
     ctx: &C,
     skb: Kernel,
     location: u64,
     reason: u32,
     rx_sk: Kernel,
 ) {
-    let (device, ifindex, netns) = whereabouts::<TYPED>(skb, rx_sk);
-    let packet = Packet::of_skb::<TYPED>(skb);
+    let (device, ifindex, netns) = whereabouts::<A>(skb, rx_sk);
+    let packet = Packet::of_skb::<A>(skb);
     let place = PlaceKey {
         location,
         reason,
@@ -69,21 +78,21 @@ fn dropped<C: EbpfContext, const TYPED: bool>(
 /// Before 6.12 nothing tells the receiving socket. UDP reuses `skb->dev` as scratch space on its receive queue
 /// (`udp_set_dev_scratch`): such a "device" reads as zeros.
 #[inline(always)]
-pub fn whereabouts<const TYPED: bool>(skb: Kernel, rx_sk: Kernel) -> (Kernel, u32, u32) {
-    let device: Kernel = load::<_, TYPED>(skb, offset!(skb_dev));
+pub fn whereabouts<A: Access>(skb: Kernel, rx_sk: Kernel) -> (Kernel, u32, u32) {
+    let device: Kernel = load::<_, A>(skb, offset!(skb_dev));
     if !device.is_null() {
-        let ifindex: u32 = load::<_, TYPED>(device, offset!(dev_ifindex));
+        let ifindex: u32 = load::<_, A>(device, offset!(dev_ifindex));
         if ifindex != 0 {
-            return (device, ifindex, netns::<TYPED>(device, offset!(dev_net)));
+            return (device, ifindex, netns::<A>(device, offset!(dev_net)));
         }
     }
-    let sk: Kernel = load::<_, TYPED>(skb, offset!(skb_sk));
+    let sk: Kernel = load::<_, A>(skb, offset!(skb_sk));
     if !sk.is_null() {
         // On its way out, before a device is set: the route's device (`skb_dst`; the lowest bit is a flag).
-        let route = load::<usize, false>(skb, offset!(skb_dst)) & !1;
-        let device: Kernel = load::<_, false>(route as Kernel, offset!(dst_dev));
-        let ifindex: u32 = load::<_, false>(device, offset!(dev_ifindex));
-        return (device, ifindex, netns::<TYPED>(sk, offset!(sk_net)));
+        let route = load::<usize, Probed>(skb, offset!(skb_dst)) & !1;
+        let device: Kernel = load::<_, Probed>(route as Kernel, offset!(dst_dev));
+        let ifindex: u32 = load::<_, Probed>(device, offset!(dev_ifindex));
+        return (device, ifindex, netns::<A>(sk, offset!(sk_net)));
     }
-    (core::ptr::null(), 0, netns::<TYPED>(rx_sk, offset!(sk_net)))
+    (core::ptr::null(), 0, netns::<A>(rx_sk, offset!(sk_net)))
 }

@@ -12,7 +12,7 @@ use crate::{
     drop::whereabouts,
     event::{self, Identity, identity_of_packet},
     packet::{Packet, TCP},
-    read::{Kernel, load, offset},
+    read::{Access, Kernel, Probed, Typed, load, offset},
     retransmit::place,
 };
 
@@ -33,8 +33,8 @@ pub fn icmp_send_raw(ctx: RawTracePointContext) -> i32 {
 /// Probe reads in both forms: errors are rare, and the verifier is done sooner.
 #[inline(always)]
 fn sent<C: EbpfContext>(ctx: &C, skb: Kernel, kind: u32, code: u32) {
-    let packet = Packet::of_skb::<false>(skb);
-    let (device, ifindex, netns) = whereabouts::<false>(skb, core::ptr::null());
+    let packet = Packet::of_skb::<Probed>(skb);
+    let (device, ifindex, netns) = whereabouts::<Probed>(skb, core::ptr::null());
     let place = PlaceKey {
         location: 0,
         reason: (kind & 0xff) << 8 | (code & 0xff),
@@ -52,24 +52,24 @@ fn sent<C: EbpfContext>(ctx: &C, skb: Kernel, kind: u32, code: u32) {
 /// (sk), `sk_error_report`.
 #[btf_tracepoint(function = "inet_sk_error_report")]
 pub fn inet_sk_error_report(ctx: BtfTracePointContext) -> i32 {
-    error_reported::<_, true>(&ctx, ctx.arg(0));
+    error_reported::<_, Typed>(&ctx, ctx.arg(0));
     0
 }
 
 /// As `inet_sk_error_report`.
 #[raw_tracepoint(tracepoint = "inet_sk_error_report")]
 pub fn inet_sk_error_report_raw(ctx: RawTracePointContext) -> i32 {
-    error_reported::<_, false>(&ctx, ctx.arg(0));
+    error_reported::<_, Probed>(&ctx, ctx.arg(0));
     0
 }
 
 #[inline(always)]
-fn error_reported<C: EbpfContext, const TYPED: bool>(ctx: &C, sk: Kernel) {
-    let mut packet = Packet::of_sock::<TYPED>(sk);
+fn error_reported<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel) {
+    let mut packet = Packet::of_sock::<A>(sk);
     // `sk_protocol` is 8 or 16 bits wide, by kernel, and a bit field on some: its low byte is enough.
-    packet.protocol = load::<u8, false>(sk, offset!(sk_protocol));
-    let error: i32 = load::<_, TYPED>(sk, offset!(sk_err));
-    let place = place::<TYPED>(sensor::SOCKET_ERROR, error.unsigned_abs(), sk, &packet);
+    packet.protocol = load::<u8, Probed>(sk, offset!(sk_protocol));
+    let error: i32 = load::<_, A>(sk, offset!(sk_err));
+    let place = place::<A>(sensor::SOCKET_ERROR, error.unsigned_abs(), sk, &packet);
     account::count(&place, &packet, core::ptr::null());
     if packet.protocol == TCP {
         event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(0));

@@ -1,12 +1,12 @@
 //! From a packet, or a socket, to its flow.
 
-use core::mem::MaybeUninit;
+use core::{marker::PhantomData, mem::MaybeUninit};
 
 use netbreak_common::{FAMILY_NONE, FAMILY_V4, FAMILY_V6};
 
 use crate::{
     account::lose,
-    read::{Kernel, load, offset, read},
+    read::{Access, Kernel, bytes, load, offset, read},
 };
 
 pub const ICMP: u8 = 1;
@@ -29,18 +29,31 @@ const TRANSPORT: u32 = 8;
 /// More than a packet's buffer can hold: its offsets have 16 bits.
 const MOST_LINEAR: u32 = u16::MAX as u32;
 
+/// No packet's buffer is larger (`KMALLOC_MAX_SIZE`). The verifier wants a bound of every offset.
+const LARGEST_BUFFER: u32 = (1 << 28) - 1;
+
 /// IPv6 extension headers that are walked before giving up.
 const EXTENSIONS: usize = 6;
 
-#[repr(C, align(8))]
-struct Headers([u8; HEADERS]);
+/// The bytes from a packet's network header on: where they are, and a copy where they cannot be loaded from there.
+struct Headers<'a, A> {
+    at: Kernel,
+    copy: &'a MaybeUninit<Copied>,
+    access: PhantomData<A>,
+}
 
-impl Headers {
+#[repr(C, align(8))]
+struct Copied([u8; HEADERS]);
+
+impl<A: Access> Headers<'_, A> {
     /// The integer at `at`, which must be a multiple of its size.
     #[inline(always)]
     fn get<T: Copy>(&self, at: usize) -> T {
-        // SAFETY: callers pass constants with `at + size <= HEADERS`; the buffer is aligned to 8.
-        unsafe { self.0.as_ptr().add(at).cast::<T>().read() }
+        if A::BYTES {
+            return load::<T, A>(self.at, at);
+        }
+        // SAFETY: callers pass constants with `at + size <= HEADERS`; the copy is initialised and aligned to 8.
+        unsafe { self.copy.as_ptr().cast::<u8>().add(at).cast::<T>().read() }
     }
 }
 
@@ -84,17 +97,17 @@ impl Packet {
 
     /// The flow of a `sk_buff`.
     #[inline(always)]
-    pub fn of_skb<const TYPED: bool>(skb: Kernel) -> Self {
+    pub fn of_skb<A: Access>(skb: Kernel) -> Self {
         let mut packet = Self::empty();
-        let head = load::<Kernel, TYPED>(skb, offset!(skb_head));
-        let data = load::<Kernel, TYPED>(skb, offset!(skb_data));
-        let network = load::<u16, TYPED>(skb, offset!(skb_network_header)) as usize;
-        let tail: u32 = load::<_, TYPED>(skb, offset!(skb_tail));
-        let len: u32 = load::<_, TYPED>(skb, offset!(skb_len));
+        let head = load::<Kernel, A>(skb, offset!(skb_head));
+        let data = load::<Kernel, A>(skb, offset!(skb_data));
+        let network = load::<u16, A>(skb, offset!(skb_network_header)) as usize;
+        let tail: u32 = load::<_, A>(skb, offset!(skb_tail));
+        let len: u32 = load::<_, A>(skb, offset!(skb_len));
         // `len` counts from `data`, which each layer moves: count from the network header instead.
         packet.bytes = len.wrapping_add((data as usize).wrapping_sub(head as usize + network) as u32);
 
-        let ether_type = u16::from_be(load::<_, TYPED>(skb, offset!(skb_protocol)));
+        let ether_type = u16::from_be(load::<_, A>(skb, offset!(skb_protocol)));
         if !matches!(ether_type, ETH_P_IP | ETH_P_IPV6 | ETH_P_8021Q | ETH_P_8021AD) {
             // `len` alone: a packet without an IP header need not have a network header either.
             packet.bytes = len;
@@ -102,48 +115,42 @@ impl Packet {
             return packet;
         }
         let linear = tail.wrapping_sub(network as u32);
-        packet.network(head.wrapping_add(network), linear, ether_type);
+        packet.network::<A>(head.wrapping_add(network), linear, ether_type);
 
         if packet.protocol == TCP || packet.protocol == UDP {
-            let end: u32 = load::<_, TYPED>(skb, offset!(skb_end));
-            let mut segments = MaybeUninit::<u16>::uninit();
-            let shared_info = head.wrapping_add(end as usize);
-            if read(shared_info.wrapping_add(offset!(shinfo_gso_segs)), &mut segments) {
-                // SAFETY: the read filled it.
-                let segments = unsafe { segments.assume_init() };
-                if segments > 1 {
-                    packet.segments = segments.into();
-                }
+            let end = load::<u32, A>(skb, offset!(skb_end)) & LARGEST_BUFFER;
+            let segments: u16 = bytes::<_, A>(head.wrapping_add(end as usize), offset!(shinfo_gso_segs));
+            if segments > 1 {
+                packet.segments = segments.into();
             }
         }
         packet
     }
 
     #[inline(always)]
-    fn network(&mut self, mut at: Kernel, mut linear: u32, ether_type: u16) {
-        let mut buffer = MaybeUninit::<Headers>::zeroed();
-        let mut readable = read(at, &mut buffer);
-        // SAFETY: zeroed before the read.
-        let mut headers = unsafe { buffer.assume_init_ref() };
+    fn network<A: Access>(&mut self, mut at: Kernel, mut linear: u32, ether_type: u16) {
         // On receive the network header of a tagged packet is its tag: (control, inner type), `eth_type_trans`.
-        let inner = u16::from_be(headers.get(2));
-        if matches!(ether_type, ETH_P_8021Q | ETH_P_8021AD) && matches!(inner, ETH_P_IP | ETH_P_IPV6) {
+        if matches!(ether_type, ETH_P_8021Q | ETH_P_8021AD)
+            && matches!(u16::from_be(bytes::<_, A>(at, 2)), ETH_P_IP | ETH_P_IPV6)
+        {
             at = at.wrapping_add(4);
             linear = linear.wrapping_sub(4);
-            readable &= read(at, &mut buffer);
-            // SAFETY: as above.
-            headers = unsafe { buffer.assume_init_ref() };
         }
+        let mut copy = MaybeUninit::uninit();
+        if !A::BYTES && !read(at, &mut copy) {
+            return lose(|losses| losses.unreadable += 1);
+        }
+        let headers = Headers::<A> { at, copy: &copy, access: PhantomData };
         // A length below zero is a huge one here.
         match headers.get::<u8>(0) >> 4 {
-            4 if readable && (20..=MOST_LINEAR).contains(&linear) => self.ipv4(headers, at, linear),
-            6 if readable && (40..=MOST_LINEAR).contains(&linear) => self.ipv6(headers, at, linear),
+            4 if (20..=MOST_LINEAR).contains(&linear) => self.ipv4(&headers, linear),
+            6 if (40..=MOST_LINEAR).contains(&linear) => self.ipv6(&headers, linear),
             _ => lose(|losses| losses.unreadable += 1),
         }
     }
 
     #[inline(always)]
-    fn ipv4(&mut self, headers: &Headers, at: Kernel, linear: u32) {
+    fn ipv4<A: Access>(&mut self, headers: &Headers<A>, linear: u32) {
         self.family = FAMILY_V4;
         self.protocol = headers.get(9);
         self.source[0] = headers.get(12);
@@ -156,48 +163,42 @@ impl Packet {
         if linear < length + TRANSPORT {
             return;
         }
-        self.transport = at.wrapping_add(length as usize);
+        self.transport = headers.at.wrapping_add(length as usize);
         self.linear = linear - length;
         if length == 20 {
             self.ports(headers.get(20), headers.get(22), headers.get(24));
         } else {
-            self.ports_at_transport();
+            self.ports_at_transport::<A>();
         }
     }
 
     #[inline(always)]
-    fn ipv6(&mut self, headers: &Headers, at: Kernel, linear: u32) {
+    fn ipv6<A: Access>(&mut self, headers: &Headers<A>, linear: u32) {
         self.family = FAMILY_V6;
         self.source = headers.get(8);
         self.destination = headers.get(24);
         let mut length = 40;
         self.protocol = headers.get(6);
         if is_extension(self.protocol) {
-            let found = walk_extensions(number(at), linear, self.protocol);
+            let found = walk_extensions(number(headers.at), linear, self.protocol);
             (self.protocol, length) = (found as u8, (found >> 8) as u32);
         }
         // Nothing behind: a later fragment, or headers beyond the linear part.
         if length == 0 || linear < length + TRANSPORT {
             return;
         }
-        self.transport = at.wrapping_add(length as usize);
+        self.transport = headers.at.wrapping_add(length as usize);
         self.linear = linear - length;
         if length == 40 {
             self.ports(headers.get(40), headers.get(42), headers.get(44));
         } else {
-            self.ports_at_transport();
+            self.ports_at_transport::<A>();
         }
     }
 
     #[inline(always)]
-    fn ports_at_transport(&mut self) {
-        let mut transport = MaybeUninit::<[u16; 4]>::uninit();
-        if !read(self.transport, &mut transport) {
-            self.transport = core::ptr::null();
-            return;
-        }
-        // SAFETY: the read filled it.
-        let [first, second, third, _] = unsafe { transport.assume_init() };
+    fn ports_at_transport<A: Access>(&mut self) {
+        let [first, second, third, _] = bytes::<[u16; 4], A>(self.transport, 0);
         self.ports(first, second, third);
     }
 
@@ -237,14 +238,14 @@ impl Packet {
 
     /// The flow of the packets that a socket sends.
     #[inline(always)]
-    pub fn of_sock<const TYPED: bool>(sk: Kernel) -> Self {
+    pub fn of_sock<A: Access>(sk: Kernel) -> Self {
         let mut packet = Self::empty();
         packet.protocol = TCP;
-        packet.source_port = load::<_, TYPED>(sk, offset!(sk_num));
-        packet.destination_port = u16::from_be(load::<_, TYPED>(sk, offset!(sk_dport)));
-        let family: u16 = load::<_, TYPED>(sk, offset!(sk_family));
-        packet.source[0] = load::<_, TYPED>(sk, offset!(sk_rcv_saddr));
-        packet.destination[0] = load::<_, TYPED>(sk, offset!(sk_daddr));
+        packet.source_port = load::<_, A>(sk, offset!(sk_num));
+        packet.destination_port = u16::from_be(load::<_, A>(sk, offset!(sk_dport)));
+        let family: u16 = load::<_, A>(sk, offset!(sk_family));
+        packet.source[0] = load::<_, A>(sk, offset!(sk_rcv_saddr));
+        packet.destination[0] = load::<_, A>(sk, offset!(sk_daddr));
         packet.family = FAMILY_V4;
         const AF_INET6: u16 = 10;
         if family == AF_INET6 && crate::read::setting!(offsets.sk_v6_daddr) != netbreak_common::ABSENT {

@@ -8,13 +8,11 @@ use netbreak_common::Settings;
 /// The loader overrides it. In the object's read-only data, so the verifier knows every number in it.
 #[unsafe(no_mangle)]
 pub static SETTINGS: Settings = Settings {
-    start: 0,
     offsets: netbreak_common::Offsets::ZERO,
     kfree_skb_arguments: 0,
     retransmit_arguments: 0,
     send_reset_arguments: 0,
     parse_only: 0,
-    pad: 0,
 };
 
 /// A number of `SETTINGS`. The read is volatile because the compiler must not use the zeros above.
@@ -37,24 +35,61 @@ pub(crate) use {offset, setting};
 /// A pointer into kernel memory. Typed for the verifier when it came from a BTF tracepoint's argument.
 pub type Kernel = *const u8;
 
+/// How a program may read kernel memory.
+pub trait Access {
+    /// Members of kernel structs by plain loads, which the verifier checks against BTF and the kernel guards by its
+    /// exception table.
+    const MEMBERS: bool;
+    /// Bytes behind a `void *` or `unsigned char *` member in the same way (the verifier allows it from 6.17 on).
+    const BYTES: bool;
+}
+
+/// A raw tracepoint, or a pointer that the verifier knows nothing about: probe reads only.
+pub struct Probed;
+
+impl Access for Probed {
+    const MEMBERS: bool = false;
+    const BYTES: bool = false;
+}
+
+/// A BTF tracepoint.
+pub struct Typed;
+
+impl Access for Typed {
+    const MEMBERS: bool = true;
+    const BYTES: bool = false;
+}
+
+/// A BTF tracepoint on a kernel that lets a program follow a pointer to bytes.
+pub struct Direct;
+
+impl Access for Direct {
+    const MEMBERS: bool = true;
+    const BYTES: bool = true;
+}
+
 /// The member of type `T` at `base + offset`; zero if it cannot be read.
-///
-/// `TYPED`: `base` is typed for the verifier (BTF tracepoints), and the member is one plain load, which the verifier
-/// checks and the kernel guards by its exception table. Else: a probe read.
 #[inline(always)]
-pub fn load<T: Copy, const TYPED: bool>(base: Kernel, offset: usize) -> T {
+pub fn load<T: Copy, A: Access>(base: Kernel, offset: usize) -> T {
     let member = base.wrapping_add(offset).cast::<T>();
-    if TYPED {
+    if A::MEMBERS {
         // SAFETY: the verifier refuses the program unless a member of this size lies at this offset.
         return unsafe { core::ptr::read_volatile(member) };
     }
-    let mut value = MaybeUninit::<T>::zeroed();
+    let mut value = MaybeUninit::<T>::uninit();
     read(member.cast(), &mut value);
-    // SAFETY: zeroed at first, and only integers and raw pointers are loaded.
+    // SAFETY: the helper filled it, and only integers and raw pointers are loaded.
     unsafe { value.assume_init() }
 }
 
-/// One bounded read of any kernel memory. False if it faulted; then `into` is zeroed.
+/// The value of type `T` at `at + offset`, where `at` points to bytes; zero if it cannot be read.
+#[inline(always)]
+pub fn bytes<T: Copy, A: Access>(at: Kernel, offset: usize) -> T {
+    if A::BYTES { load::<T, A>(at, offset) } else { load::<T, Probed>(at, offset) }
+}
+
+/// One bounded read of any kernel memory. False if it faulted; then `into` is filled with zeros: it is initialised either
+/// way (`bpf_probe_read_kernel_common`, kernel/trace/bpf_trace.c).
 #[inline(always)]
 pub fn read<T>(from: Kernel, into: &mut MaybeUninit<T>) -> bool {
     // SAFETY: the helper checks `from` and writes exactly `size_of::<T>()` bytes.
@@ -63,10 +98,10 @@ pub fn read<T>(from: Kernel, into: &mut MaybeUninit<T>) -> bool {
 
 /// The network namespace's inode number; 0 without a namespace.
 #[inline(always)]
-pub fn netns<const TYPED: bool>(owner: Kernel, offset_of_net: usize) -> u32 {
+pub fn netns<A: Access>(owner: Kernel, offset_of_net: usize) -> u32 {
     if owner.is_null() {
         return 0;
     }
-    let net: Kernel = load::<_, TYPED>(owner, offset_of_net);
-    if net.is_null() { 0 } else { load::<_, TYPED>(net, offset!(net_inum)) }
+    let net: Kernel = load::<_, A>(owner, offset_of_net);
+    if net.is_null() { 0 } else { load::<_, A>(net, offset!(net_inum)) }
 }

@@ -12,7 +12,7 @@ use crate::{
     drop::whereabouts,
     event::{self, Identity, identity_of_packet},
     packet::Packet,
-    read::{Kernel, setting},
+    read::{Access, Kernel, Probed, Typed, setting},
     retransmit::place,
 };
 
@@ -39,13 +39,13 @@ pub fn tcp_send_reset_raw(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
     if !sk.is_null() {
-        let packet = Packet::of_sock::<false>(sk);
-        let place = place::<false>(sensor::RESET_SENT, reason, sk, &packet);
+        let packet = Packet::of_sock::<Probed>(sk);
+        let place = place::<Probed>(sensor::RESET_SENT, reason, sk, &packet);
         account::count(&place, &packet, core::ptr::null());
         event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(RST));
     } else if !skb.is_null() {
         // The flow of the packet that is answered: the RST goes the other way.
-        let answered = Packet::of_skb::<false>(skb);
+        let answered = Packet::of_skb::<Probed>(skb);
         let packet = Packet {
             source: answered.destination,
             destination: answered.source,
@@ -54,8 +54,8 @@ fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
             segments: 1,
             ..answered
         };
-        let (device, ifindex, netns) = whereabouts::<false>(skb, core::ptr::null());
-        let place = PlaceKey { ifindex, netns, ..place::<false>(sensor::RESET_SENT, reason, sk, &packet) };
+        let (device, ifindex, netns) = whereabouts::<Probed>(skb, core::ptr::null());
+        let place = PlaceKey { ifindex, netns, ..place::<Probed>(sensor::RESET_SENT, reason, sk, &packet) };
         account::count(&place, &packet, device);
         event::report(ctx, &place, &packet, device, identity_of_packet);
     }
@@ -64,22 +64,22 @@ fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
 /// (sk), `tcp_reset`.
 #[btf_tracepoint(function = "tcp_receive_reset")]
 pub fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
-    reset_received::<_, true>(&ctx, ctx.arg(0));
+    reset_received::<_, Typed>(&ctx, ctx.arg(0));
     0
 }
 
 /// As `tcp_receive_reset`.
 #[raw_tracepoint(tracepoint = "tcp_receive_reset")]
 pub fn tcp_receive_reset_raw(ctx: RawTracePointContext) -> i32 {
-    reset_received::<_, false>(&ctx, ctx.arg(0));
+    reset_received::<_, Probed>(&ctx, ctx.arg(0));
     0
 }
 
 #[inline(always)]
-fn reset_received<C: EbpfContext, const TYPED: bool>(ctx: &C, sk: Kernel) {
+fn reset_received<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel) {
     // The socket's own direction: what was reset, not the RST.
-    let packet = Packet::of_sock::<TYPED>(sk);
-    let place = place::<TYPED>(sensor::RESET_RECEIVED, 0, sk, &packet);
+    let packet = Packet::of_sock::<A>(sk);
+    let place = place::<A>(sensor::RESET_RECEIVED, 0, sk, &packet);
     account::count(&place, &packet, core::ptr::null());
     event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(RST));
 }

@@ -11,14 +11,14 @@ use crate::{
     account,
     event::{self, Identity},
     packet::Packet,
-    read::{Kernel, load, netns, offset, setting},
+    read::{Access, Kernel, Probed, Typed, load, netns, offset, setting},
 };
 
 /// (sk, skb[, err]), `__tcp_retransmit_skb`. Without `err` it fires only when the segment was sent.
 #[btf_tracepoint(function = "tcp_retransmit_skb")]
 pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
     let error = if setting!(retransmit_arguments) >= 3 { ctx.arg(2) } else { 0 };
-    retransmitted::<_, true>(&ctx, ctx.arg(0), ctx.arg(1), error);
+    retransmitted::<_, Typed>(&ctx, ctx.arg(0), ctx.arg(1), error);
     0
 }
 
@@ -26,22 +26,22 @@ pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "tcp_retransmit_skb")]
 pub fn tcp_retransmit_skb_raw(ctx: RawTracePointContext) -> i32 {
     let error = if setting!(retransmit_arguments) >= 3 { ctx.arg(2) } else { 0 };
-    retransmitted::<_, false>(&ctx, ctx.arg(0), ctx.arg(1), error);
+    retransmitted::<_, Probed>(&ctx, ctx.arg(0), ctx.arg(1), error);
     0
 }
 
 #[inline(always)]
-fn retransmitted<C: EbpfContext, const TYPED: bool>(ctx: &C, sk: Kernel, skb: Kernel, error: i32) {
-    let mut packet = Packet::of_sock::<TYPED>(sk);
+fn retransmitted<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel, skb: Kernel, error: i32) {
+    let mut packet = Packet::of_sock::<A>(sk);
     // `tcp_skb_pcount`, which is what `Tcp.RetransSegs` grows by. `cb` is an array of bytes: not a typed load.
-    packet.segments = load::<u16, false>(skb, offset!(skb_tcp_gso_segs)).into();
-    packet.bytes = load::<_, TYPED>(skb, offset!(skb_len));
-    let place = place::<TYPED>(sensor::RETRANSMIT, error.unsigned_abs(), sk, &packet);
+    packet.segments = load::<u16, Probed>(skb, offset!(skb_tcp_gso_segs)).into();
+    packet.bytes = load::<_, A>(skb, offset!(skb_len));
+    let place = place::<A>(sensor::RETRANSMIT, error.unsigned_abs(), sk, &packet);
     account::count(&place, &packet, core::ptr::null());
     event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
-        sequence: load::<u32, false>(skb, offset!(skb_tcp_seq)).into(),
+        sequence: load::<u32, Probed>(skb, offset!(skb_tcp_seq)).into(),
         run_id: 0,
-        flags: load::<u8, false>(skb, offset!(skb_tcp_flags)),
+        flags: load::<u8, Probed>(skb, offset!(skb_tcp_flags)),
         known: true,
     });
 }
@@ -63,8 +63,8 @@ pub fn tcp_retransmit_synack_raw(ctx: RawTracePointContext) -> i32 {
 /// Probe reads in both forms: to the verifier a request is no socket. It is rare enough.
 #[inline(always)]
 fn retransmitted_synack<C: EbpfContext>(ctx: &C, request: Kernel) {
-    let packet = Packet::of_sock::<false>(request);
-    let place = place::<false>(sensor::RETRANSMIT_SYNACK, 0, request, &packet);
+    let packet = Packet::of_sock::<Probed>(request);
+    let place = place::<Probed>(sensor::RETRANSMIT_SYNACK, 0, request, &packet);
     account::count(&place, &packet, core::ptr::null());
     const SYN_ACK: u8 = 0x12;
     event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(SYN_ACK));
@@ -72,12 +72,12 @@ fn retransmitted_synack<C: EbpfContext>(ctx: &C, request: Kernel) {
 
 /// The place of something that happened to a socket.
 #[inline(always)]
-pub fn place<const TYPED: bool>(sensor: u8, reason: u32, sk: Kernel, packet: &Packet) -> PlaceKey {
+pub fn place<A: Access>(sensor: u8, reason: u32, sk: Kernel, packet: &Packet) -> PlaceKey {
     PlaceKey {
         location: 0,
         reason,
         ifindex: 0,
-        netns: netns::<TYPED>(sk, offset!(sk_net)),
+        netns: netns::<A>(sk, offset!(sk_net)),
         sensor,
         family: packet.family,
         protocol: packet.protocol,

@@ -10,7 +10,6 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use netbreak_user::{
-    clock,
     kernel::{Accounting, Cost, Floor, Options, Tracer},
     lab::LabNamespace,
 };
@@ -137,7 +136,7 @@ fn measure(subject: Subject) -> Result<Round> {
 
 fn attach(subject: Subject, socket: &UdpSocket) -> Result<Attached> {
     let tracer = |parse_only| -> Result<Attached> {
-        let tracer = Tracer::start(Options { flows: 16_384, parse_only }, clock::now())?;
+        let tracer = Tracer::start(Options { flows: 16_384, parse_only })?;
         Ok(Attached::Netbreak { _tracer: Box::new(tracer) })
     };
     match subject {

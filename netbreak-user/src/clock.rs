@@ -17,6 +17,12 @@ pub fn now() -> Nanos {
     t.tv_sec as Nanos * SECOND + t.tv_nsec as Nanos
 }
 
+/// How long the kernel's tick (`jiffies`) is: what its coarse clocks step by (`KTIME_LOW_RES`).
+pub fn tick() -> Nanos {
+    let tick = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
+    tick.tv_sec as Nanos * SECOND + tick.tv_nsec as Nanos
+}
+
 /// `at` as seconds after `start`; negative if it was before.
 pub fn seconds_since(start: Nanos, at: Nanos) -> f64 {
     (at as i128 - start as i128) as f64 / SECOND as f64

@@ -7,7 +7,6 @@
 
 use std::fs;
 
-use netbreak_user::clock;
 use netbreak_user::kernel::{Options, Tracer, memory};
 
 /// A `struct bpf_array` and the like, and the locks that kernels before 6.18 have in a hash table.
@@ -40,7 +39,7 @@ fn computed_memory_is_the_kernels() {
     }
     // Not a power of two: the table of buckets is.
     let flows = 10_000;
-    let _tracer = Tracer::start(Options { flows, parse_only: false }, clock::now()).unwrap();
+    let _tracer = Tracer::start(Options { flows, parse_only: false }).unwrap();
     let cpus = aya::util::nr_cpus().unwrap() as u32;
     let held = held();
     let expected = memory::maps(flows);

@@ -46,7 +46,7 @@ pub fn shared_args(target: &Path) -> [String; 4] {
 pub fn cargo(ebpf: &Ebpf, program: &str) -> Cmd {
     // bpf_target_arch: aya-ebpf's structures of registers are those of the machine's processor.
     let arch = std::env::consts::ARCH;
-    let flags = format!("-Cdebuginfo=2 -Clink-arg=--btf --cfg=bpf_target_arch=\"{arch}\"");
+    let flags = format!("-Cdebuginfo=2 -Ctarget-cpu=v3 -Clink-arg=--btf --cfg=bpf_target_arch=\"{arch}\"");
     let linker = format!("CARGO_TARGET_{}_LINKER", TRIPLE.to_uppercase().replace('-', "_"));
     let bin = &ebpf.toolchain.bin;
     let cmd = Cmd::new(bin.join(program))

@@ -3,7 +3,7 @@
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
-    clock, counters,
+    counters,
     kernel::{KernelBtf, Options, StartError, Tracer},
     netns::{self, Namespace},
     report::Sensor,
@@ -42,7 +42,7 @@ pub struct Entered {
 /// Loads and attaches the programs with a table of `flows` flows, opens sockets, enters namespaces, and gives all of
 /// it back.
 pub fn observe(flows: u32) -> Observed {
-    let started = Tracer::start(Options { flows, parse_only: false }, clock::now());
+    let started = Tracer::start(Options { flows, parse_only: false });
     let btf = KernelBtf::open().ok();
     Observed {
         programs: started.map(|tracer| tracer.sensors().to_vec()),

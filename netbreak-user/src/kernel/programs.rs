@@ -50,10 +50,14 @@ pub fn attach(ebpf: &mut Ebpf, tracepoint: &str, btf: &KernelBtf, aya_btf: Optio
     if btf.tracepoint_arguments(tracepoint).is_none() {
         return sensor(SensorState::Off, Some(format!("this kernel has no tracepoint {tracepoint}")));
     }
-    let typed = match attach_typed(ebpf, tracepoint, aya_btf) {
+    let typed = match attach_typed(ebpf, tracepoint, tracepoint, aya_btf) {
         Ok(()) => return sensor(SensorState::On, None),
         Err(error) => error,
     };
+    // The same with fewer plain loads, where there is such a form.
+    if attach_typed(ebpf, &format!("{tracepoint}_typed"), tracepoint, aya_btf).is_ok() {
+        return sensor(SensorState::On, None);
+    }
     match attach_raw(ebpf, tracepoint) {
         Ok(()) => sensor(
             SensorState::Degraded,
@@ -63,9 +67,14 @@ pub fn attach(ebpf: &mut Ebpf, tracepoint: &str, btf: &KernelBtf, aya_btf: Optio
     }
 }
 
-fn attach_typed(ebpf: &mut Ebpf, tracepoint: &str, btf: Option<&Btf>) -> Result<(), ProgramError> {
+fn attach_typed(
+    ebpf: &mut Ebpf,
+    program: &str,
+    tracepoint: &str,
+    btf: Option<&Btf>,
+) -> Result<(), ProgramError> {
     let program: &mut BtfTracePoint =
-        ebpf.program_mut(tracepoint).ok_or(ProgramError::NotLoaded)?.try_into()?;
+        ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
     program.load(tracepoint, btf.ok_or(ProgramError::NotLoaded)?)?;
     program.attach().map(drop)
 }

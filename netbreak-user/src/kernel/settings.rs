@@ -3,22 +3,19 @@
 use netbreak_common::{ABSENT, Offsets, Settings};
 
 use super::btf::{BtfError, KernelBtf};
-use crate::clock::Nanos;
 
 /// Reads every number that the programs need from the kernel's BTF.
 ///
 /// # Errors
 /// Names the struct and member that this kernel does not have, or has twice.
-pub fn settings(btf: &KernelBtf, start: Nanos) -> Result<Settings, BtfError> {
+pub fn settings(btf: &KernelBtf) -> Result<Settings, BtfError> {
     let arguments = |tracepoint| btf.tracepoint_arguments(tracepoint).unwrap_or(0);
     Ok(Settings {
-        start,
         offsets: offsets(btf)?,
         kfree_skb_arguments: arguments("kfree_skb"),
         retransmit_arguments: arguments("tcp_retransmit_skb"),
         send_reset_arguments: arguments("tcp_send_reset"),
         parse_only: 0,
-        pad: 0,
     })
 }
 

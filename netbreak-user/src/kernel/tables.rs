@@ -10,10 +10,10 @@ use aya::{
     maps::{HashMap, MapData, MapError, PerCpuArray},
 };
 use netbreak_common::{
-    Counters, FAMILY_NONE, FlowKey4, FlowKey6, Losses, Place, PlaceKey, PlaceTotal, TIME_SHIFT,
+    Counters, FAMILY_NONE, FlowKey4, FlowKey6, Losses, Place, PlaceKey, PlaceTotal,
 };
 
-use crate::clock::Nanos;
+use crate::clock::{self, Nanos};
 
 /// A place with its exact totals over all CPUs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +47,9 @@ pub struct FlowRow {
     pub packets: u64,
     /// Bytes from the network header on.
     pub bytes: u64,
-    /// First packet, CLOCK_MONOTONIC.
+    /// First packet, CLOCK_MONOTONIC, to the kernel's tick (1 to 10 ms).
     pub first: Nanos,
-    /// Last packet, CLOCK_MONOTONIC.
+    /// Last packet, likewise.
     pub last: Nanos,
 }
 
@@ -84,21 +84,21 @@ pub(super) fn places(ebpf: &Ebpf) -> Result<Vec<PlaceRow>, MapError> {
     Ok(rows)
 }
 
-pub(super) fn read(ebpf: &Ebpf, start: Nanos) -> Result<Tables, MapError> {
+pub(super) fn read(ebpf: &Ebpf) -> Result<Tables, MapError> {
     let counters: PerCpuArray<&MapData, Counters> = map(ebpf, "COUNTERS")?.try_into()?;
-    let time = |unit: u32| start + (u64::from(unit) << TIME_SHIFT);
-    let row = |place, addresses, source_port, destination_port, slot: u32| -> Result<FlowRow, MapError> {
+    let ticks = Ticks::read(ebpf)?;
+    let row = |place, addresses, ports: u32, slot: u32| -> Result<FlowRow, MapError> {
         let cpus = counters.get(&slot, 0)?;
         let used = || cpus.iter().filter(|cpu| cpu.packets > 0);
         Ok(FlowRow {
             place,
             addresses,
-            source_port,
-            destination_port,
+            source_port: (ports >> 16) as u16,
+            destination_port: ports as u16,
             packets: used().map(|cpu| cpu.packets).sum(),
             bytes: used().map(|cpu| cpu.bytes).sum(),
-            first: time(used().map(|cpu| cpu.first).min().unwrap_or(0)),
-            last: time(used().map(|cpu| cpu.last).max().unwrap_or(0)),
+            first: used().map(|cpu| ticks.time(cpu.first)).min().unwrap_or(0),
+            last: used().map(|cpu| ticks.time(cpu.last)).max().unwrap_or(0),
         })
     };
     let places = places(ebpf)?;
@@ -111,15 +111,47 @@ pub(super) fn read(ebpf: &Ebpf, start: Nanos) -> Result<Tables, MapError> {
         let addresses: (IpAddr, IpAddr) =
             (Ipv4Addr::from(key.source).into(), Ipv4Addr::from(key.destination).into());
         let addresses = (!without_header.get(&key.place).copied().unwrap_or(false)).then_some(addresses);
-        flows.push(row(key.place, addresses, key.source_port, key.destination_port, slot)?);
+        flows.push(row(key.place, addresses, key.ports, slot)?);
     }
     let flows6: HashMap<&MapData, FlowKey6, u32> = map(ebpf, "FLOWS6")?.try_into()?;
     for entry in flows6.iter() {
         let (key, slot) = entry?;
         let addresses = (Ipv6Addr::from(key.source).into(), Ipv6Addr::from(key.destination).into());
-        flows.push(row(key.place, Some(addresses), key.source_port, key.destination_port, slot)?);
+        flows.push(row(key.place, Some(addresses), key.ports, slot)?);
     }
     Ok(Tables { places, flows, losses: losses(ebpf)? })
+}
+
+/// What ties the kernel's ticks to the clock.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ticks {
+    /// A tick.
+    tick: u32,
+    /// When it was.
+    time: Nanos,
+    /// How long one lasts.
+    length: Nanos,
+}
+
+impl Ticks {
+    /// From the place that was seen first: no counter is older.
+    fn read(ebpf: &Ebpf) -> Result<Self, MapError> {
+        let places: HashMap<&MapData, PlaceKey, Place> = map(ebpf, "PLACES")?.try_into()?;
+        let mut oldest: Option<Place> = None;
+        for entry in places.iter() {
+            let (_, place) = entry?;
+            if oldest.is_none_or(|oldest| place.time < oldest.time) {
+                oldest = Some(place);
+            }
+        }
+        let length = clock::tick();
+        Ok(oldest.map_or(Ticks::default(), |place| Ticks { tick: place.tick, time: place.time, length }))
+    }
+
+    /// When `tick` was.
+    fn time(&self, tick: u32) -> Nanos {
+        self.time + u64::from(tick.wrapping_sub(self.tick)) * self.length
+    }
 }
 
 fn losses(ebpf: &Ebpf) -> Result<Losses, MapError> {

@@ -54,7 +54,6 @@ pub enum StartError {
 /// The attached programs. Dropping it detaches them: nothing is pinned.
 pub struct Tracer {
     ebpf: Ebpf,
-    start: Nanos,
     reasons: Reasons,
     sensors: Vec<Sensor>,
     registry: Arc<Registry>,
@@ -72,10 +71,10 @@ impl Tracer {
     /// # Errors
     /// When nothing can be loaded, or `kfree_skb` cannot be attached. Other sensors that fail are in
     /// [`Tracer::sensors`].
-    pub fn start(options: Options, start: Nanos) -> Result<Self, StartError> {
+    pub fn start(options: Options) -> Result<Self, StartError> {
         let mut steps = Steps::new();
         let btf = KernelBtf::open()?;
-        let mut settings = settings(&btf, start)?;
+        let mut settings = settings(&btf)?;
         settings.parse_only = options.parse_only.into();
         steps.done("offsets from BTF");
         // Absent only where the kernel's BTF is unreadable to aya's own parser: then raw tracepoints serve.
@@ -113,7 +112,6 @@ impl Tracer {
             #[cfg(feature = "log")]
             logger: super::log::open(&mut ebpf),
             ebpf,
-            start,
             reasons,
             sensors,
             registry: Arc::new(registry),
@@ -169,7 +167,7 @@ impl Tracer {
 
     /// Everything that was counted. While programs are attached, flows may be ahead of the totals read before them.
     pub fn tables(&self) -> Result<Tables, MapError> {
-        tables::read(&self.ebpf, self.start)
+        tables::read(&self.ebpf)
     }
 
     /// Times that the kernel skipped a program because it interrupted itself.

@@ -81,7 +81,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let mut tracer = match plan.tracer {
-        Some(options) => Some(Tracer::start(options, clock::now()).map_err(explain)?),
+        Some(options) => Some(Tracer::start(options).map_err(explain)?),
         None => None,
     };
     let registry: Arc<dyn FlowRegistry> = match &tracer {
