@@ -119,6 +119,13 @@ pub struct Counters {
     pub last: u32,
 }
 
+/// Slots of counters that are one value of their map: the kernel finds a value by way of a pointer, and fewer pointers
+/// stay in its cache.
+pub const CHUNK: u32 = 64;
+
+/// The value of the map of counters: those of slot `s` are at `s % CHUNK` of value `s / CHUNK`.
+pub type Chunk = [Counters; CHUNK as usize];
+
 /// What was lost while counting, on one CPU.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

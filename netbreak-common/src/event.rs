@@ -6,10 +6,13 @@ pub const STACK_DEPTH: usize = 16;
 /// Bytes of the ring buffer that carries events.
 pub const RING_BYTES: u32 = 1 << 21;
 
-/// Something happened to a packet of a probe flow.
+/// Kernel code addresses, innermost first.
+pub type Stack = [u64; STACK_DEPTH];
+
+/// Something happened to a packet of a probe flow. The kernel side writes `S = MaybeUninit<Stack>`, of the same layout.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Event {
+pub struct Event<S = Stack> {
     /// CLOCK_MONOTONIC nanoseconds.
     pub time: u64,
     /// Address of the kernel code that freed the packet; 0 for other sensors than `DROP`.
@@ -19,7 +22,7 @@ pub struct Event {
     /// Which run: the run identifier in that payload; 0 for TCP.
     pub run_id: u64,
     /// Who called.
-    pub stack: [u64; STACK_DEPTH],
+    pub stack: S,
     /// See [`crate::sensor`].
     pub reason: u32,
     /// Index of the device; 0 = none.

@@ -4,23 +4,24 @@ use aya_ebpf::{
     bindings::BPF_NOEXIST,
     helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns},
 };
-use netbreak_common::{FAMILY_V6, FlowKey4, FlowKey6, Losses, PLACE_CACHE, Place, PlaceKey};
+use netbreak_common::{CHUNK, Counters, FAMILY_V6, FlowKey4, FlowKey6, Losses, PLACE_CACHE, Place, PlaceKey};
 
 use crate::{
+    drop::device,
     maps,
     packet::Packet,
-    read::{Kernel, offset, setting},
+    read::{Kernel, offset, read, setting},
 };
 
-/// Counts `packet` at `place`. `device` is its `net_device` or null.
+/// Counts `packet` at `place`. `skb` is null when something happened to a socket.
 #[inline(always)]
-pub fn count(place: &PlaceKey, packet: &Packet, device: Kernel) {
+pub fn count(place: &PlaceKey, packet: &Packet, skb: Kernel) {
     if setting!(parse_only) == 1 {
         return;
     }
     let segments = u64::from(packet.segments);
     // Place 0 stands for all that found the table of places full.
-    let id = place_id(place, device).unwrap_or(0);
+    let id = place_id(place, skb).unwrap_or(0);
     let Some(total) = maps::TOTALS.get_ptr_mut(id) else { return };
     let slot = slot(packet, id);
     // SAFETY: this CPU's copy, and a program does not interrupt itself (`__bpf_trace_run`, 6.1 and later).
@@ -31,9 +32,10 @@ pub fn count(place: &PlaceKey, packet: &Packet, device: Kernel) {
             (*total).overflow += segments;
         }
     }
-    let Some(counters) = slot.and_then(|slot| maps::COUNTERS.get_ptr_mut(slot)) else {
-        return;
-    };
+    let Some(slot) = slot else { return };
+    let Some(chunk) = maps::COUNTERS.get_ptr_mut(slot / CHUNK) else { return };
+    // SAFETY: an element of the chunk.
+    let counters = unsafe { chunk.cast::<Counters>().add((slot % CHUNK) as usize) };
     let tick = tick();
     // SAFETY: as above.
     unsafe {
@@ -63,7 +65,7 @@ fn tick() -> u32 {
 }
 
 #[inline(always)]
-fn place_id(key: &PlaceKey, device: Kernel) -> Option<u32> {
+fn place_id(key: &PlaceKey, skb: Kernel) -> Option<u32> {
     let hash = (key.location >> 2) as u32
         ^ key.ifindex.wrapping_mul(0x9e37)
         ^ key.netns
@@ -77,7 +79,7 @@ fn place_id(key: &PlaceKey, device: Kernel) -> Option<u32> {
         if id != 0 && is_same(&raw const (*cached).key, key) {
             return Some(id);
         }
-        let id = find_place(key, device)?;
+        let id = find_place(key, skb)?;
         (&raw mut (*cached).id).write_volatile(0);
         (&raw mut (*cached).key).write_volatile(*key);
         (&raw mut (*cached).id).write_volatile(id);
@@ -104,7 +106,7 @@ unsafe fn is_same(cached: *const PlaceKey, key: &PlaceKey) -> bool {
 
 /// Not inlined: the rare way.
 #[inline(never)]
-fn find_place(key: &PlaceKey, device: Kernel) -> Option<u32> {
+fn find_place(key: &PlaceKey, skb: Kernel) -> Option<u32> {
     // SAFETY: places are never removed nor changed.
     if let Some(place) = unsafe { maps::PLACES.get(key) } {
         return Some(place.id);
@@ -112,7 +114,7 @@ fn find_place(key: &PlaceKey, device: Kernel) -> Option<u32> {
     let id = maps::PLACE_IDS.pop().ok().flatten()?;
     // SAFETY: a helper without arguments.
     let time = unsafe { bpf_ktime_get_ns() };
-    let place = Place { time, tick: tick(), id, device: device_name(device) };
+    let place = Place { time, tick: tick(), id, device: device_name(skb) };
     if maps::PLACES.insert(key, place, BPF_NOEXIST.into()).is_err() {
         // Another CPU was first, or the map's bucket is locked.
         let _ = maps::PLACE_IDS.push(id, 0);
@@ -121,14 +123,13 @@ fn find_place(key: &PlaceKey, device: Kernel) -> Option<u32> {
     unsafe { maps::PLACES.get(key) }.map(|place| place.id)
 }
 
-/// The name of a `net_device`; empty without one.
+/// The name of a packet's device; empty without one.
 #[inline(always)]
-pub fn device_name(device: Kernel) -> [u8; 16] {
-    let mut name = core::mem::MaybeUninit::<[u8; 16]>::zeroed();
-    if !device.is_null() {
-        crate::read::read(device.wrapping_add(offset!(dev_name)), &mut name);
-    }
-    // SAFETY: zeroed before the read.
+pub fn device_name(skb: Kernel) -> [u8; 16] {
+    let mut name = core::mem::MaybeUninit::<[u8; 16]>::uninit();
+    // Without a packet or a device the read fails, which leaves zeros.
+    read(device(skb).wrapping_add(offset!(dev_name)), &mut name);
+    // SAFETY: the helper filled it.
     unsafe { name.assume_init() }
 }
 

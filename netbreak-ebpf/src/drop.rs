@@ -42,14 +42,8 @@ pub fn kfree_skb_raw(ctx: RawTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn dropped<C: EbpfContext, A: Access>(
-    ctx: &C,
-    skb: Kernel,
-    location: u64,
-    reason: u32,
-    rx_sk: Kernel,
-) {
-    let (device, ifindex, netns) = whereabouts::<A>(skb, rx_sk);
+fn dropped<C: EbpfContext, A: Access>(ctx: &C, skb: Kernel, location: u64, reason: u32, rx_sk: Kernel) {
+    let (ifindex, netns) = whereabouts::<A>(skb, rx_sk);
     let packet = Packet::of_skb::<A>(skb);
     let place = PlaceKey {
         location,
@@ -69,30 +63,40 @@ fn dropped<C: EbpfContext, A: Access>(
         ifindex,
         packet.protocol
     );
-    account::count(&place, &packet, device);
-    event::report(ctx, &place, &packet, device, identity_of_packet);
+    account::count(&place, &packet, skb);
+    event::report(ctx, &place, &packet, skb, identity_of_packet);
 }
 
-/// (net_device or null, ifindex, namespace) of a packet: from its device, else its socket and route, else the receiving
-/// socket.
+/// (ifindex, namespace) of a packet: from its device, else its socket and route, else the receiving socket.
 /// Before 6.12 nothing tells the receiving socket. UDP reuses `skb->dev` as scratch space on its receive queue
 /// (`udp_set_dev_scratch`): such a "device" reads as zeros.
 #[inline(always)]
-pub fn whereabouts<A: Access>(skb: Kernel, rx_sk: Kernel) -> (Kernel, u32, u32) {
+pub fn whereabouts<A: Access>(skb: Kernel, rx_sk: Kernel) -> (u32, u32) {
     let device: Kernel = load::<_, A>(skb, offset!(skb_dev));
     if !device.is_null() {
         let ifindex: u32 = load::<_, A>(device, offset!(dev_ifindex));
         if ifindex != 0 {
-            return (device, ifindex, netns::<A>(device, offset!(dev_net)));
+            return (ifindex, netns::<A>(device, offset!(dev_net)));
         }
     }
     let sk: Kernel = load::<_, A>(skb, offset!(skb_sk));
     if !sk.is_null() {
-        // On its way out, before a device is set: the route's device (`skb_dst`; the lowest bit is a flag).
-        let route = load::<usize, Probed>(skb, offset!(skb_dst)) & !1;
-        let device: Kernel = load::<_, Probed>(route as Kernel, offset!(dst_dev));
-        let ifindex: u32 = load::<_, Probed>(device, offset!(dev_ifindex));
-        return (device, ifindex, netns::<A>(sk, offset!(sk_net)));
+        let ifindex: u32 = load::<_, Probed>(device_of_route(skb), offset!(dev_ifindex));
+        return (ifindex, netns::<A>(sk, offset!(sk_net)));
     }
-    (core::ptr::null(), 0, netns::<A>(rx_sk, offset!(sk_net)))
+    (0, netns::<A>(rx_sk, offset!(sk_net)))
+}
+
+/// The `net_device` that `whereabouts` speaks of; null without one.
+#[inline(always)]
+pub fn device(skb: Kernel) -> Kernel {
+    let device: Kernel = load::<_, Probed>(skb, offset!(skb_dev));
+    if load::<u32, Probed>(device, offset!(dev_ifindex)) != 0 { device } else { device_of_route(skb) }
+}
+
+/// On its way out, before a device is set: the route's device (`skb_dst`; the lowest bit is a flag).
+#[inline(always)]
+fn device_of_route(skb: Kernel) -> Kernel {
+    let route = load::<usize, Probed>(skb, offset!(skb_dst)) & !1;
+    load::<_, Probed>(route as Kernel, offset!(dst_dev))
 }

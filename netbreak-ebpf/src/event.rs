@@ -6,16 +6,17 @@ use aya_ebpf::{
     EbpfContext,
     helpers::generated::{bpf_get_stack, bpf_ktime_get_ns},
 };
-use netbreak_common::{Event, LEG_REPLY, LEG_REQUEST, PlaceKey, ProbeKey, STACK_DEPTH, wire};
+use netbreak_common::{Event, LEG_REPLY, LEG_REQUEST, PlaceKey, ProbeKey, Stack, wire};
 
 use crate::{
     account::{device_name, lose},
     maps,
     packet::{ICMP, ICMP6, Packet, TCP, UDP},
-    read::{Kernel, read},
+    read::{Kernel, Probed, forget, load, offset, read},
 };
 
 /// Which attempt a packet belongs to, as far as its headers tell.
+#[derive(Clone, Copy)]
 pub struct Identity {
     pub sequence: u64,
     pub run_id: u64,
@@ -23,37 +24,40 @@ pub struct Identity {
     pub known: bool,
 }
 
-/// Sends an event if `packet` belongs to a probe. `identity` is asked only then.
+/// Sends an event if `packet` belongs to a probe. `skb` is null when something happened to a socket. `identity` is asked
+/// only for a probe's packet.
 #[inline(always)]
 pub fn report<C: EbpfContext>(
     ctx: &C,
     place: &PlaceKey,
     packet: &Packet,
-    device: Kernel,
-    identity: impl FnOnce(&Packet) -> Identity,
+    skb: Kernel,
+    identity: impl FnOnce(Kernel, &Packet) -> Identity,
 ) {
     let Some(leg) = probe_leg(packet) else { return };
-    let identity = identity(packet);
-    let Some(mut entry) = maps::EVENTS.reserve::<Event>(0) else {
+    let leg = forget(&leg);
+    let identity = forget(&identity(skb, packet));
+    let Some(mut entry) = maps::EVENTS.reserve::<Event<MaybeUninit<Stack>>>(0) else {
         lose(|losses| losses.ring_full += 1);
         return;
     };
-    // SAFETY: the transmutes keep size; the helpers write into the reserved record, which is large enough.
+    // SAFETY: the transmutes keep size. The helper fills all of the stack, with zeros from the last caller on
+    // (`__bpf_get_stack`, kernel/bpf/stackmap.c).
     unsafe {
         let event = entry.as_mut_ptr();
         event.write(Event {
             time: bpf_ktime_get_ns(),
+            stack: MaybeUninit::uninit(),
             location: place.location,
             sequence: identity.sequence,
             run_id: identity.run_id,
-            stack: [0; STACK_DEPTH],
             reason: place.reason,
             ifindex: place.ifindex,
             netns: place.netns,
             bytes: packet.bytes,
             source: core::mem::transmute::<[u32; 4], [u8; 16]>(packet.source),
             destination: core::mem::transmute::<[u32; 4], [u8; 16]>(packet.destination),
-            device: device_name(device),
+            device: device_name(skb),
             source_port: packet.source_port,
             destination_port: packet.destination_port,
             segments: packet.segments,
@@ -65,7 +69,8 @@ pub fn report<C: EbpfContext>(
             sequence_known: identity.known.into(),
             pad: [0; 2],
         });
-        bpf_get_stack(ctx.as_ptr(), (&raw mut (*event).stack).cast(), (STACK_DEPTH * 8) as u32, 0);
+        let stack = &raw mut (*event).stack;
+        bpf_get_stack(ctx.as_ptr(), stack.cast(), size_of_val(&*stack) as u32, 0);
     }
     entry.submit(0);
 }
@@ -122,13 +127,14 @@ const IDENTITY: usize = 8 + wire::RUN_ID_OFFSET + 8;
 
 /// The attempt as the packet's transport header and payload tell it.
 #[inline(always)]
-pub fn identity_of_packet(packet: &Packet) -> Identity {
+pub fn identity_of_packet(skb: Kernel, packet: &Packet) -> Identity {
     let unknown = Identity::of_flags(packet.icmp_type);
-    let mut buffer = MaybeUninit::<[u8; IDENTITY]>::zeroed();
-    if packet.transport.is_null() || !read(packet.transport, &mut buffer) {
+    let mut buffer = MaybeUninit::<[u8; IDENTITY]>::uninit();
+    let head: Kernel = load::<_, Probed>(skb, offset!(skb_head));
+    if packet.transport == 0 || !read(head.wrapping_add(packet.transport as usize), &mut buffer) {
         return unknown;
     }
-    // SAFETY: zeroed, then filled.
+    // SAFETY: the helper filled it.
     let bytes = unsafe { buffer.assume_init_ref() };
     if packet.protocol == TCP && packet.linear >= 14 {
         let sequence = u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]).into();

@@ -12,7 +12,7 @@ use crate::{
     drop::whereabouts,
     event::{self, Identity, identity_of_packet},
     packet::{Packet, TCP},
-    read::{Access, Kernel, Probed, Typed, load, offset},
+    read::{Access, Kernel, Probed, Typed, forget, load, offset},
     retransmit::place,
 };
 
@@ -33,8 +33,8 @@ pub fn icmp_send_raw(ctx: RawTracePointContext) -> i32 {
 /// Probe reads in both forms: errors are rare, and the verifier is done sooner.
 #[inline(always)]
 fn sent<C: EbpfContext>(ctx: &C, skb: Kernel, kind: u32, code: u32) {
-    let packet = Packet::of_skb::<Probed>(skb);
-    let (device, ifindex, netns) = whereabouts::<Probed>(skb, core::ptr::null());
+    let packet = forget(&Packet::of_skb::<Probed>(skb));
+    let (ifindex, netns) = whereabouts::<Probed>(skb, core::ptr::null());
     let place = PlaceKey {
         location: 0,
         reason: (kind & 0xff) << 8 | (code & 0xff),
@@ -45,8 +45,8 @@ fn sent<C: EbpfContext>(ctx: &C, skb: Kernel, kind: u32, code: u32) {
         protocol: packet.protocol,
         pad: 0,
     };
-    account::count(&place, &packet, device);
-    event::report(ctx, &place, &packet, device, identity_of_packet);
+    account::count(&place, &packet, skb);
+    event::report(ctx, &place, &packet, skb, identity_of_packet);
 }
 
 /// (sk), `sk_error_report`.
@@ -65,13 +65,13 @@ pub fn inet_sk_error_report_raw(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn error_reported<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel) {
-    let mut packet = Packet::of_sock::<A>(sk);
+    let mut packet = forget(&Packet::of_sock::<A>(sk));
     // `sk_protocol` is 8 or 16 bits wide, by kernel, and a bit field on some: its low byte is enough.
     packet.protocol = load::<u8, Probed>(sk, offset!(sk_protocol));
     let error: i32 = load::<_, A>(sk, offset!(sk_err));
     let place = place::<A>(sensor::SOCKET_ERROR, error.unsigned_abs(), sk, &packet);
     account::count(&place, &packet, core::ptr::null());
     if packet.protocol == TCP {
-        event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(0));
+        event::report(ctx, &place, &packet, core::ptr::null(), |_, _| Identity::of_flags(0));
     }
 }

@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
 };
 use netbreak_common::{
-    CachedPlace, Counters, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS,
+    CHUNK, CachedPlace, Chunk, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS,
     PLACE_CACHE, PORT_WORDS, Place, PlaceKey, PlaceTotal, ProbeKey, RING_BYTES,
 };
 
@@ -39,9 +39,9 @@ pub static FLOWS6: HashMap<FlowKey6, u32> = HashMap::with_max_entries(DEFAULT_FL
 #[map]
 pub static SLOTS: Queue<u32> = Queue::with_max_entries(DEFAULT_FLOWS, 0);
 
-/// Counters by slot. The two flow maps share them, so that only this map costs memory for each CPU.
+/// Counters by slot, in chunks. The two flow maps share them, so that only this map costs memory for each CPU.
 #[map]
-pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(DEFAULT_FLOWS, 0);
+pub static COUNTERS: PerCpuArray<Chunk> = PerCpuArray::with_max_entries(DEFAULT_FLOWS / CHUNK, 0);
 
 /// What was lost.
 #[map]

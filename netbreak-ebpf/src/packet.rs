@@ -6,7 +6,7 @@ use netbreak_common::{FAMILY_NONE, FAMILY_V4, FAMILY_V6};
 
 use crate::{
     account::lose,
-    read::{Access, Kernel, bytes, load, offset, read},
+    read::{Access, Kernel, bytes, forget, load, offset, read},
 };
 
 pub const ICMP: u8 = 1;
@@ -55,9 +55,20 @@ impl<A: Access> Headers<'_, A> {
         // SAFETY: callers pass constants with `at + size <= HEADERS`; the copy is initialised and aligned to 8.
         unsafe { self.copy.as_ptr().cast::<u8>().add(at).cast::<T>().read() }
     }
+
+    /// The first three 16-bit words behind `length` bytes of IP header, in wire order.
+    #[inline(always)]
+    fn transport(&self, length: u32) -> [u16; 3] {
+        match length {
+            20 => [self.get(20), self.get(22), self.get(24)],
+            40 => [self.get(40), self.get(42), self.get(44)],
+            _ => bytes::<_, A>(self.at, length as usize),
+        }
+    }
 }
 
-/// A packet's flow and size. Addresses as 32-bit words in wire order; IPv4 in the first word.
+/// A packet's flow and size. Plain numbers only. Addresses as 32-bit words in wire order; IPv4 in the first word.
+#[derive(Clone, Copy)]
 pub struct Packet {
     pub family: u8,
     pub protocol: u8,
@@ -71,8 +82,9 @@ pub struct Packet {
     pub segments: u32,
     /// From the network header on.
     pub bytes: u32,
-    /// The transport header; null when there is none within the linear part.
-    pub transport: Kernel,
+    /// Where the transport header begins, from the packet's buffer on; 0 when there is none within the linear part.
+    /// No pointer, so that the verifier need not tell packets apart that have one from those that have none.
+    pub transport: u32,
     /// Linear bytes from `transport` on.
     pub linear: u32,
 }
@@ -90,7 +102,7 @@ impl Packet {
             destination_port: 0,
             segments: 1,
             bytes: 0,
-            transport: core::ptr::null(),
+            transport: 0,
             linear: 0,
         }
     }
@@ -101,11 +113,12 @@ impl Packet {
         let mut packet = Self::empty();
         let head = load::<Kernel, A>(skb, offset!(skb_head));
         let data = load::<Kernel, A>(skb, offset!(skb_data));
-        let network = load::<u16, A>(skb, offset!(skb_network_header)) as usize;
+        let network = u32::from(load::<u16, A>(skb, offset!(skb_network_header)));
         let tail: u32 = load::<_, A>(skb, offset!(skb_tail));
         let len: u32 = load::<_, A>(skb, offset!(skb_len));
         // `len` counts from `data`, which each layer moves: count from the network header instead.
-        packet.bytes = len.wrapping_add((data as usize).wrapping_sub(head as usize + network) as u32);
+        packet.bytes =
+            len.wrapping_add((data as usize).wrapping_sub(head as usize + network as usize) as u32);
 
         let ether_type = u16::from_be(load::<_, A>(skb, offset!(skb_protocol)));
         if !matches!(ether_type, ETH_P_IP | ETH_P_IPV6 | ETH_P_8021Q | ETH_P_8021AD) {
@@ -114,8 +127,7 @@ impl Packet {
             packet.source_port = ether_type;
             return packet;
         }
-        let linear = tail.wrapping_sub(network as u32);
-        packet.network::<A>(head.wrapping_add(network), linear, ether_type);
+        packet.network::<A>(head, network, tail, ether_type);
 
         if packet.protocol == TCP || packet.protocol == UDP {
             let end = load::<u32, A>(skb, offset!(skb_end)) & LARGEST_BUFFER;
@@ -127,79 +139,63 @@ impl Packet {
         packet
     }
 
+    /// `network` and `tail` are offsets from `head`.
     #[inline(always)]
-    fn network<A: Access>(&mut self, mut at: Kernel, mut linear: u32, ether_type: u16) {
+    fn network<A: Access>(&mut self, head: Kernel, mut network: u32, tail: u32, ether_type: u16) {
         // On receive the network header of a tagged packet is its tag: (control, inner type), `eth_type_trans`.
         if matches!(ether_type, ETH_P_8021Q | ETH_P_8021AD)
-            && matches!(u16::from_be(bytes::<_, A>(at, 2)), ETH_P_IP | ETH_P_IPV6)
+            && matches!(u16::from_be(bytes::<_, A>(head, network as usize + 2)), ETH_P_IP | ETH_P_IPV6)
         {
-            at = at.wrapping_add(4);
-            linear = linear.wrapping_sub(4);
+            network += 4;
         }
+        let at = head.wrapping_add(network as usize);
         let mut copy = MaybeUninit::uninit();
         if !A::BYTES && !read(at, &mut copy) {
             return lose(|losses| losses.unreadable += 1);
         }
         let headers = Headers::<A> { at, copy: &copy, access: PhantomData };
         // A length below zero is a huge one here.
-        match headers.get::<u8>(0) >> 4 {
-            4 if (20..=MOST_LINEAR).contains(&linear) => self.ipv4(&headers, linear),
+        let linear = tail.wrapping_sub(network);
+        let length = match headers.get::<u8>(0) >> 4 {
+            4 if (20..=MOST_LINEAR).contains(&linear) => self.ipv4(&headers),
             6 if (40..=MOST_LINEAR).contains(&linear) => self.ipv6(&headers, linear),
-            _ => lose(|losses| losses.unreadable += 1),
+            _ => return lose(|losses| losses.unreadable += 1),
+        };
+        if length == 0 || linear < length + TRANSPORT {
+            return;
         }
+        self.transport = network + length;
+        self.linear = linear - length;
+        let [first, second, third] = headers.transport(length);
+        self.ports(first, second, third);
     }
 
+    /// Returns the length of the header; 0 if no transport header follows.
     #[inline(always)]
-    fn ipv4<A: Access>(&mut self, headers: &Headers<A>, linear: u32) {
+    fn ipv4<A: Access>(&mut self, headers: &Headers<A>) -> u32 {
         self.family = FAMILY_V4;
         self.protocol = headers.get(9);
         self.source[0] = headers.get(12);
         self.destination[0] = headers.get(16);
         // Only a first fragment has a transport header.
-        if u16::from_be(headers.get(6)) & 0x1fff != 0 {
-            return;
-        }
-        let length = ((headers.get::<u8>(0) & 0xf) as u32) * 4;
-        if linear < length + TRANSPORT {
-            return;
-        }
-        self.transport = headers.at.wrapping_add(length as usize);
-        self.linear = linear - length;
-        if length == 20 {
-            self.ports(headers.get(20), headers.get(22), headers.get(24));
-        } else {
-            self.ports_at_transport::<A>();
-        }
+        if u16::from_be(headers.get(6)) & 0x1fff != 0 { 0 } else { u32::from(headers.get::<u8>(0) & 0xf) * 4 }
     }
 
+    /// Returns the length of the header and its extensions; 0 if no transport header follows: a later fragment.
     #[inline(always)]
-    fn ipv6<A: Access>(&mut self, headers: &Headers<A>, linear: u32) {
+    fn ipv6<A: Access>(&mut self, headers: &Headers<A>, linear: u32) -> u32 {
         self.family = FAMILY_V6;
         self.source = headers.get(8);
         self.destination = headers.get(24);
-        let mut length = 40;
         self.protocol = headers.get(6);
-        if is_extension(self.protocol) {
-            let found = walk_extensions(number(headers.at), linear, self.protocol);
-            (self.protocol, length) = (found as u8, (found >> 8) as u32);
+        if !is_extension(self.protocol) {
+            return 40;
         }
-        // Nothing behind: a later fragment, or headers beyond the linear part.
-        if length == 0 || linear < length + TRANSPORT {
-            return;
-        }
-        self.transport = headers.at.wrapping_add(length as usize);
-        self.linear = linear - length;
-        if length == 40 {
-            self.ports(headers.get(40), headers.get(42), headers.get(44));
-        } else {
-            self.ports_at_transport::<A>();
-        }
-    }
-
-    #[inline(always)]
-    fn ports_at_transport<A: Access>(&mut self) {
-        let [first, second, third, _] = bytes::<[u16; 4], A>(self.transport, 0);
-        self.ports(first, second, third);
+        // To the verifier a pointer is no number.
+        let at = forget(&headers.at) as u64;
+        let found = walk_extensions(at, linear, self.protocol);
+        self.protocol = found as u8;
+        u32::from((found >> 8) as u16)
     }
 
     /// The transport header's first three 16-bit words, in wire order.
@@ -265,16 +261,6 @@ impl Packet {
         }
         packet
     }
-}
-
-/// A pointer as a plain number. From 6.17 on the verifier gives a pointer to bytes a type of its own, which a function
-/// does not take for a number; read back from the stack it is one. Only packets with IPv6 extensions need it.
-#[inline(always)]
-fn number(pointer: Kernel) -> u64 {
-    let mut number = MaybeUninit::<u64>::zeroed();
-    read((&raw const pointer).cast(), &mut number);
-    // SAFETY: zeroed before the read.
-    unsafe { number.assume_init() }
 }
 
 /// Hop-by-hop, routing, fragment, authentication, destination options, mobility.

@@ -96,6 +96,16 @@ pub fn read<T>(from: Kernel, into: &mut MaybeUninit<T>) -> bool {
     unsafe { bpf_probe_read_kernel(into.as_mut_ptr().cast(), size_of::<T>() as u32, from.cast()) == 0 }
 }
 
+/// The same value, of which the verifier knows nothing any more: the ways that lead here become one, and it looks at
+/// what follows once. A probe read, so not for what happens often.
+#[inline(always)]
+pub fn forget<T: Copy>(value: &T) -> T {
+    let mut copy = MaybeUninit::uninit();
+    read((&raw const *value).cast(), &mut copy);
+    // SAFETY: the helper copied a whole `T`.
+    unsafe { copy.assume_init() }
+}
+
 /// The network namespace's inode number; 0 without a namespace.
 #[inline(always)]
 pub fn netns<A: Access>(owner: Kernel, offset_of_net: usize) -> u32 {

@@ -12,7 +12,7 @@ use crate::{
     drop::whereabouts,
     event::{self, Identity, identity_of_packet},
     packet::Packet,
-    read::{Access, Kernel, Probed, Typed, setting},
+    read::{Access, Kernel, Probed, Typed, forget, setting},
     retransmit::place,
 };
 
@@ -39,13 +39,13 @@ pub fn tcp_send_reset_raw(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
     if !sk.is_null() {
-        let packet = Packet::of_sock::<Probed>(sk);
+        let packet = forget(&Packet::of_sock::<Probed>(sk));
         let place = place::<Probed>(sensor::RESET_SENT, reason, sk, &packet);
         account::count(&place, &packet, core::ptr::null());
-        event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(RST));
+        event::report(ctx, &place, &packet, core::ptr::null(), |_, _| Identity::of_flags(RST));
     } else if !skb.is_null() {
         // The flow of the packet that is answered: the RST goes the other way.
-        let answered = Packet::of_skb::<Probed>(skb);
+        let answered = forget(&Packet::of_skb::<Probed>(skb));
         let packet = Packet {
             source: answered.destination,
             destination: answered.source,
@@ -54,10 +54,10 @@ fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
             segments: 1,
             ..answered
         };
-        let (device, ifindex, netns) = whereabouts::<Probed>(skb, core::ptr::null());
+        let (ifindex, netns) = whereabouts::<Probed>(skb, core::ptr::null());
         let place = PlaceKey { ifindex, netns, ..place::<Probed>(sensor::RESET_SENT, reason, sk, &packet) };
-        account::count(&place, &packet, device);
-        event::report(ctx, &place, &packet, device, identity_of_packet);
+        account::count(&place, &packet, skb);
+        event::report(ctx, &place, &packet, skb, identity_of_packet);
     }
 }
 
@@ -78,8 +78,8 @@ pub fn tcp_receive_reset_raw(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn reset_received<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel) {
     // The socket's own direction: what was reset, not the RST.
-    let packet = Packet::of_sock::<A>(sk);
+    let packet = forget(&Packet::of_sock::<A>(sk));
     let place = place::<A>(sensor::RESET_RECEIVED, 0, sk, &packet);
     account::count(&place, &packet, core::ptr::null());
-    event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(RST));
+    event::report(ctx, &place, &packet, core::ptr::null(), |_, _| Identity::of_flags(RST));
 }

@@ -11,7 +11,7 @@ use crate::{
     account,
     event::{self, Identity},
     packet::Packet,
-    read::{Access, Kernel, Probed, Typed, load, netns, offset, setting},
+    read::{Access, Kernel, Probed, Typed, forget, load, netns, offset, setting},
 };
 
 /// (sk, skb[, err]), `__tcp_retransmit_skb`. Without `err` it fires only when the segment was sent.
@@ -32,13 +32,13 @@ pub fn tcp_retransmit_skb_raw(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn retransmitted<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel, skb: Kernel, error: i32) {
-    let mut packet = Packet::of_sock::<A>(sk);
+    let mut packet = forget(&Packet::of_sock::<A>(sk));
     // `tcp_skb_pcount`, which is what `Tcp.RetransSegs` grows by. `cb` is an array of bytes: not a typed load.
     packet.segments = load::<u16, Probed>(skb, offset!(skb_tcp_gso_segs)).into();
     packet.bytes = load::<_, A>(skb, offset!(skb_len));
     let place = place::<A>(sensor::RETRANSMIT, error.unsigned_abs(), sk, &packet);
     account::count(&place, &packet, core::ptr::null());
-    event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity {
+    event::report(ctx, &place, &packet, core::ptr::null(), |_, _| Identity {
         sequence: load::<u32, Probed>(skb, offset!(skb_tcp_seq)).into(),
         run_id: 0,
         flags: load::<u8, Probed>(skb, offset!(skb_tcp_flags)),
@@ -63,11 +63,11 @@ pub fn tcp_retransmit_synack_raw(ctx: RawTracePointContext) -> i32 {
 /// Probe reads in both forms: to the verifier a request is no socket. It is rare enough.
 #[inline(always)]
 fn retransmitted_synack<C: EbpfContext>(ctx: &C, request: Kernel) {
-    let packet = Packet::of_sock::<Probed>(request);
+    let packet = forget(&Packet::of_sock::<Probed>(request));
     let place = place::<Probed>(sensor::RETRANSMIT_SYNACK, 0, request, &packet);
     account::count(&place, &packet, core::ptr::null());
     const SYN_ACK: u8 = 0x12;
-    event::report(ctx, &place, &packet, core::ptr::null(), |_| Identity::of_flags(SYN_ACK));
+    event::report(ctx, &place, &packet, core::ptr::null(), |_, _| Identity::of_flags(SYN_ACK));
 }
 
 /// The place of something that happened to a socket.

@@ -5,8 +5,8 @@
 //! what the per-CPU allocator notes for memory cgroups (`pcpuobj_ext`, mm/percpu-internal.h).
 
 use netbreak_common::{
-    CachedPlace, Counters, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS,
-    Place, PlaceKey, PlaceTotal, ProbeKey, RING_BYTES, Settings,
+    CHUNK, CachedPlace, Chunk, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE,
+    PORT_WORDS, Place, PlaceKey, PlaceTotal, ProbeKey, RING_BYTES, Settings,
 };
 
 /// A map's shape, as far as its memory goes.
@@ -53,7 +53,7 @@ pub fn maps(flows: u32) -> Vec<Map> {
         ("FLOWS4", Hash, size_of::<FlowKey4>(), ID, flows),
         ("FLOWS6", Hash, size_of::<FlowKey6>(), ID, flows),
         ("SLOTS", Queue, 0, ID, flows),
-        ("COUNTERS", PerCpuArray, ID, size_of::<Counters>(), flows),
+        ("COUNTERS", PerCpuArray, ID, size_of::<Chunk>(), flows.div_ceil(CHUNK)),
         ("LOSSES", PerCpuArray, ID, size_of::<Losses>(), 1),
         ("PROBES", HashOnDemand, size_of::<ProbeKey>(), ID, MAX_PROBE_FLOWS),
         ("PROBE_PORTS", Array, ID, size_of::<u64>(), PORT_WORDS),
@@ -136,8 +136,8 @@ mod tests {
     fn counters_are_what_grows_with_cpus() {
         let counters =
             |cpus| maps(16_384).iter().find(|map| map.name == "COUNTERS").map(|map| map.bytes(cpus));
-        assert_eq!(counters(2), Some(16_384 * (8 + 2 * 24)));
-        assert_eq!(counters(128), Some(16_384 * (8 + 128 * 24)));
+        assert_eq!(counters(2), Some(16_384 * 2 * 24 + 256 * 8));
+        assert_eq!(counters(128), Some(16_384 * 128 * 24 + 256 * 8));
         assert!(total(16_384, 128) - total(16_384, 2) < 16_384 * 24 * 126 * 6 / 5);
     }
 

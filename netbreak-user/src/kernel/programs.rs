@@ -73,8 +73,7 @@ fn attach_typed(
     tracepoint: &str,
     btf: Option<&Btf>,
 ) -> Result<(), ProgramError> {
-    let program: &mut BtfTracePoint =
-        ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
+    let program: &mut BtfTracePoint = ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
     program.load(tracepoint, btf.ok_or(ProgramError::NotLoaded)?)?;
     program.attach().map(drop)
 }

@@ -1,17 +1,15 @@
 //! What the programs counted, read into plain rows.
 
 use std::{
-    collections::HashMap as StdHashMap,
+    collections::{HashMap as StdHashMap, hash_map::Entry},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use aya::{
     Ebpf,
-    maps::{HashMap, MapData, MapError, PerCpuArray},
+    maps::{HashMap, MapData, MapError, PerCpuArray, PerCpuValues},
 };
-use netbreak_common::{
-    Counters, FAMILY_NONE, FlowKey4, FlowKey6, Losses, Place, PlaceKey, PlaceTotal,
-};
+use netbreak_common::{CHUNK, Chunk, FAMILY_NONE, FlowKey4, FlowKey6, Losses, Place, PlaceKey, PlaceTotal};
 
 use crate::clock::{self, Nanos};
 
@@ -85,11 +83,16 @@ pub(super) fn places(ebpf: &Ebpf) -> Result<Vec<PlaceRow>, MapError> {
 }
 
 pub(super) fn read(ebpf: &Ebpf) -> Result<Tables, MapError> {
-    let counters: PerCpuArray<&MapData, Counters> = map(ebpf, "COUNTERS")?.try_into()?;
+    let counters: PerCpuArray<&MapData, Chunk> = map(ebpf, "COUNTERS")?.try_into()?;
     let ticks = Ticks::read(ebpf)?;
-    let row = |place, addresses, ports: u32, slot: u32| -> Result<FlowRow, MapError> {
-        let cpus = counters.get(&slot, 0)?;
-        let used = || cpus.iter().filter(|cpu| cpu.packets > 0);
+    let mut chunks: StdHashMap<u32, PerCpuValues<Chunk>> = StdHashMap::new();
+    let mut row = |place, addresses, ports: u32, slot: u32| -> Result<FlowRow, MapError> {
+        let chunk = match chunks.entry(slot / CHUNK) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(unread) => unread.insert(counters.get(&(slot / CHUNK), 0)?),
+        };
+        let cpus = chunk.iter().map(|chunk| &chunk[(slot % CHUNK) as usize]);
+        let used = || cpus.clone().filter(|cpu| cpu.packets > 0);
         Ok(FlowRow {
             place,
             addresses,

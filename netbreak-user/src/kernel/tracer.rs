@@ -6,7 +6,7 @@ use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
     maps::{MapData, MapError, Queue, RingBuf},
 };
-use netbreak_common::{Event, MAX_PLACES};
+use netbreak_common::{CHUNK, Event, MAX_PLACES};
 use tokio::io::unix::AsyncFd;
 
 use super::{
@@ -86,7 +86,7 @@ impl Tracer {
             .map_max_entries("FLOWS4", options.flows)
             .map_max_entries("FLOWS6", options.flows)
             .map_max_entries("SLOTS", options.flows)
-            .map_max_entries("COUNTERS", options.flows)
+            .map_max_entries("COUNTERS", options.flows.div_ceil(CHUNK))
             .load(OBJECT)
             .map_err(|error| StartError::Load(Box::new(error)))?;
         steps.done("object and maps");
