@@ -136,7 +136,7 @@ fn measure(subject: Subject) -> Result<Round> {
 
 fn attach(subject: Subject, socket: &UdpSocket) -> Result<Attached> {
     let tracer = |parse_only| -> Result<Attached> {
-        let tracer = Tracer::start(Options { flows: 16_384, parse_only })?;
+        let tracer = Tracer::start(Options { parse_only, ..Options::default() })?;
         Ok(Attached::Netbreak { _tracer: Box::new(tracer) })
     };
     match subject {

@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     let mut steps: Vec<(&'static str, Vec<f64>)> = Vec::new();
     for _ in 0..ROUNDS {
         totals.push(milliseconds(first_echo(&namespace)?));
-        let tracer = Tracer::start(Options { flows: 16_384, parse_only: false })?;
+        let tracer = Tracer::start(Options::default())?;
         for (index, (name, took)) in tracer.steps().iter().enumerate() {
             if steps.len() <= index {
                 steps.push((name, Vec::new()));

@@ -61,7 +61,7 @@ pub fn run(options: &DemoOptions) -> Result<VerdictWord> {
             targets: vec![("server".to_owned(), address)],
             specs: probes(address, duration),
             netns: Arc::new(client),
-            tracer: Some(kernel::Options { flows: netbreak_common::DEFAULT_FLOWS, parse_only: false }),
+            tracer: Some(kernel::Options::default()),
             progress: Progress::new(false),
             netns_names: names,
             give_up_privileges: false,

@@ -99,7 +99,7 @@ fn without_privileges_every_missing_capability_is_named() {
         assert!(missing.contains(&name), "{name}: {seen:#}");
     }
     let message = with(CapabilitySet::empty(), || {
-        let error = Tracer::start(Options { flows: FLOWS, parse_only: false }).err().unwrap();
+        let error = Tracer::start(Options { flows: FLOWS, ..Default::default() }).err().unwrap();
         explain_start_error(&error, &Facts::read())
     });
     assert!(message.contains("Missing CAP_BPF (") && message.contains("--no-kernel"), "{message}");

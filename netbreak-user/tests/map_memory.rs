@@ -39,7 +39,7 @@ fn computed_memory_is_the_kernels() {
     }
     // Not a power of two: the table of buckets is.
     let flows = 10_000;
-    let _tracer = Tracer::start(Options { flows, parse_only: false }).unwrap();
+    let _tracer = Tracer::start(Options { flows, ..Default::default() }).unwrap();
     let cpus = aya::util::nr_cpus().unwrap() as u32;
     let held = held();
     let expected = memory::maps(flows);

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use netbreak_common::{DEFAULT_FLOWS, Event, sensor};
+use netbreak_common::{Event, sensor};
 use netbreak_user::clock::{MILLISECOND, Nanos};
 use netbreak_user::kernel::{KernelBtf, Options, Reasons, Symbols};
 use netbreak_user::lab::{Lab, Role, SERVER_V4, find};
@@ -168,7 +168,7 @@ fn records_half_of_the_requests_dropped_in_forward() {
         targets: vec![("server".to_owned(), SERVER_V4.into())],
         specs: [(Kind::Icmp, None), (Kind::Udp, Some(4000))].into_iter().map(spec).collect(),
         netns: Arc::new(netns),
-        tracer: Some(Options { flows: DEFAULT_FLOWS, parse_only: false }),
+        tracer: Some(Options::default()),
         progress: Progress::new(true),
         netns_names: Vec::new(),
         give_up_privileges: false,

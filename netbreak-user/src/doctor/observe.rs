@@ -42,7 +42,7 @@ pub struct Entered {
 /// Loads and attaches the programs with a table of `flows` flows, opens sockets, enters namespaces, and gives all of
 /// it back.
 pub fn observe(flows: u32) -> Observed {
-    let started = Tracer::start(Options { flows, parse_only: false });
+    let started = Tracer::start(Options { flows, ..Default::default() });
     let btf = KernelBtf::open().ok();
     Observed {
         programs: started.map(|tracer| tracer.sensors().to_vec()),

@@ -16,7 +16,7 @@ mod tracer;
 
 pub use btf::{BtfError, KernelBtf};
 pub use cost::{Accounting, Cost, Floor};
-pub use programs::{PID_1, TRACEPOINTS, blind_on_pid_1};
+pub use programs::{Form, PID_1, TRACEPOINTS, blind_on_pid_1};
 pub use reasons::Reasons;
 pub use registry::Registry;
 pub use symbols::Symbols;

@@ -44,24 +44,50 @@ pub fn pid_1(btf: &KernelBtf) -> Option<Sensor> {
     })
 }
 
-/// Attaches the program of one tracepoint and says how that went.
-pub fn attach(ebpf: &mut Ebpf, tracepoint: &str, btf: &KernelBtf, aya_btf: Option<&Btf>) -> Sensor {
+/// How programs read kernel memory: from the cheapest way, which the newest kernels allow, to what each kernel allows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Plain loads of structs and of a packet's bytes (Linux 6.17 and later).
+    #[default]
+    Direct,
+    /// Plain loads of structs, a probe read for a packet's bytes.
+    Typed,
+    /// Probe reads only, on a raw tracepoint.
+    Raw,
+}
+
+/// Attaches the program of one tracepoint, in the form `best` or else in one that needs less, and says how that went.
+pub fn attach(
+    ebpf: &mut Ebpf,
+    tracepoint: &str,
+    btf: &KernelBtf,
+    aya_btf: Option<&Btf>,
+    best: Form,
+) -> Sensor {
     let sensor = |state, why: Option<String>| Sensor { name: tracepoint.to_owned(), state, why };
     if btf.tracepoint_arguments(tracepoint).is_none() {
         return sensor(SensorState::Off, Some(format!("this kernel has no tracepoint {tracepoint}")));
     }
-    let typed = match attach_typed(ebpf, tracepoint, tracepoint, aya_btf) {
-        Ok(()) => return sensor(SensorState::On, None),
-        Err(error) => error,
+    // Only the program that reads most has a form of its own between the two.
+    let (direct, typed) = (tracepoint.to_owned(), format!("{tracepoint}_typed"));
+    let forms = match best {
+        Form::Direct => vec![direct, typed],
+        Form::Typed => vec![typed, direct],
+        Form::Raw => vec![],
     };
-    // The same with fewer plain loads, where there is such a form.
-    if attach_typed(ebpf, &format!("{tracepoint}_typed"), tracepoint, aya_btf).is_ok() {
-        return sensor(SensorState::On, None);
+    let mut refused = None;
+    for program in forms {
+        match attach_typed(ebpf, &program, tracepoint, aya_btf) {
+            Ok(()) => return sensor(SensorState::On, None),
+            // That the kernel refuses it says more than that there is no such program.
+            Err(error) => refused = refused.or(Some(error)),
+        }
     }
+    let why = refused.map_or("it was not asked for".to_owned(), |error| reason(&error));
     match attach_raw(ebpf, tracepoint) {
         Ok(()) => sensor(
             SensorState::Degraded,
-            Some(format!("as a raw tracepoint (slower): the BTF tracepoint failed: {}", reason(&typed))),
+            Some(format!("as a raw tracepoint (slower): the BTF tracepoint failed: {why}")),
         ),
         Err(error) => sensor(SensorState::Off, Some(reason(&error))),
     }

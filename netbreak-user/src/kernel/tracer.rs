@@ -6,12 +6,12 @@ use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
     maps::{MapData, MapError, Queue, RingBuf},
 };
-use netbreak_common::{CHUNK, Event, MAX_PLACES};
+use netbreak_common::{CHUNK, DEFAULT_FLOWS, Event, MAX_PLACES};
 use tokio::io::unix::AsyncFd;
 
 use super::{
     btf::{BtfError, KernelBtf},
-    programs::{self, TRACEPOINTS},
+    programs::{self, Form, TRACEPOINTS},
     reasons::Reasons,
     registry::Registry,
     settings::settings,
@@ -30,8 +30,16 @@ pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_
 pub struct Options {
     /// Flows with counters of their own.
     pub flows: u32,
+    /// The form of programs to try first: another than the default is for measuring and testing only.
+    pub form: Form,
     /// Parse and do not count: for measuring only.
     pub parse_only: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { flows: DEFAULT_FLOWS, form: Form::default(), parse_only: false }
+    }
 }
 
 /// Why the kernel side cannot run at all.
@@ -99,7 +107,7 @@ impl Tracer {
         steps.done("filling maps");
         let mut sensors: Vec<Sensor> = TRACEPOINTS
             .iter()
-            .map(|name| programs::attach(&mut ebpf, name, &btf, aya_btf.as_ref()))
+            .map(|name| programs::attach(&mut ebpf, name, &btf, aya_btf.as_ref(), options.form))
             .collect();
         if sensors[0].state == SensorState::Off {
             return Err(StartError::Mandatory(sensors[0].why.clone().unwrap_or_default()));

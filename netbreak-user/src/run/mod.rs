@@ -65,7 +65,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
         specs,
         netns: Arc::new(netns),
         tracer: (!options.no_kernel)
-            .then_some(crate::kernel::Options { flows: options.flows, parse_only: false }),
+            .then_some(crate::kernel::Options { flows: options.flows, ..Default::default() }),
         progress: Progress::new(options.quiet),
         netns_names: Vec::new(),
         give_up_privileges: true,

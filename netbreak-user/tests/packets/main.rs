@@ -10,4 +10,5 @@ mod common;
 mod control;
 mod faults;
 mod flood;
+mod forms;
 mod retransmits;
