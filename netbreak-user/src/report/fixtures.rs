@@ -82,6 +82,8 @@ fn drop_row(sport: u16, reason: &str, packets: u64) -> DropRow {
         netns: Some(4_026_532_340),
         packets,
         bytes: packets * 60,
+        first_s: 3.004,
+        last_s: 4.996,
     }
 }
 

@@ -343,6 +343,10 @@ pub struct DropRow {
     pub packets: u64,
     /// Bytes from the network header on.
     pub bytes: u64,
+    /// The first of them, to the kernel's tick (1 to 10 ms); negative before the first attempt.
+    pub first_s: f64,
+    /// The last of them.
+    pub last_s: f64,
 }
 
 /// Direction as seen on the wire.

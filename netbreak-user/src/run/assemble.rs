@@ -111,7 +111,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
             sensors,
         },
         targets,
-        drops: drops(&tables, &names),
+        drops: drops(&tables, gathered.start, &names),
         drop_totals: drop_totals(&tables, &names),
         changes: gathered.changes.of(&concerned, gathered.start, &names),
         books,
@@ -188,7 +188,7 @@ fn dropped(tables: &Tables) -> impl Iterator<Item = &PlaceRow> {
     tables.places.iter().filter(|place| place.key.sensor == sensor::DROP)
 }
 
-fn drops(tables: &Tables, names: &Names) -> Vec<DropRow> {
+fn drops(tables: &Tables, start: Nanos, names: &Names) -> Vec<DropRow> {
     let places: HashMap<u32, &PlaceRow> = dropped(tables).map(|place| (place.id, place)).collect();
     let mut rows: Vec<DropRow> = tables
         .flows
@@ -213,6 +213,8 @@ fn drops(tables: &Tables, names: &Names) -> Vec<DropRow> {
                 netns: (place.key.netns != 0).then_some(place.key.netns),
                 packets: flow.packets,
                 bytes: flow.bytes,
+                first_s: seconds_since(start, flow.first),
+                last_s: seconds_since(start, flow.last),
             })
         })
         .collect();

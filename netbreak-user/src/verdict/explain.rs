@@ -28,10 +28,10 @@ pub fn explain(place: &Place) -> String {
     let to = place.destination;
     match place.cause {
         Cause::Netfilter => {
-            let hook = place.stage.and_then(|stage| stage.strip_prefix("netfilter ")).unwrap_or("some");
-            format!(
-                "a rule in the {hook} hook {here} dropped them: look at `nft list ruleset` and `iptables-save -c` {here}"
-            )
+            let hook = place.stage.and_then(|stage| stage.strip_prefix("netfilter "));
+            let rule =
+                hook.map_or("a netfilter rule".to_owned(), |hook| format!("a rule in the {hook} hook"));
+            format!("{rule} {here} dropped them: look at `nft list ruleset` and `iptables-save -c` {here}")
         }
         Cause::Route => match place.reason {
             Some("IP_RPFILTER") => format!(
@@ -88,5 +88,26 @@ pub fn explain(place: &Place) -> String {
         Cause::Other => {
             format!("the kernel freed them {here}: look the reason and the function up in its sources")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_symbols_no_hook_is_named() {
+        let place = |stage| Place {
+            cause: Cause::Netfilter,
+            reason: Some("NETFILTER_DROP"),
+            stage,
+            device: Some("r0"),
+            netns: Some("router"),
+            destination: "10.0.2.2",
+        };
+        assert!(
+            explain(&place(Some("netfilter forward"))).starts_with("a rule in the forward hook in router")
+        );
+        assert!(explain(&place(None)).starts_with("a netfilter rule in router dropped them"));
     }
 }
