@@ -6,11 +6,13 @@
 
 mod account;
 mod event;
+mod path;
 mod settings;
 pub mod wire;
 
 pub use account::*;
 pub use event::*;
+pub use path::*;
 pub use settings::*;
 
 /// What counted a packet: the tracepoint behind a [`PlaceKey`] or an [`Event`].

@@ -80,6 +80,8 @@ impl Offsets {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Settings {
+    /// Tells the payloads of this run from those of others, as they are in a packet (see [`crate::wire`]).
+    pub run_id: [u32; 2],
     /// See [`Offsets`].
     pub offsets: Offsets,
     /// Arguments of `kfree_skb`: 2 (skb, location), 3 (+ reason) or 4 (+ rx_sk).
@@ -88,11 +90,17 @@ pub struct Settings {
     pub retransmit_arguments: u32,
     /// Arguments of `tcp_send_reset`: 2 (sk, skb) or 3 (+ reason).
     pub send_reset_arguments: u32,
+    /// Arguments of `consume_skb`: 1 (skb) or 2 (+ location).
+    pub consume_skb_arguments: u32,
+    /// Probes of this run: each has its part of the ledger.
+    pub probes: u32,
+    /// Attempts of a probe that the ledger holds, less 1: a mask of bits.
+    pub ledger_mask: u32,
     /// 1 = parse and do not count: only for measuring what parsing costs.
     pub parse_only: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == size_of::<Offsets>() + 4 * 4);
+const _: () = assert!(size_of::<Settings>() == size_of::<Offsets>() + 9 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, only integers, padding is explicit: every bit pattern is valid.

@@ -6,11 +6,12 @@ use aya_ebpf::{
     EbpfContext,
     helpers::generated::{bpf_get_stack, bpf_ktime_get_ns},
 };
-use netbreak_common::{Event, LEG_REPLY, LEG_REQUEST, PlaceKey, ProbeKey, Stack, wire};
+use netbreak_common::{Event, LEG_REPLY, LEG_REQUEST, PlaceKey, Stack, wire};
 
 use crate::{
     account::{device_name, lose},
     maps,
+    ours::{is_probe_port, probe},
     packet::{ICMP, ICMP6, Packet, TCP, UDP},
     read::{Kernel, Probed, forget, load, offset, read},
 };
@@ -87,39 +88,21 @@ fn probe_leg(packet: &Packet) -> Option<u8> {
         } else {
             (&packet.source, LEG_REPLY)
         };
-        return is_probe(packet, remote, 0, packet.source_port).then_some(leg);
+        return is_ours(packet, remote, 0, packet.source_port).then_some(leg);
     }
     let (source, destination) = (packet.source_port, packet.destination_port);
-    if is_probe_port(source) && is_probe(packet, &packet.destination, destination, source) {
+    if is_probe_port(source) && is_ours(packet, &packet.destination, destination, source) {
         return Some(LEG_REQUEST);
     }
-    if is_probe_port(destination) && is_probe(packet, &packet.source, source, destination) {
+    if is_probe_port(destination) && is_ours(packet, &packet.source, source, destination) {
         return Some(LEG_REPLY);
     }
     None
 }
 
-/// The cheapest test: nearly every packet that is not ours ends here.
 #[inline(always)]
-fn is_probe_port(port: u16) -> bool {
-    match maps::PROBE_PORTS.get(u32::from(port) / 64) {
-        Some(word) => word >> (port % 64) & 1 == 1,
-        None => false,
-    }
-}
-
-#[inline(always)]
-fn is_probe(packet: &Packet, remote: &[u32; 4], remote_port: u16, local_port: u16) -> bool {
-    let key = ProbeKey {
-        // SAFETY: the same 16 bytes.
-        remote: unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(*remote) },
-        remote_port,
-        local_port,
-        protocol: packet.protocol,
-        family: packet.family,
-        pad: [0; 2],
-    };
-    maps::PROBES.get_ptr(key).is_some()
+fn is_ours(packet: &Packet, remote: &[u32; 4], remote_port: u16, local_port: u16) -> bool {
+    probe(packet.family, packet.protocol, remote, remote_port, local_port).is_some()
 }
 
 /// The transport header and the beginning of our payload behind it.

@@ -1,7 +1,7 @@
 //! The eBPF programs of netbreak: they count every dropped, retransmitted or reset packet of the machine, and send an
 //! event only when the packet belongs to a probe.
 //!
-//! One file a family of tracepoints (`drop`, `retransmit`, `reset`, `icmp`); `read` loads kernel memory, `packet` finds
+//! One file a family of tracepoints (`drop`, `retransmit`, `reset`, `icmp`, `path`); `read` loads kernel memory, `packet` finds
 //! the flow, `account` counts, `event` reports. Each program exists twice: on a BTF tracepoint, where kernel structs
 //! are plain loads, and (`*_raw`) on a raw tracepoint with bounded probe reads, for kernels that lack the former.
 #![no_std]
@@ -13,7 +13,9 @@ mod drop;
 mod event;
 mod icmp;
 mod maps;
+mod ours;
 mod packet;
+mod path;
 mod read;
 mod reset;
 mod retransmit;

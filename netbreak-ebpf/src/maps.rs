@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use netbreak_common::{
     CHUNK, CachedPlace, Chunk, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS,
-    PLACE_CACHE, PORT_WORDS, Place, PlaceKey, PlaceTotal, ProbeKey, RING_BYTES,
+    PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue, RING_BYTES,
 };
 
 /// Known places.
@@ -49,11 +49,16 @@ pub static LOSSES: PerCpuArray<Losses> = PerCpuArray::with_max_entries(1, 0);
 
 /// Flows of probes.
 #[map]
-pub static PROBES: HashMap<ProbeKey, u32> = HashMap::with_max_entries(MAX_PROBE_FLOWS, BPF_F_NO_PREALLOC);
+pub static PROBES: HashMap<ProbeKey, ProbeValue> =
+    HashMap::with_max_entries(MAX_PROBE_FLOWS, BPF_F_NO_PREALLOC);
 
 /// Local ports of `PROBES`, a bit each.
 #[map]
 pub static PROBE_PORTS: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
+
+/// Where each attempt's packets were: probe by probe, attempt by attempt, leg by leg.
+#[map]
+pub static LEDGER: Array<Passage> = Array::with_max_entries(2, 0);
 
 /// Events of probe flows.
 #[map]

@@ -14,14 +14,14 @@ pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 pub const ICMP6: u8 = 58;
 
-const ETH_P_IP: u16 = 0x0800;
-const ETH_P_IPV6: u16 = 0x86dd;
+pub const ETH_P_IP: u16 = 0x0800;
+pub const ETH_P_IPV6: u16 = 0x86dd;
 const ETH_P_8021Q: u16 = 0x8100;
 const ETH_P_8021AD: u16 = 0x88a8;
 
-/// Bytes read from the network header on, in one go: an IPv6 header, a UDP header and the start of our own payload.
+/// Bytes read from the network header on, in one go: an IPv6 header, a UDP header and our own payload's header.
 /// `skb_shared_info`, which is larger, lies behind every packet's buffer (`__alloc_skb`), so this never leaves it.
-const HEADERS: usize = 64;
+const HEADERS: usize = 88;
 
 /// Ports, type and sequence lie within this many bytes of the transport header.
 const TRANSPORT: u32 = 8;
@@ -36,19 +36,19 @@ const LARGEST_BUFFER: u32 = (1 << 28) - 1;
 const EXTENSIONS: usize = 6;
 
 /// The bytes from a packet's network header on: where they are, and a copy where they cannot be loaded from there.
-struct Headers<'a, A> {
-    at: Kernel,
-    copy: &'a MaybeUninit<Copied>,
-    access: PhantomData<A>,
+pub struct Headers<'a, A> {
+    pub at: Kernel,
+    pub copy: &'a MaybeUninit<Copied>,
+    pub access: PhantomData<A>,
 }
 
 #[repr(C, align(8))]
-struct Copied([u8; HEADERS]);
+pub struct Copied([u8; HEADERS]);
 
 impl<A: Access> Headers<'_, A> {
     /// The integer at `at`, which must be a multiple of its size.
     #[inline(always)]
-    fn get<T: Copy>(&self, at: usize) -> T {
+    pub fn get<T: Copy>(&self, at: usize) -> T {
         if A::BYTES {
             return load::<T, A>(self.at, at);
         }
@@ -56,13 +56,14 @@ impl<A: Access> Headers<'_, A> {
         unsafe { self.copy.as_ptr().cast::<u8>().add(at).cast::<T>().read() }
     }
 
-    /// The first three 16-bit words behind `length` bytes of IP header, in wire order.
+    /// The integer, or array of integers, at `at` behind `length` bytes of IP header. Its own multiple as in `get`.
     #[inline(always)]
-    fn transport(&self, length: u32) -> [u16; 3] {
+    pub fn after<T: Copy>(&self, length: u32, at: usize) -> T {
         match length {
-            20 => [self.get(20), self.get(22), self.get(24)],
-            40 => [self.get(40), self.get(42), self.get(44)],
-            _ => bytes::<_, A>(self.at, length as usize),
+            _ if A::BYTES => load::<T, A>(self.at, length as usize + at),
+            20 => self.get(20 + at),
+            40 => self.get(40 + at),
+            _ => bytes::<T, A>(self.at, length as usize + at),
         }
     }
 }
@@ -166,7 +167,7 @@ impl Packet {
         }
         self.transport = network + length;
         self.linear = linear - length;
-        let [first, second, third] = headers.transport(length);
+        let [first, second, third] = headers.after::<[u16; 3]>(length, 0);
         self.ports(first, second, third);
     }
 

@@ -8,10 +8,14 @@ use netbreak_common::Settings;
 /// The loader overrides it. In the object's read-only data, so the verifier knows every number in it.
 #[unsafe(no_mangle)]
 pub static SETTINGS: Settings = Settings {
+    run_id: [0; 2],
     offsets: netbreak_common::Offsets::ZERO,
     kfree_skb_arguments: 0,
     retransmit_arguments: 0,
     send_reset_arguments: 0,
+    consume_skb_arguments: 0,
+    probes: 0,
+    ledger_mask: 0,
     parse_only: 0,
 };
 

@@ -123,6 +123,9 @@ pub struct RunArgs {
     /// Probe only: load nothing into the kernel
     #[arg(long, help_heading = "Kernel")]
     pub no_kernel: bool,
+    /// Do not follow the probes' packets from device to device: a packet that was not dropped has no place then
+    #[arg(long, help_heading = "Kernel")]
+    pub no_path: bool,
     /// Size of the kernel's table of dropped flows
     #[arg(long, value_name = "N", default_value = "16384", help_heading = "Kernel")]
     pub flows: String,

@@ -18,7 +18,7 @@ use crate::{
     probe::{Kind, Spec},
     progress::Progress,
     report::VerdictWord,
-    run::{Plan, measure, publish},
+    run::{Plan, follow, measure, publish},
     serve,
     stdout::write_stdout,
 };
@@ -57,11 +57,12 @@ pub fn run(options: &DemoOptions) -> Result<VerdictWord> {
     let lab = &mut lab;
     let (measured, broken) = thread::scope(|scope| {
         let breaker = scope.spawn(move || break_and_mend(lab, fault, &start, &is_over, duration));
+        let specs = probes(address, duration);
         let measured = measure(Plan {
             targets: vec![("server".to_owned(), address)],
-            specs: probes(address, duration),
+            specs: specs.clone(),
             netns: Arc::new(client),
-            tracer: Some(kernel::Options::default()),
+            tracer: Some(kernel::Options { follow: Some(follow(&specs)), ..Default::default() }),
             progress: Progress::new(false),
             netns_names: names,
             give_up_privileges: false,

@@ -7,7 +7,7 @@
 
 use std::fs;
 
-use netbreak_user::kernel::{Options, Tracer, memory};
+use netbreak_user::kernel::{Options, Room, Tracer, memory};
 
 /// A `struct bpf_array` and the like, and the locks that kernels before 6.18 have in a hash table.
 const STRUCTS: u64 = 2048;
@@ -42,7 +42,7 @@ fn computed_memory_is_the_kernels() {
     let _tracer = Tracer::start(Options { flows, ..Default::default() }).unwrap();
     let cpus = aya::util::nr_cpus().unwrap() as u32;
     let held = held();
-    let expected = memory::maps(flows);
+    let expected = memory::maps(flows, Room::default());
     for map in &expected {
         let bytes = map.bytes(cpus);
         let same = held.iter().find(|[key, value, entries, memlock]| {

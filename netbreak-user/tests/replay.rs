@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use netbreak_common::{Event, sensor};
 use netbreak_user::clock::{MILLISECOND, Nanos};
-use netbreak_user::kernel::{KernelBtf, Options, Reasons, Symbols};
+use netbreak_user::kernel::{KernelBtf, Options, Reasons, Symbols, Trails};
 use netbreak_user::lab::{Lab, Role, SERVER_V4, find};
 use netbreak_user::netns::Namespace;
 use netbreak_user::probe::{Attempt, Kind, Outcome, Record, Spec};
@@ -109,8 +109,16 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
     let records: Vec<Record> = recording.probes.iter().map(record).collect();
     let (start, timeout, netns, run_id) =
         (recording.start, recording.timeout, recording.netns, recording.run_id);
-    let evidence =
-        Evidence { start, timeout, netns, run_id, records: &records, events: &events, names: &recording };
+    let evidence = Evidence {
+        start,
+        timeout,
+        netns,
+        run_id,
+        records: &records,
+        events: &events,
+        trails: &Trails::default(),
+        names: &recording,
+    };
     let judged = |record: &Record| {
         let (deaths, unexplained) = verdict::deaths(&evidence, record);
         (record.kind, deaths, unexplained)

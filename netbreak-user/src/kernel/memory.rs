@@ -6,8 +6,10 @@
 
 use netbreak_common::{
     CHUNK, CachedPlace, Chunk, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE,
-    PORT_WORDS, Place, PlaceKey, PlaceTotal, ProbeKey, RING_BYTES, Settings,
+    PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue, RING_BYTES, Settings,
 };
+
+use super::registry::Room;
 
 /// A map's shape, as far as its memory goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +43,8 @@ pub enum MapKind {
     Ring,
 }
 
-/// Every map for a table of `flows` flows.
-pub fn maps(flows: u32) -> Vec<Map> {
+/// Every map for a table of `flows` flows and a ledger of this size.
+pub fn maps(flows: u32, room: Room) -> Vec<Map> {
     use MapKind::{Array, Hash, HashOnDemand, PerCpuArray, Queue, Ring};
     const ID: usize = size_of::<u32>();
     [
@@ -55,8 +57,9 @@ pub fn maps(flows: u32) -> Vec<Map> {
         ("SLOTS", Queue, 0, ID, flows),
         ("COUNTERS", PerCpuArray, ID, size_of::<Chunk>(), flows.div_ceil(CHUNK)),
         ("LOSSES", PerCpuArray, ID, size_of::<Losses>(), 1),
-        ("PROBES", HashOnDemand, size_of::<ProbeKey>(), ID, MAX_PROBE_FLOWS),
+        ("PROBES", HashOnDemand, size_of::<ProbeKey>(), size_of::<ProbeValue>(), MAX_PROBE_FLOWS),
         ("PROBE_PORTS", Array, ID, size_of::<u64>(), PORT_WORDS),
+        ("LEDGER", Array, ID, size_of::<Passage>(), room.entries()),
         ("EVENTS", Ring, 0, 0, RING_BYTES),
         (".rodata", Array, ID, size_of::<Settings>(), 1),
     ]
@@ -70,9 +73,10 @@ pub fn maps(flows: u32) -> Vec<Map> {
     .into()
 }
 
-/// Bytes of all maps with `flows` flows on `cpus` possible CPUs, before any probe flow is known.
+/// Bytes of all maps with `flows` flows on `cpus` possible CPUs, before any probe flow is known and any attempt is
+/// followed.
 pub fn total(flows: u32, cpus: u32) -> u64 {
-    maps(flows).iter().map(|map| map.bytes(cpus)).sum()
+    maps(flows, Room::default()).iter().map(|map| map.bytes(cpus)).sum()
 }
 
 /// Bytes that `probe_flows` probe flows (at most [`MAX_PROBE_FLOWS`]) add: each an element of its own, in the
@@ -134,8 +138,9 @@ mod tests {
 
     #[test]
     fn counters_are_what_grows_with_cpus() {
-        let counters =
-            |cpus| maps(16_384).iter().find(|map| map.name == "COUNTERS").map(|map| map.bytes(cpus));
+        let counters = |cpus| {
+            maps(16_384, Room::default()).iter().find(|map| map.name == "COUNTERS").map(|map| map.bytes(cpus))
+        };
         assert_eq!(counters(2), Some(16_384 * 2 * 24 + 256 * 8));
         assert_eq!(counters(128), Some(16_384 * 128 * 24 + 256 * 8));
         assert!(total(16_384, 128) - total(16_384, 2) < 16_384 * 24 * 126 * 6 / 5);

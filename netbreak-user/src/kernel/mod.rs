@@ -13,12 +13,14 @@ mod settings;
 mod symbols;
 mod tables;
 mod tracer;
+mod trails;
 
 pub use btf::{BtfError, KernelBtf};
 pub use cost::{Accounting, Cost, Floor};
-pub use programs::{Form, PID_1, TRACEPOINTS, blind_on_pid_1};
+pub use programs::{Form, PATH, PID_1, TRACEPOINTS, blind_on_pid_1};
 pub use reasons::Reasons;
-pub use registry::Registry;
+pub use registry::{Registry, Room};
 pub use symbols::Symbols;
 pub use tables::{FlowRow, PlaceRow, Tables};
-pub use tracer::{Events, Options, StartError, Tracer};
+pub use tracer::{Events, Follow, Options, StartError, Tracer};
+pub use trails::{Stop, Trail, Trails, Walk};

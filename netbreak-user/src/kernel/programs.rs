@@ -21,6 +21,17 @@ pub const TRACEPOINTS: [&str; 7] = [
     "inet_sk_error_report",
 ];
 
+/// Tracepoints that the packets of probes are followed by.
+pub const PATH: [&str; 7] = [
+    "net_dev_queue",
+    "net_dev_start_xmit",
+    "netif_rx",
+    "napi_gro_receive_entry",
+    "netif_receive_skb",
+    "skb_copy_datagram_iovec",
+    "consume_skb",
+];
+
 /// The sensor that says what no program sees on some kernels.
 pub const PID_1: &str = "pid 1";
 
@@ -68,7 +79,7 @@ pub fn attach(
     if btf.tracepoint_arguments(tracepoint).is_none() {
         return sensor(SensorState::Off, Some(format!("this kernel has no tracepoint {tracepoint}")));
     }
-    // Only the program that reads most has a form of its own between the two.
+    // Programs that read no bytes have no form of their own between the two.
     let (direct, typed) = (tracepoint.to_owned(), format!("{tracepoint}_typed"));
     let forms = match best {
         Form::Direct => vec![direct, typed],

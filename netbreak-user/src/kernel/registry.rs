@@ -1,21 +1,58 @@
-//! Makes probe flows known to the programs.
+//! Makes probe flows known to the programs, and reads what they noted of attempts.
 
 use std::{
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use aya::maps::{Array, HashMap, MapData, MapError};
-use netbreak_common::{FAMILY_V4, FAMILY_V6, PORT_WORDS, ProbeKey};
+use netbreak_common::{
+    FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, NO_ATTEMPT, PORT_WORDS, Passage, ProbeKey, ProbeValue,
+};
 
-use crate::probe::{FlowRegistry, ProbeFlow};
+use super::trails::Trails;
+use crate::probe::{FlowRegistry, Owner, ProbeFlow};
+
+/// How much the ledger holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Room {
+    /// Probes; 0 = no path is followed.
+    pub probes: u32,
+    /// Attempts of each: a power of two.
+    pub attempts: u32,
+}
+
+/// What the ledger may take of the kernel's memory, in bytes.
+const LEDGER_BYTES: usize = 64 << 20;
+
+impl Room {
+    /// For so many probes, of each of which so many attempts may be open at once.
+    pub fn for_plan(probes: u32, open: u32) -> Room {
+        let most = (LEDGER_BYTES / size_of::<Passage>() / 2) as u32 / probes.max(1);
+        // The largest power of two that is not larger.
+        let most = 1 << most.max(1).ilog2();
+        Room { probes, attempts: open.next_power_of_two().min(most) }
+    }
+
+    /// Entries of the ledger: one an attempt and leg. A map has at least one.
+    pub fn entries(self) -> u32 {
+        (self.probes * self.attempts * 2).max(1)
+    }
+
+    fn place(self, probe: u32, attempt: u64, leg: u8) -> u32 {
+        (probe * self.attempts + (attempt % u64::from(self.attempts)) as u32) * 2 + u32::from(leg)
+    }
+}
 
 /// The probe flows that the kernel side knows.
 pub struct Registry(Mutex<Maps>);
 
 struct Maps {
-    flows: HashMap<MapData, ProbeKey, u32>,
+    flows: HashMap<MapData, ProbeKey, ProbeValue>,
     ports: Array<MapData, u64>,
+    ledger: Array<MapData, Passage>,
+    room: Room,
+    trails: Trails,
     /// How many flows have each local port: a port's bit is cleared with its last flow.
     users: Vec<u16>,
     words: Vec<u64>,
@@ -23,35 +60,55 @@ struct Maps {
 }
 
 impl Registry {
-    pub(super) fn new(flows: HashMap<MapData, ProbeKey, u32>, ports: Array<MapData, u64>) -> Self {
+    pub(super) fn new(
+        flows: HashMap<MapData, ProbeKey, ProbeValue>,
+        ports: Array<MapData, u64>,
+        ledger: Array<MapData, Passage>,
+        room: Room,
+    ) -> Self {
         let (users, words) = (vec![0; 1 << 16], vec![0; PORT_WORDS as usize]);
-        Self(Mutex::new(Maps { flows, ports, users, words, failed: 0 }))
+        let trails = Trails::default();
+        Self(Mutex::new(Maps { flows, ports, ledger, room, trails, users, words, failed: 0 }))
+    }
+
+    /// What was read from the ledger so far; it is gone from here.
+    pub fn take_trails(&self) -> Trails {
+        std::mem::take(&mut self.lock().trails)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Maps> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Flows that found the map full: their packets make no events.
     pub fn failed(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).failed
+        self.lock().failed
     }
 }
 
 impl FlowRegistry for Registry {
-    fn register(&self, flow: ProbeFlow) {
-        let mut maps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if maps.register(flow).is_err() {
+    fn register(&self, flow: ProbeFlow, owner: Owner) {
+        let mut maps = self.lock();
+        if maps.register(flow, owner).is_err() {
             maps.failed += 1;
         }
     }
 
     fn forget(&self, flow: ProbeFlow) {
         // A flow that was never entered is already forgotten.
-        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).forget(flow);
+        let _ = self.lock().forget(flow);
+    }
+
+    fn settled(&self, probe: u32, attempt: u64, answered: bool) {
+        self.lock().settled(probe, attempt, answered);
     }
 }
 
 impl Maps {
-    fn register(&mut self, flow: ProbeFlow) -> Result<(), MapError> {
+    fn register(&mut self, flow: ProbeFlow, owner: Owner) -> Result<(), MapError> {
         const NEW_ONLY: u64 = 1; // BPF_NOEXIST: a flow that is known already does not count twice.
-        self.flows.insert(key(flow), 0, NEW_ONLY)?;
+        let attempt = owner.attempt.unwrap_or(NO_ATTEMPT);
+        self.flows.insert(key(flow), ProbeValue { attempt, probe: owner.probe, pad: 0 }, NEW_ONLY)?;
         let port = usize::from(flow.local_port);
         self.users[port] += 1;
         self.show(port)
@@ -62,6 +119,19 @@ impl Maps {
         let port = usize::from(flow.local_port);
         self.users[port] = self.users[port].saturating_sub(1);
         self.show(port)
+    }
+
+    fn settled(&mut self, probe: u32, attempt: u64, answered: bool) {
+        if probe >= self.room.probes || answered && !self.trails.wants(probe, attempt) {
+            return;
+        }
+        let passage = |leg| self.ledger.get(&self.room.place(probe, attempt, leg), 0).ok();
+        let (request, reply) = (passage(LEG_REQUEST), passage(LEG_REPLY));
+        let legs = [request.as_ref(), reply.as_ref()];
+        match answered {
+            true => self.trails.answered(probe, attempt, legs),
+            false => self.trails.unanswered(probe, attempt, legs),
+        }
     }
 
     /// Writes the port's bit if it changed.

@@ -15,6 +15,10 @@ pub fn settings(btf: &KernelBtf) -> Result<Settings, BtfError> {
         kfree_skb_arguments: arguments("kfree_skb"),
         retransmit_arguments: arguments("tcp_retransmit_skb"),
         send_reset_arguments: arguments("tcp_send_reset"),
+        consume_skb_arguments: arguments("consume_skb"),
+        run_id: [0; 2],
+        probes: 0,
+        ledger_mask: 0,
         parse_only: 0,
     })
 }

@@ -11,9 +11,9 @@ use tokio::io::unix::AsyncFd;
 
 use super::{
     btf::{BtfError, KernelBtf},
-    programs::{self, Form, TRACEPOINTS},
+    programs::{self, Form, PATH, TRACEPOINTS},
     reasons::Reasons,
-    registry::Registry,
+    registry::{Registry, Room},
     settings::settings,
     tables::{self, PlaceRow, Tables},
 };
@@ -32,14 +32,25 @@ pub struct Options {
     pub flows: u32,
     /// The form of programs to try first: another than the default is for measuring and testing only.
     pub form: Form,
+    /// Follow the packets of probes from stage to stage?
+    pub follow: Option<Follow>,
     /// Parse and do not count: for measuring only.
     pub parse_only: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { flows: DEFAULT_FLOWS, form: Form::default(), parse_only: false }
+        Self { flows: DEFAULT_FLOWS, form: Form::default(), follow: None, parse_only: false }
     }
+}
+
+/// Whose packets are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Follow {
+    /// What tells the payloads of this run from those of others.
+    pub run_id: u64,
+    /// How many attempts are remembered until they are read.
+    pub room: Room,
 }
 
 /// Why the kernel side cannot run at all.
@@ -84,6 +95,9 @@ impl Tracer {
         let btf = KernelBtf::open()?;
         let mut settings = settings(&btf)?;
         settings.parse_only = options.parse_only.into();
+        let room = options.follow.map(|follow| follow.room).unwrap_or_default();
+        (settings.probes, settings.ledger_mask) = (room.probes, room.attempts.saturating_sub(1));
+        settings.run_id = options.follow.map(|follow| run_id(follow.run_id)).unwrap_or_default();
         steps.done("offsets from BTF");
         // Absent only where the kernel's BTF is unreadable to aya's own parser: then raw tracepoints serve.
         let aya_btf = Btf::from_sys_fs().ok();
@@ -95,6 +109,7 @@ impl Tracer {
             .map_max_entries("FLOWS6", options.flows)
             .map_max_entries("SLOTS", options.flows)
             .map_max_entries("COUNTERS", options.flows.div_ceil(CHUNK))
+            .map_max_entries("LEDGER", room.entries())
             .load(OBJECT)
             .map_err(|error| StartError::Load(Box::new(error)))?;
         steps.done("object and maps");
@@ -103,10 +118,14 @@ impl Tracer {
         let registry = Registry::new(
             take(&mut ebpf, "PROBES")?.try_into()?,
             take(&mut ebpf, "PROBE_PORTS")?.try_into()?,
+            take(&mut ebpf, "LEDGER")?.try_into()?,
+            room,
         );
         steps.done("filling maps");
+        let path = options.follow.iter().flat_map(|_| PATH);
         let mut sensors: Vec<Sensor> = TRACEPOINTS
-            .iter()
+            .into_iter()
+            .chain(path)
             .map(|name| programs::attach(&mut ebpf, name, &btf, aya_btf.as_ref(), options.form))
             .collect();
         if sensors[0].state == SensorState::Off {
@@ -225,6 +244,12 @@ impl Steps {
         self.taken.push((step, now - self.last));
         self.last = now;
     }
+}
+
+/// As it lies in a packet.
+fn run_id(number: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+    [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
 }
 
 fn fill(ebpf: &mut Ebpf, name: &str, values: std::ops::Range<u32>) -> Result<(), MapError> {

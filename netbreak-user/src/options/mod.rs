@@ -65,6 +65,8 @@ pub struct RunOptions {
     pub quiet: bool,
     /// Load nothing into the kernel.
     pub no_kernel: bool,
+    /// Do not follow the probes' packets.
+    pub no_path: bool,
     /// Entries of the kernel's flow map.
     pub flows: u32,
 }
@@ -104,6 +106,7 @@ impl RunOptions {
             output: output::validate_output(args.json.as_deref(), args.output, args.quiet)?,
             quiet: args.quiet,
             no_kernel: args.no_kernel,
+            no_path: args.no_path,
             flows: limits::validate_flows(&args.flows)?,
         })
     }

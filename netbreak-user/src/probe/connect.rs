@@ -14,7 +14,7 @@ use super::attempt::Outcome;
 use super::socket::{self, Registered, next_icmp_error, queue_icmp_errors};
 use super::spec::{PrepareError, Spec};
 use super::ticker::poll;
-use super::{FlowRegistry, ProbeFlow};
+use super::{FlowRegistry, Owner, ProbeFlow};
 
 /// A socket with a port of its own, whose close sends a RST.
 ///
@@ -52,7 +52,7 @@ pub(super) struct Started {
 }
 
 /// Makes the flow known and sends the SYN.
-pub(super) fn start(spec: &Spec, registry: &Arc<dyn FlowRegistry>) -> Started {
+pub(super) fn start(spec: &Spec, registry: &Arc<dyn FlowRegistry>, owner: Owner) -> Started {
     let bound = open(spec).map_err(|error| error.errno()).and_then(|socket| {
         let local_port = socket::local_port(&socket).map_err(|error| errno_of(&error))?;
         Ok((socket, local_port))
@@ -63,7 +63,7 @@ pub(super) fn start(spec: &Spec, registry: &Arc<dyn FlowRegistry>) -> Started {
     };
     let remote = spec.remote();
     let flow = ProbeFlow { protocol: 6, remote: remote.ip(), remote_port: remote.port(), local_port };
-    let flow = Registered::new(registry, flow);
+    let flow = Registered::new(registry, flow, owner);
     let at = clock::now();
     let result = match socket.connect(&remote.into()) {
         Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(errno_of(&error)),

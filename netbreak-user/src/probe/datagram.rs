@@ -8,6 +8,7 @@ use tokio::io::Interest;
 
 use crate::clock;
 
+use super::FlowRegistry;
 use super::attempt::Record;
 use super::connect::errno_of;
 use super::plan::Plan;
@@ -38,6 +39,8 @@ pub(super) struct Opened<W> {
     pub index: u32,
     /// Bound, and not connected: that takes a route, which may be missing or come later.
     pub socket: Socket,
+    /// Told which attempts are settled.
+    pub registry: Arc<dyn FlowRegistry>,
     /// The flow, known to the kernel side until the probe is over.
     pub flow: Registered,
     /// Packets in bytes.
@@ -57,12 +60,13 @@ pub(super) async fn run<W: Wire>(
     ticker: Ticker,
     mut control: Control,
 ) -> io::Result<Record> {
-    let Opened { spec, index, socket, flow, wire } = opened;
+    let Opened { spec, index, socket, registry, flow, wire } = opened;
     let socket = poll(socket, Interest::READABLE | Interest::ERROR)?;
     let mut probe = Datagrams {
         tracker: Tracker::new(spec.kind, spec.timeout),
         wire,
         index,
+        registry,
         connected: false,
         control: control.clone(),
         out: Vec::new(),
@@ -70,6 +74,7 @@ pub(super) async fn run<W: Wire>(
         spec,
     };
     loop {
+        probe.tell_overdue();
         let next = probe.tracker.next_seq();
         for seq in plan.due(next, clock::now()).take(BURST) {
             probe.send(socket.get_ref(), &plan, seq);
@@ -93,6 +98,7 @@ pub(super) async fn run<W: Wire>(
             () = control.stopped() => plan.cut(probe.tracker.next_seq()),
         }
     }
+    probe.tell_overdue();
     drop(socket);
     drop(flow);
     let mut record = probe.spec.record();
@@ -105,6 +111,7 @@ struct Datagrams<W> {
     tracker: Tracker,
     wire: W,
     index: u32,
+    registry: Arc<dyn FlowRegistry>,
     connected: bool,
     control: Control,
     out: Vec<u8>,
@@ -135,6 +142,13 @@ impl<W: Wire> Datagrams<W> {
         }
     }
 
+    /// Tells the kernel side which attempts have had their time.
+    fn tell_overdue(&mut self) {
+        while let Some(seq) = self.tracker.overdue(clock::now()) {
+            self.registry.settled(self.index, seq, false);
+        }
+    }
+
     /// Reads replies. Returns whether there are no more for now.
     fn receive(&mut self, socket: &Socket) -> bool {
         for _ in 0..BURST {
@@ -146,6 +160,7 @@ impl<W: Wire> Datagrams<W> {
                         && self.tracker.answered(header.seq, at)
                     {
                         self.control.count_answered();
+                        self.registry.settled(self.index, header.seq, true);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,

@@ -10,7 +10,7 @@ use super::socket::{self, Registered};
 use super::spec::{PrepareError, Spec};
 use super::tracker::Tracker;
 use super::wire::{self, Family, Header};
-use super::{FlowRegistry, ProbeFlow};
+use super::{FlowRegistry, Owner, ProbeFlow};
 
 /// `ICMP_FILTER` of raw(7) and `ICMPV6_FILTER` of RFC 3542 (`linux/icmp.h`, `linux/icmpv6.h`): both are option 1.
 const TYPE_FILTER: i32 = 1;
@@ -37,8 +37,9 @@ pub(super) fn open(
     only_our_replies(&socket, family, id).map_err(other)?;
     socket::make_room(&socket);
     let flow = ProbeFlow { protocol: number, remote: spec.address, remote_port: 0, local_port: id };
-    let flow = Registered::new(registry, flow);
-    Ok(Opened { spec: Arc::clone(spec), index, socket, flow, wire: Echoes { family, id } })
+    let flow = Registered::new(registry, flow, Owner { probe: index, attempt: None });
+    let (spec, registry) = (Arc::clone(spec), Arc::clone(registry));
+    Ok(Opened { spec, index, socket, registry, flow, wire: Echoes { family, id } })
 }
 
 /// Other people's packets are not to wake us, nor to fill our buffer: only echo replies with our identifier come in.

@@ -47,10 +47,22 @@ pub struct ProbeFlow {
     pub local_port: u16,
 }
 
+/// Whose packets a flow carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// Index of the probe within the run.
+    pub probe: u32,
+    /// The attempt; `None` where a flow carries those of many.
+    pub attempt: Option<u64>,
+}
+
 /// Where probes make their flows known. The kernel side implements it; without a kernel side it does nothing.
 pub trait FlowRegistry: Send + Sync {
     /// From now on packets of `flow`, in both directions, make events. Must be called before its first packet leaves.
-    fn register(&self, flow: ProbeFlow);
+    fn register(&self, flow: ProbeFlow, owner: Owner);
     /// No packet of `flow` is of interest any more.
     fn forget(&self, flow: ProbeFlow);
+    /// The attempt was answered, or it has had its time without an answer. What the kernel side knows of its way will be
+    /// written over before long: now it can be read.
+    fn settled(&self, probe: u32, attempt: u64, answered: bool);
 }

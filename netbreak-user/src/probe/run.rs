@@ -92,7 +92,9 @@ pub async fn run(
             let record = match probe {
                 Probe::Icmp(opened) => datagram::run(opened, plan, ticker, control).await,
                 Probe::Udp(opened) => datagram::run(opened, plan, ticker, control).await,
-                Probe::Visits { limit } => visits::run(spec, limit, registry, plan, ticker, control).await,
+                Probe::Visits { limit } => {
+                    visits::run(spec, index as u32, limit, registry, plan, ticker, control).await
+                }
                 Probe::Stream => stream::run(spec, registry, plan, ticker, control).await,
             };
             (index, record)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::spec::{PrepareError, Spec};
-use super::{FlowRegistry, ProbeFlow};
+use super::{FlowRegistry, Owner, ProbeFlow};
 
 /// A non-blocking socket that has `spec`'s device, source and fragmentation, and a queue of ICMP errors. It is bound,
 /// so that it has a port (where there are ports) before its first packet leaves.
@@ -147,8 +147,8 @@ pub(super) struct Registered {
 
 impl Registered {
     /// Makes `flow` known.
-    pub(super) fn new(registry: &Arc<dyn FlowRegistry>, flow: ProbeFlow) -> Registered {
-        registry.register(flow);
+    pub(super) fn new(registry: &Arc<dyn FlowRegistry>, flow: ProbeFlow, owner: Owner) -> Registered {
+        registry.register(flow, owner);
         Registered { registry: Arc::clone(registry), flow }
     }
 }

@@ -11,7 +11,6 @@ use socket2::Socket;
 
 use crate::clock::{self, MILLISECOND, Nanos};
 
-use super::FlowRegistry;
 use super::attempt::{Outcome, Record};
 use super::connect::{self, Connected, Started, abort_on_close, errno_of};
 use super::ledger::Ledger;
@@ -20,6 +19,10 @@ use super::run::Control;
 use super::socket::Registered;
 use super::spec::Spec;
 use super::ticker::Ticker;
+use super::{FlowRegistry, Owner};
+
+/// A stream's attempts are its writes, and a segment may carry several of them.
+const STREAM: Owner = Owner { probe: 0, attempt: None };
 
 /// How often acknowledgements are looked for while some are outstanding: so exact are a stream's round-trip times.
 const POLL: Nanos = MILLISECOND;
@@ -101,7 +104,7 @@ impl Link {
                 Link::Down { errno, retry_at }
             }
             Link::Down { .. } => {
-                let Started { at, local_port, result } = connect::start(spec, registry);
+                let Started { at, local_port, result } = connect::start(spec, registry, STREAM);
                 match result {
                     Ok(connecting) => Link::Connecting {
                         handshake: Box::pin(connect::finish(connecting, spec.address)),

@@ -15,6 +15,8 @@ pub struct Tracker {
     unanswered: Outcome,
     attempts: Vec<Life>,
     duplicates: u64,
+    /// Attempts before this one have been asked about by `overdue`.
+    looked_at: usize,
 }
 
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl Tracker {
             Kind::Icmp | Kind::Udp => Outcome::Lost,
             Kind::Tcp | Kind::Http | Kind::Stream => Outcome::TimedOut,
         };
-        Tracker { timeout, unanswered, attempts: Vec::new(), duplicates: 0 }
+        Tracker { timeout, unanswered, attempts: Vec::new(), duplicates: 0, looked_at: 0 }
     }
 
     /// The sequence number that the next attempt will have.
@@ -104,6 +106,21 @@ impl Tracker {
             .take_while(|(deadline, _)| *deadline > now)
             .find(|(_, outcome)| outcome.is_none())
             .map(|(deadline, _)| deadline)
+    }
+
+    /// The next attempt, in order, that has had its time-out by `now` and was not answered in it. Each is told once.
+    pub fn overdue(&mut self, now: Nanos) -> Option<u64> {
+        while let Some(life) = self.attempts.get(self.looked_at) {
+            if life.sent.saturating_add(self.timeout) >= now {
+                return None;
+            }
+            let seq = self.looked_at as u64;
+            self.looked_at += 1;
+            if !matches!(life.outcome, Some(Outcome::Answered { .. } | Outcome::Refused { .. })) {
+                return Some(seq);
+            }
+        }
+        None
     }
 
     /// The end of the run: open attempts become lost (icmp, udp) or timed out. Returns all attempts, ascending by

@@ -9,7 +9,7 @@ use super::socket::{self, Registered};
 use super::spec::{PrepareError, Spec};
 use super::tracker::Tracker;
 use super::wire::{self, Header};
-use super::{FlowRegistry, ProbeFlow};
+use super::{FlowRegistry, Owner, ProbeFlow};
 
 /// Datagrams from one port.
 pub(super) struct Datagrams {
@@ -28,8 +28,9 @@ pub(super) fn open(
     let local_port = socket::local_port(&socket).map_err(other)?;
     let remote = spec.remote();
     let flow = ProbeFlow { protocol: 17, remote: remote.ip(), remote_port: remote.port(), local_port };
-    let flow = Registered::new(registry, flow);
-    Ok(Opened { spec: Arc::clone(spec), index, socket, flow, wire: Datagrams { local_port } })
+    let flow = Registered::new(registry, flow, Owner { probe: index, attempt: None });
+    let (spec, registry) = (Arc::clone(spec), Arc::clone(registry));
+    Ok(Opened { spec, index, socket, registry, flow, wire: Datagrams { local_port } })
 }
 
 impl Wire for Datagrams {

@@ -17,7 +17,7 @@ use super::run::Control;
 use super::spec::Spec;
 use super::ticker::Ticker;
 use super::tracker::Tracker;
-use super::{FlowRegistry, http};
+use super::{FlowRegistry, Owner, http};
 
 /// How a visit ended.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,7 @@ const BURST: usize = 16;
 /// if all are younger (we caught up after a pause of our own) the new one waits, and its real send time says so.
 pub(super) async fn run(
     spec: Arc<Spec>,
+    index: u32,
     limit: usize,
     registry: Arc<dyn FlowRegistry>,
     mut plan: Plan,
@@ -47,10 +48,12 @@ pub(super) async fn run(
         http_errors: 0,
         control: control.clone(),
         registry,
+        index,
         spec,
     };
     loop {
         visits.retire(clock::now());
+        visits.tell_overdue();
         let mut full = false;
         for seq in plan.due(visits.tracker.next_seq(), clock::now()).take(BURST) {
             full = visits.tasks.len() >= limit && !visits.make_room();
@@ -84,6 +87,8 @@ pub(super) async fn run(
 
 struct Visits {
     spec: Arc<Spec>,
+    /// Of the probe within the run.
+    index: u32,
     registry: Arc<dyn FlowRegistry>,
     tracker: Tracker,
     tasks: JoinSet<(u64, Visit)>,
@@ -95,7 +100,8 @@ struct Visits {
 
 impl Visits {
     fn start(&mut self, planned: Nanos) {
-        let Started { at, local_port, result } = connect::start(&self.spec, &self.registry);
+        let owner = Owner { probe: self.index, attempt: Some(self.tracker.next_seq()) };
+        let Started { at, local_port, result } = connect::start(&self.spec, &self.registry, owner);
         let seq = self.tracker.sent(planned, at, local_port);
         self.control.count_sent();
         match result {
@@ -111,6 +117,7 @@ impl Visits {
         match done {
             Ok((seq, Visit { outcome: Outcome::Answered { at }, http_error })) => {
                 self.tracker.answered(seq, at);
+                self.registry.settled(self.index, seq, true);
                 self.http_errors += u64::from(http_error);
                 self.control.count_answered();
             }
@@ -118,6 +125,13 @@ impl Visits {
             // Aborted by us: its attempt stays open, and so times out.
             Err(error) if error.is_cancelled() => (),
             Err(error) => panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Tells the kernel side which attempts have had their time.
+    fn tell_overdue(&mut self) {
+        while let Some(seq) = self.tracker.overdue(clock::now()) {
+            self.registry.settled(self.index, seq, false);
         }
     }
 
@@ -159,6 +173,7 @@ impl Visits {
         while let Some(done) = self.tasks.join_next().await {
             self.ended(done);
         }
+        self.tell_overdue();
         let mut record = self.spec.record();
         (record.attempts, record.duplicates) = self.tracker.finish();
         record.http_errors = record.http_errors.map(|_| self.http_errors);

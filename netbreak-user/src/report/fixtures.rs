@@ -231,7 +231,7 @@ pub(crate) fn broken() -> Report {
         Some(0),
         Some("this kernel drops them without a trace"),
     ));
-    report.losses = Losses { ring_full: 3, map_full: 5, unreadable: 0, missed: 1 };
+    report.losses = Losses { ring_full: 3, map_full: 5, unreadable: 0, missed: 1, ledger: 0 };
     report.run.sensors[0] = sensor(
         "kfree_skb",
         SensorState::Degraded,

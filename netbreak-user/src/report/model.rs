@@ -440,6 +440,8 @@ pub struct Losses {
     pub unreadable: u64,
     /// Times that the kernel skipped a program because it interrupted itself (`recursion_misses`).
     pub missed: u64,
+    /// Hops of attempts that the ledger had forgotten already: their way is known only in part.
+    pub ledger: u64,
 }
 
 /// The answer in one word.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::{Nanos, SECOND, seconds_since},
     kernel::{
-        PID_1, PlaceRow, Reasons, Symbols, Tables, Tracer,
+        PID_1, PlaceRow, Reasons, Symbols, Tables, Tracer, Trails,
         prerequisites::{self, Facts},
     },
     probe::{Counts, Kind, Record, Rtt, Spec, outages},
@@ -36,6 +36,7 @@ pub(super) struct Gathered<'a> {
     pub records: &'a [Record],
     pub events: &'a [Event],
     pub events_lost: u64,
+    pub trails: &'a Trails,
     pub changes: Changes,
     pub tracer: Option<&'a Tracer>,
     pub tables: Option<Tables>,
@@ -60,6 +61,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
         run_id: gathered.specs.first().map_or(0, |spec| spec.run_id),
         records: gathered.records,
         events: gathered.events,
+        trails: gathered.trails,
         names: &names,
     };
     let targets: Vec<Target> = gathered
@@ -119,6 +121,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
             ring_full: tables.losses.ring_full + gathered.events_lost,
             map_full: dropped(&tables).map(|place| place.overflow).sum(),
             unreadable: tables.losses.unreadable,
+            ledger: tables.losses.ledger,
             missed: gathered.misses,
         },
         verdict,

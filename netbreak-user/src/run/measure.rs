@@ -21,7 +21,7 @@ use crate::{
     clock::{self, MILLISECOND, Nanos},
     kernel::{self, Events, Symbols, Tracer},
     netns::{self, Namespace},
-    probe::{FlowRegistry, ProbeFlow, Record, Spec},
+    probe::{FlowRegistry, Owner, ProbeFlow, Record, Spec},
     progress::{self, Progress},
     report::Report,
 };
@@ -63,8 +63,9 @@ pub struct Measurement {
 struct NoKernel;
 
 impl FlowRegistry for NoKernel {
-    fn register(&self, _: ProbeFlow) {}
+    fn register(&self, _: ProbeFlow, _: Owner) {}
     fn forget(&self, _: ProbeFlow) {}
+    fn settled(&self, _: u32, _: u64, _: bool) {}
 }
 
 /// Measures.
@@ -144,6 +145,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;
     drop(plan.progress);
     let symbols = if tracer.is_some() { Symbols::read().unwrap_or_default() } else { Symbols::default() };
+    let trails = tracer.as_ref().map(|tracer| tracer.registry().take_trails()).unwrap_or_default();
     let report = assemble::report(Gathered {
         targets: &plan.targets,
         specs: &plan.specs,
@@ -153,6 +155,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         records: &records,
         events: &kept.events,
         events_lost: kept.lost,
+        trails: &trails,
         changes,
         tracer: tracer.as_ref(),
         tables,

@@ -16,9 +16,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 use crate::{
+    clock::{Nanos, SECOND},
+    kernel,
     netns::Namespace,
     options::{JsonFile, Netns, Output, ProbeSpec, RunOptions, resolve},
-    probe::Spec,
+    probe::{Kind, Spec},
     progress::Progress,
     report::{Report, VerdictWord},
     stdout::write_stdout,
@@ -60,12 +62,16 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
     }
     // Before the run, and after the resolver, which may take long and be interrupted: that leaves no empty file.
     let json = options.output.json.as_deref().map(JsonFile::open).transpose()?;
+    let follow = (!options.no_path).then(|| follow(&specs));
     let measurement = measure(Plan {
         targets: options.targets.iter().map(|target| target.typed.clone()).zip(addresses).collect(),
         specs,
         netns: Arc::new(netns),
-        tracer: (!options.no_kernel)
-            .then_some(crate::kernel::Options { flows: options.flows, ..Default::default() }),
+        tracer: (!options.no_kernel).then_some(kernel::Options {
+            flows: options.flows,
+            follow,
+            ..Default::default()
+        }),
         progress: Progress::new(options.quiet),
         netns_names: Vec::new(),
         give_up_privileges: true,
@@ -73,6 +79,16 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
     })?;
     publish(&measurement.report, &options.output, json)?;
     Ok(measurement.report.verdict)
+}
+
+/// What following the packets of these probes takes.
+pub fn follow(specs: &[Spec]) -> kernel::Follow {
+    // An answer is waited for that long, and its absence is noticed at the next attempt, or when a busy machine gets to it.
+    const NOTICED_WITHIN: Nanos = SECOND / 2;
+    let open = |spec: &Spec| (spec.timeout + NOTICED_WITHIN) / spec.pace().max(1) + 2;
+    let most = specs.iter().filter(|spec| spec.kind != Kind::Stream).map(open).max().unwrap_or(1);
+    let room = kernel::Room::for_plan(specs.len() as u32, u32::try_from(most).unwrap_or(u32::MAX >> 1));
+    kernel::Follow { run_id: specs.first().map_or(0, |spec| spec.run_id), room }
 }
 
 /// Writes a report wherever it was asked for.

@@ -15,7 +15,7 @@ pub use ending::Ending;
 
 use netbreak_common::Event;
 
-use crate::{clock::Nanos, probe::Record};
+use crate::{clock::Nanos, kernel::Trails, probe::Record};
 
 /// Names of the running kernel's numbers. `None` = not known here.
 pub trait Names {
@@ -43,6 +43,8 @@ pub struct Evidence<'a> {
     pub records: &'a [Record],
     /// What the kernel side saw of their packets, ascending by time.
     pub events: &'a [Event],
+    /// Which places the packets of unanswered attempts passed.
+    pub trails: &'a Trails,
     /// Names for all of it.
     pub names: &'a dyn Names,
 }

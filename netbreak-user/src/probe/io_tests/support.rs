@@ -21,10 +21,11 @@ pub(super) const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 pub(super) struct Book {
     pub(super) known: Mutex<Vec<ProbeFlow>>,
     pub(super) registered: Mutex<Vec<ProbeFlow>>,
+    pub(super) settled: Mutex<Vec<(u32, u64, bool)>>,
 }
 
 impl FlowRegistry for Book {
-    fn register(&self, flow: ProbeFlow) {
+    fn register(&self, flow: ProbeFlow, _: Owner) {
         self.known.lock().unwrap().push(flow);
         self.registered.lock().unwrap().push(flow);
     }
@@ -36,6 +37,10 @@ impl FlowRegistry for Book {
             .position(|other| *other == flow)
             .expect("a flow is forgotten that nobody registered");
         known.swap_remove(index);
+    }
+
+    fn settled(&self, probe: u32, attempt: u64, answered: bool) {
+        self.settled.lock().unwrap().push((probe, attempt, answered));
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use netbreak_common::{Event, FAMILY_V4, LEG_REPLY, LEG_REQUEST, STACK_DEPTH, sensor};
 
 use crate::clock::Nanos;
+use crate::kernel::Trails;
 use crate::probe::{Attempt, Kind, Outcome, Record};
 use crate::report::Death;
 use crate::verdict::{self, Evidence, Names};
@@ -177,7 +178,16 @@ pub fn deaths(record: &Record, events: &[Event]) -> (Vec<Death>, u64) {
     let names = names();
     let records = std::slice::from_ref(record);
     verdict::deaths(
-        &Evidence { start: 0, timeout: TIMEOUT, netns: HERE, run_id: RUN, records, events, names: &names },
+        &Evidence {
+            start: 0,
+            timeout: TIMEOUT,
+            netns: HERE,
+            run_id: RUN,
+            records,
+            events,
+            trails: &Trails::default(),
+            names: &names,
+        },
         record,
     )
 }

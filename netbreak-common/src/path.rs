@@ -1,0 +1,87 @@
+//! The ledger: which places each attempt's packets passed. One [`Passage`] an attempt and leg, in a table that is
+//! written over from the front again: what userspace has not read by then is gone, and the attempt has no passage.
+
+/// A packet was handed to a device's queue (`__dev_queue_xmit`).
+pub const STAGE_QUEUE: u8 = 1;
+/// A packet was handed to a device's driver (`dev_hard_start_xmit`).
+pub const STAGE_TRANSMIT: u8 = 2;
+/// A driver handed a packet to the stack by way of the CPU's backlog (`netif_rx`).
+pub const STAGE_BACKLOG: u8 = 3;
+/// A driver handed a packet to the stack by way of GRO (`napi_gro_receive`).
+pub const STAGE_GRO: u8 = 4;
+/// The stack took a packet from a device (`__netif_receive_skb_core`).
+pub const STAGE_RECEIVE: u8 = 5;
+/// A socket's owner read the packet (`__skb_datagram_iter`).
+pub const STAGE_SOCKET: u8 = 6;
+/// The packet was freed as something that had served its purpose (`consume_skb`).
+pub const STAGE_CONSUMED: u8 = 7;
+
+/// Hops kept of a passage: the latest ones. A power of two.
+pub const HOPS: usize = 32;
+
+/// One packet at one stage.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Hop {
+    /// CLOCK_MONOTONIC nanoseconds.
+    pub time: u64,
+    /// [`STAGE_CONSUMED`]: address of the kernel code that freed it, 0 where the kernel does not tell.
+    pub location: u64,
+    /// Index of the device; 0 = none.
+    pub ifindex: u32,
+    /// Inode number of the network namespace; 0 = not known.
+    pub netns: u32,
+    /// TCP: the sequence number.
+    pub sequence: u32,
+    /// One of `STAGE_*`.
+    pub stage: u8,
+    /// TCP: the flags. ICMP: the type.
+    pub flags: u8,
+    /// Always 0.
+    pub pad: [u8; 2],
+}
+
+/// The way of one attempt's packets on one leg.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Passage {
+    /// The attempt's sequence number within its probe, and 1; 0 = unused.
+    pub attempt: u64,
+    /// Hops in all. Hop number `n` is at `n % HOPS`.
+    pub count: u32,
+    /// Always 0.
+    pub pad: u32,
+    /// The latest of them.
+    pub hops: [Hop; HOPS],
+}
+
+/// What the kernel side knows of a probe's flow.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ProbeValue {
+    /// The attempt that the flow belongs to; [`NO_ATTEMPT`] where the payload tells, or nothing does.
+    pub attempt: u64,
+    /// Index of the probe within the run.
+    pub probe: u32,
+    /// Always 0.
+    pub pad: u32,
+}
+
+/// See [`ProbeValue::attempt`].
+pub const NO_ATTEMPT: u64 = u64::MAX;
+
+const _: () = {
+    assert!(size_of::<Hop>() == 32);
+    assert!(size_of::<Passage>() == 16 + HOPS * 32);
+    assert!(size_of::<ProbeValue>() == 16);
+};
+
+#[cfg(feature = "user")]
+mod pod {
+    use super::*;
+
+    // SAFETY: `repr(C)`, only integers and arrays of them, no padding but explicit: every bit pattern is valid.
+    unsafe impl aya::Pod for Passage {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for ProbeValue {}
+}
