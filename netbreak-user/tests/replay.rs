@@ -19,6 +19,7 @@ use netbreak_user::progress::Progress;
 use netbreak_user::report::{Cause, Death, Leg};
 use netbreak_user::run::{Plan, measure};
 use netbreak_user::verdict::{self, Evidence, Names};
+use netbreak_user::watch::Device;
 use serde::{Deserialize, Serialize};
 
 /// Where the recordings are.
@@ -65,6 +66,9 @@ impl Names for Recording {
         self.reasons.iter().find(|(_, known)| *known == name).map(|(number, _)| *number)
     }
     fn netns(&self, _: u32) -> Option<String> {
+        None
+    }
+    fn device(&self, _: u32, _: u32) -> Option<&Device> {
         None
     }
 }
@@ -119,11 +123,11 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
         trails: &Trails::default(),
         names: &recording,
     };
-    let judged = |record: &Record| {
-        let (deaths, unexplained) = verdict::deaths(&evidence, record);
+    let judged = |(probe, record): (usize, &Record)| {
+        let (deaths, unexplained) = verdict::deaths(&evidence, probe);
         (record.kind, deaths, unexplained)
     };
-    records.iter().map(judged).collect()
+    records.iter().enumerate().map(judged).collect()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use netbreak_common::{HOPS, Hop, Passage};
+use netbreak_common::{HOPS, Hop, Passage, STAGE_CONSUMED, STAGE_SOCKET};
 
 use crate::clock::Nanos;
 
@@ -27,12 +27,20 @@ pub struct Stop {
     pub flags: u8,
 }
 
+impl Stop {
+    /// Was it at a device, and so in the order of the wire?
+    pub fn is_at_a_device(&self) -> bool {
+        !matches!(self.stage, STAGE_SOCKET | STAGE_CONSUMED)
+    }
+}
+
 /// The way of an unanswered attempt's packets on one leg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trail<'a> {
     /// Every stop, in order; of a long way the latest.
     pub stops: &'a [Stop],
-    /// When the last of them was, CLOCK_MONOTONIC.
+    /// When the last of them at a device was, CLOCK_MONOTONIC. (Sockets' owners read, and memory is freed, when there is
+    /// time for it, which may be after the answer was sent.)
     pub last: Nanos,
     /// The sequence number of the first TCP segment that was seen.
     pub sequence: u32,
@@ -58,6 +66,8 @@ pub struct Trails {
     /// A sample of answered attempts.
     pub walks: Vec<Walk>,
     walked: HashMap<u32, usize>,
+    /// Attempts whose entry a younger one had when it was read.
+    pub overwritten: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,8 +92,17 @@ impl Trails {
 
     /// Keeps what the ledger has of an attempt that was not answered.
     pub fn unanswered(&mut self, probe: u32, attempt: u64, legs: [Option<&Passage>; 2]) {
+        if legs.iter().flatten().any(|passage| passage.attempt > attempt + 1) {
+            self.overwritten += 1;
+            return;
+        }
         let legs = legs.map(|passage| self.keep(hops(passage?, attempt)));
         self.unanswered.insert((probe, attempt), legs);
+    }
+
+    /// Was this unanswered attempt looked for? Then no trail means that no packet of it was seen.
+    pub fn knows(&self, probe: u32, attempt: u64) -> bool {
+        self.unanswered.contains_key(&(probe, attempt))
     }
 
     /// The way of an unanswered attempt on a leg; `None` if no packet of it was seen.
@@ -93,7 +112,8 @@ impl Trails {
     }
 
     fn keep(&mut self, hops: Vec<Hop>) -> Option<Kept> {
-        let (first, last) = (hops.first()?, hops.last()?);
+        let first = hops.first()?;
+        let last = hops.iter().rev().find(|hop| stop(hop).is_at_a_device()).or(hops.last())?;
         let way: Vec<Stop> = hops.iter().map(stop).collect();
         let next = self.ways.len() as u32;
         let number = *self.known.entry(way).or_insert_with_key(|way| {
@@ -157,7 +177,9 @@ mod tests {
     fn a_place_that_a_younger_attempt_has_says_nothing() {
         let mut trails = Trails::default();
         trails.unanswered(0, 3, [Some(&passage(67, 0..4)), None]);
-        assert_eq!(trails.of(0, 3, LEG_REQUEST), None);
+        assert_eq!((trails.of(0, 3, LEG_REQUEST), trails.knows(0, 3), trails.overwritten), (None, false, 1));
+        trails.unanswered(0, 4, [Some(&passage(2, 0..4)), None]);
+        assert_eq!((trails.of(0, 4, LEG_REQUEST), trails.knows(0, 4), trails.overwritten), (None, true, 1));
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub(super) struct Gathered<'a> {
 pub(super) fn report(gathered: Gathered) -> Report {
     let no_reasons = Reasons::default();
     let reasons = gathered.tracer.map_or(&no_reasons, Tracer::reasons);
-    let names = Names::new(&gathered.symbols, reasons, gathered.netns_names.clone());
+    let names =
+        Names::new(&gathered.symbols, reasons, gathered.netns_names.clone(), gathered.changes.devices());
     let evidence = Evidence {
         start: gathered.start,
         timeout: gathered.specs.iter().map(|spec| spec.timeout).max().unwrap_or(0),
@@ -74,8 +75,9 @@ pub(super) fn report(gathered: Gathered) -> Report {
             probes: gathered
                 .records
                 .iter()
-                .filter(|record| record.target == index)
-                .map(|record| probe(&gathered, &evidence, record))
+                .enumerate()
+                .filter(|(_, record)| record.target == index)
+                .map(|(probe_index, record)| probe(&gathered, &evidence, probe_index, record))
                 .collect(),
         })
         .collect();
@@ -121,16 +123,16 @@ pub(super) fn report(gathered: Gathered) -> Report {
             ring_full: tables.losses.ring_full + gathered.events_lost,
             map_full: dropped(&tables).map(|place| place.overflow).sum(),
             unreadable: tables.losses.unreadable,
-            ledger: tables.losses.ledger,
+            ledger: tables.losses.ledger + gathered.trails.overwritten,
             missed: gathered.misses,
         },
         verdict,
     }
 }
 
-fn probe(gathered: &Gathered, evidence: &Evidence, record: &Record) -> Probe {
+fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record) -> Probe {
     let counts = Counts::of(&record.attempts);
-    let (deaths, unexplained) = verdict::deaths(evidence, record);
+    let (deaths, unexplained) = verdict::deaths(evidence, index);
     let seconds = |at: Nanos| seconds_since(gathered.start, at);
     let outages = outages(record.kind, &record.attempts, gathered.end);
     Probe {

@@ -1,13 +1,13 @@
 //! What changed while the probes ran: links and addresses of every namespace that is watched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     clock::{Nanos, seconds_since},
     netns::Namespace,
     report::Change,
     verdict::Names,
-    watch::{Event, Watcher},
+    watch::{Device, Event, Watcher},
 };
 
 /// Namespaces watched, and changes kept: both bound memory, not what a verdict needs.
@@ -52,6 +52,15 @@ impl Changes {
                 Err(error) => self.failed.push(format!("{error:#}")),
             }
         }
+    }
+
+    /// Every device of the watched namespaces, by namespace and index.
+    pub(super) fn devices(&self) -> HashMap<(u32, u32), Device> {
+        let of = |watcher: &Watcher| {
+            let (netns, devices) = watcher.devices();
+            devices.iter().map(|(ifindex, device)| ((netns, ifindex), device.clone())).collect::<Vec<_>>()
+        };
+        self.watchers.iter().flat_map(of).collect()
     }
 
     /// The changes in the namespaces `concerned`, in order.

@@ -2,22 +2,28 @@
 
 use std::collections::HashMap;
 
-use crate::{kernel::Reasons, kernel::Symbols, netns, verdict};
+use crate::{kernel::Reasons, kernel::Symbols, netns, verdict, watch::Device};
 
 /// Symbols, reasons and namespaces of this machine.
 pub(super) struct Names<'a> {
     symbols: &'a Symbols,
     reasons: &'a Reasons,
     netns: HashMap<u32, String>,
+    devices: HashMap<(u32, u32), Device>,
 }
 
 impl<'a> Names<'a> {
     /// `first` names namespaces as the caller wants them called; all others are named as the machine does.
-    pub(super) fn new(symbols: &'a Symbols, reasons: &'a Reasons, first: Vec<(u32, String)>) -> Self {
+    pub(super) fn new(
+        symbols: &'a Symbols,
+        reasons: &'a Reasons,
+        first: Vec<(u32, String)>,
+        devices: HashMap<(u32, u32), Device>,
+    ) -> Self {
         let mut names: HashMap<u32, String> =
             netns::list().into_iter().map(|found| (found.inode, found.name)).collect();
         names.extend(first);
-        Self { symbols, reasons, netns: names }
+        Self { symbols, reasons, netns: names, devices }
     }
 }
 
@@ -36,5 +42,9 @@ impl verdict::Names for Names<'_> {
 
     fn netns(&self, inode: u32) -> Option<String> {
         self.netns.get(&inode).cloned()
+    }
+
+    fn device(&self, netns: u32, ifindex: u32) -> Option<&Device> {
+        self.devices.get(&(netns, ifindex))
     }
 }

@@ -11,6 +11,7 @@ use super::{
     Evidence, cause,
     ending::Ending,
     explain::{Place, explain},
+    last::{Doing, last},
     stage,
 };
 use crate::{
@@ -21,13 +22,15 @@ use crate::{
 
 const TCP_SYN: u8 = 0x02;
 
-/// The deaths of one probe, most attempts first, and how many lost attempts stay unexplained.
-pub fn deaths(evidence: &Evidence, record: &Record) -> (Vec<Death>, u64) {
+/// The deaths of a probe (its index among the records), most attempts first, and how many lost attempts stay
+/// unexplained.
+pub fn deaths(evidence: &Evidence, probe: usize) -> (Vec<Death>, u64) {
+    let Some(record) = evidence.records.get(probe) else { return (Vec::new(), 0) };
     let events = Matched::new(evidence, record);
     let mut groups: BTreeMap<Group, (u64, Nanos, Nanos)> = BTreeMap::new();
     let mut unexplained = 0;
     for attempt in record.attempts.iter().filter(|attempt| attempt.needs_a_death()) {
-        match death(evidence, record, attempt, &events) {
+        match death(evidence, probe, record, attempt, &events) {
             Some((group, at)) => {
                 let (attempts, first, last) = groups.entry(group).or_insert((0, at, at));
                 *attempts += 1;
@@ -76,6 +79,8 @@ struct Group {
     device: Option<String>,
     ifindex: Option<u32>,
     netns: Option<u32>,
+    /// What they did when they were seen last, where no drop ended them.
+    doing: Option<Doing>,
 }
 
 impl Group {
@@ -100,6 +105,7 @@ impl Group {
             device: self.device.as_deref(),
             netns: netns.as_deref(),
             destination: &destination,
+            doing: self.doing.as_ref(),
         });
         Death {
             attempts,
@@ -122,12 +128,16 @@ impl Group {
 /// Where `attempt` died, and when.
 fn death(
     evidence: &Evidence,
+    probe: usize,
     record: &Record,
     attempt: &Attempt,
     events: &Matched,
 ) -> Option<(Group, Nanos)> {
     let candidates = events.of(evidence, record, attempt);
-    let drops = candidates.iter().filter(|event| event.sensor == sensor::DROP);
+    let last = last(evidence, probe as u32, attempt.seq, attempt.sent);
+    // Whatever was dropped before that was a copy.
+    let seen_last = last.as_ref().map_or(0, |last| last.at);
+    let drops = candidates.iter().filter(|event| event.sensor == sensor::DROP && event.time >= seen_last);
     let drop = drops
         .map(|event| (event, Ending::of(event, evidence.names)))
         .filter(|(_, ending)| !ending.is_a_copy())
@@ -144,6 +154,7 @@ fn death(
                 device: device(event),
                 ifindex: (event.ifindex != 0).then_some(event.ifindex),
                 netns: (event.netns != 0).then_some(event.netns),
+                doing: None,
             },
             event.time,
         ));
@@ -162,23 +173,50 @@ fn death(
                 device: device(event),
                 ifindex: (event.ifindex != 0).then_some(event.ifindex),
                 netns: (event.netns != 0).then_some(event.netns),
+                doing: None,
             },
             event.time,
         ));
     }
-    let Outcome::SendFailed { errno } = attempt.outcome else { return None };
+    if let Outcome::SendFailed { errno } = attempt.outcome {
+        return Some((
+            Group {
+                leg: Leg::Request,
+                cause: cause::of_errno(errno),
+                reason: Some(errno_name(errno)),
+                symbol: None,
+                stage: Some("socket send".to_owned()),
+                device: None,
+                ifindex: None,
+                netns: Some(evidence.netns),
+                doing: None,
+            },
+            attempt.sent,
+        ));
+    }
+    let last = last?;
+    let told = match attempt.outcome {
+        Outcome::Unreachable { errno, .. } => Some(errno),
+        _ => None,
+    };
+    let device =
+        last.netns.zip(last.ifindex).and_then(|(netns, ifindex)| evidence.names.device(netns, ifindex));
     Some((
         Group {
-            leg: Leg::Request,
-            cause: cause::of_errno(errno),
-            reason: Some(errno_name(errno)),
-            symbol: None,
-            stage: Some("socket send".to_owned()),
-            device: None,
-            ifindex: None,
-            netns: Some(evidence.netns),
+            leg: last.leg,
+            cause: told.map_or_else(|| last.doing.cause(), cause::of_errno),
+            reason: told.map(errno_name),
+            symbol: match &last.doing {
+                Doing::Consumed(symbol) => symbol.clone(),
+                _ => None,
+            },
+            stage: Some(last.doing.stage().to_owned()),
+            device: device.map(|device| device.name.clone()),
+            ifindex: last.ifindex,
+            netns: last.netns,
+            doing: told.is_none().then_some(last.doing),
         },
-        attempt.sent,
+        last.at,
     ))
 }
 

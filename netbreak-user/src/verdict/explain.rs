@@ -1,5 +1,6 @@
 //! One sentence for a person: what happened, and what to look at next.
 
+use super::last::Doing;
 use crate::report::Cause;
 
 /// What a sentence is made of.
@@ -16,6 +17,8 @@ pub struct Place<'a> {
     pub netns: Option<&'a str>,
     /// Address that the packet was on its way to.
     pub destination: &'a str,
+    /// What it did when it was seen last, where no drop ended it.
+    pub doing: Option<&'a Doing>,
 }
 
 /// The sentence.
@@ -26,6 +29,9 @@ pub fn explain(place: &Place) -> String {
     };
     let device = place.device.unwrap_or("the device");
     let to = place.destination;
+    if let Some(doing) = place.doing {
+        return explain_last(doing, &here, device, to);
+    }
     match place.cause {
         Cause::Netfilter => {
             let hook = place.stage.and_then(|stage| stage.strip_prefix("netfilter "));
@@ -91,6 +97,51 @@ pub fn explain(place: &Place) -> String {
     }
 }
 
+/// The sentence where nothing but the last place is known.
+fn explain_last(doing: &Doing, here: &str, device: &str, to: &str) -> String {
+    match doing {
+        Doing::Waiting => format!(
+            "they were sent and reached no device: the next hop's link address is not known, look at `ip neighbour` and `ip route get {to}` {here}"
+        ),
+        Doing::Queued => format!(
+            "they were queued for {device} and not sent: look at `tc -s qdisc show dev {device}` {here}"
+        ),
+        Doing::Transmitted(Some(kind)) if kind == "veth" => format!(
+            "{device} {here} sent them, and its other end did not take them: look at `ip -d link show dev {device}` {here}"
+        ),
+        Doing::Transmitted(Some(kind)) if kind == "tun" => format!(
+            "{device} {here} handed them to the process that holds it open, which did not pass them on: look at `ip -d tuntap` and at that process"
+        ),
+        Doing::Transmitted(_) => format!(
+            "they left this node through {device} {here} alive, and nothing came back: look at the next hop to {to}"
+        ),
+        Doing::InBacklog => {
+            format!("they waited in a CPU's backlog behind {device} {here}: look at /proc/net/softnet_stat")
+        }
+        Doing::Received => format!(
+            "{device} {here} received them, nothing sent them on and nothing dropped them: look at packet sockets (`ss -0lp`) and at what switches packets there"
+        ),
+        Doing::ReadFromPacketSocket => format!(
+            "a process read them from a packet socket on {device} {here} and did not send them on: look at `ss -0lp` {here}"
+        ),
+        Doing::Delivered => format!(
+            "the program that they were for read them {here} and sent no answer: look at that program (`ss -lntup` {here})"
+        ),
+        Doing::Consumed(Some(symbol)) if symbol.starts_with("icmp") => format!(
+            "the host took the echoes and did not answer: look at `sysctl net.ipv4.icmp_echo_ignore_all` {here}"
+        ),
+        Doing::Consumed(Some(symbol)) if symbol.starts_with("tcp_") => format!(
+            "the listener took no more connections: look at `ss -lnt` (Recv-Q) and `nstat -az TcpExtListenOverflows` {here}"
+        ),
+        Doing::Consumed(Some(symbol)) => {
+            format!(
+                "{symbol} took them {here} and passed nothing on: look the function up in the kernel's sources"
+            )
+        }
+        Doing::Consumed(None) => format!("the stack took them {here} and passed nothing on"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +155,7 @@ mod tests {
             device: Some("r0"),
             netns: Some("router"),
             destination: "10.0.2.2",
+            doing: None,
         };
         assert!(
             explain(&place(Some("netfilter forward"))).starts_with("a rule in the forward hook in router")

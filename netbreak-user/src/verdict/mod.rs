@@ -5,6 +5,7 @@ mod cause;
 mod deaths;
 mod ending;
 mod explain;
+mod last;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ pub use ending::Ending;
 
 use netbreak_common::Event;
 
-use crate::{clock::Nanos, kernel::Trails, probe::Record};
+use crate::{clock::Nanos, kernel::Trails, probe::Record, watch::Device};
 
 /// Names of the running kernel's numbers. `None` = not known here.
 pub trait Names {
@@ -27,6 +28,8 @@ pub trait Names {
     fn drop_reason_number(&self, name: &str) -> Option<u32>;
     /// A network namespace, by inode number.
     fn netns(&self, inode: u32) -> Option<String>;
+    /// A device, by namespace and index.
+    fn device(&self, netns: u32, ifindex: u32) -> Option<&Device>;
 }
 
 /// What a run gathered about its probes.

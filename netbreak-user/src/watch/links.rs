@@ -75,6 +75,11 @@ impl Links {
         Links { netns, ..Links::default() }
     }
 
+    /// Whose they are.
+    pub fn netns(&self) -> u32 {
+        self.netns
+    }
+
     /// Takes one message, and says what changed by it.
     pub fn take(&mut self, at: Nanos, message: &RouteNetlinkMessage) -> Vec<Event> {
         let (what, ifindex, device, details) = match message {

@@ -11,7 +11,7 @@ use netlink_packet_route::link::LinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
-use super::{Event, Links};
+use super::{Devices, Event, Links};
 use crate::clock::Nanos;
 use crate::netns::Namespace;
 
@@ -22,6 +22,7 @@ const GROUPS: u32 = (libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP
 pub struct Watcher {
     socket: Socket,
     links: Links,
+    devices: Devices,
     lost: u64,
 }
 
@@ -30,7 +31,8 @@ impl Watcher {
     pub fn open(namespace: &Namespace) -> Result<Watcher> {
         let failed = || format!("cannot watch the links of network namespace {}", namespace.inode());
         let socket = namespace.run(listen).with_context(failed)?.with_context(failed)?;
-        let mut watcher = Watcher { socket, links: Links::new(namespace.inode()), lost: 0 };
+        let mut watcher =
+            Watcher { socket, links: Links::new(namespace.inode()), devices: Devices::default(), lost: 0 };
         // One dump at a time: the kernel refuses a second one on the same socket (EBUSY in __netlink_dump_start).
         for request in [
             RouteNetlinkMessage::GetLink(LinkMessage::default()),
@@ -51,6 +53,7 @@ impl Watcher {
                 Ok((bytes, _)) => {
                     for message in messages(&bytes)? {
                         if let NetlinkPayload::InnerMessage(message) = message.payload {
+                            self.devices.take(&message);
                             events.extend(self.links.take(at, &message));
                         }
                     }
@@ -69,6 +72,11 @@ impl Watcher {
         self.lost
     }
 
+    /// The namespace, and every device that it has or had.
+    pub fn devices(&self) -> (u32, &Devices) {
+        (self.links.netns(), &self.devices)
+    }
+
     /// Asks for a dump and reads it to its end. What happens meanwhile is learned with it.
     fn learn(&mut self, request: RouteNetlinkMessage) -> Result<()> {
         let mut header = NetlinkHeader::default();
@@ -84,7 +92,10 @@ impl Watcher {
                 match message.payload {
                     NetlinkPayload::Done(_) => return Ok(()),
                     NetlinkPayload::Error(e) => return Err(e.to_io().into()),
-                    NetlinkPayload::InnerMessage(message) => drop(self.links.take(0, &message)),
+                    NetlinkPayload::InnerMessage(message) => {
+                        self.devices.take(&message);
+                        drop(self.links.take(0, &message));
+                    }
                     _ => {}
                 }
             }

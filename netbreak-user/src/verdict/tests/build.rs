@@ -10,6 +10,7 @@ use crate::kernel::Trails;
 use crate::probe::{Attempt, Kind, Outcome, Record};
 use crate::report::Death;
 use crate::verdict::{self, Evidence, Names};
+use crate::watch::Device;
 
 pub const REMOTE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 pub const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
@@ -29,6 +30,7 @@ pub const TIMEOUT: Nanos = 1_000;
 pub struct Table {
     pub reasons: HashMap<u32, String>,
     pub symbols: HashMap<u64, String>,
+    pub devices: HashMap<(u32, u32), Device>,
 }
 
 pub const REASONS: [&str; 9] = [
@@ -67,6 +69,7 @@ pub fn address(name: &str) -> u64 {
 pub fn names() -> Table {
     Table {
         reasons: REASONS.iter().map(|name| (reason(name), (*name).to_owned())).collect(),
+        devices: HashMap::new(),
         symbols: SYMBOLS.iter().map(|name| (address(name), (*name).to_owned())).collect(),
     }
 }
@@ -83,6 +86,9 @@ impl Names for Table {
     }
     fn netns(&self, inode: u32) -> Option<String> {
         (inode == ROUTER).then(|| "router".to_owned())
+    }
+    fn device(&self, netns: u32, ifindex: u32) -> Option<&Device> {
+        self.devices.get(&(netns, ifindex))
     }
 }
 
@@ -188,6 +194,6 @@ pub fn deaths(record: &Record, events: &[Event]) -> (Vec<Death>, u64) {
             trails: &Trails::default(),
             names: &names,
         },
-        record,
+        0,
     )
 }

@@ -1,0 +1,152 @@
+//! The last that was seen of an attempt whose end no drop tells.
+
+use netbreak_common::{
+    LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_SOCKET, STAGE_TRANSMIT,
+};
+
+use super::{Evidence, Names};
+use crate::{
+    clock::Nanos,
+    kernel::{Stop, Trail},
+    report::{Cause, Leg},
+};
+
+/// Where an attempt was seen last, and what that says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Last {
+    /// On which leg.
+    pub leg: Leg,
+    /// What it was doing there.
+    pub doing: Doing,
+    /// Index of the device; `None` where it had none.
+    pub ifindex: Option<u32>,
+    /// Namespace, by inode.
+    pub netns: Option<u32>,
+    /// When.
+    pub at: Nanos,
+}
+
+/// What a packet did when it was seen last.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Doing {
+    /// Sent, and handed to no device: it waits for the next hop's link address.
+    Waiting,
+    /// In a device's queue.
+    Queued,
+    /// Sent through a device of this kind (`None`: hardware).
+    Transmitted(Option<String>),
+    /// In a CPU's backlog.
+    InBacklog,
+    /// Taken from a device, and not seen again.
+    Received,
+    /// Read by the owner of a packet socket on the device.
+    ReadFromPacketSocket,
+    /// Read by the owner of the socket that it was for.
+    Delivered,
+    /// Taken by the stack, which was done with it in this function.
+    Consumed(Option<String>),
+}
+
+/// What was seen last of `attempt` of `probe`; `None` where nobody looked.
+pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos) -> Option<Last> {
+    let trail = |leg| evidence.trails.of(probe, attempt, leg);
+    let (leg, trail) = match (trail(LEG_REQUEST), trail(LEG_REPLY)) {
+        (Some(request), Some(reply)) if request.last > reply.last => (Leg::Request, request),
+        (_, Some(reply)) => (Leg::Reply, reply),
+        (Some(request), None) => (Leg::Request, request),
+        (None, None) => {
+            let (leg, doing) = (Leg::Request, Doing::Waiting);
+            let netns = Some(evidence.netns);
+            let waiting = Last { leg, doing, ifindex: None, netns, at: sent };
+            return evidence.trails.knows(probe, attempt).then_some(waiting);
+        }
+    };
+    let at = trail.last;
+    let (stop, device) = end(&trail, evidence.names)?;
+    // What a socket or the stack took has left its device: it was on the one that it came from.
+    let (ifindex, netns) = (Some(device.ifindex), Some(device.netns));
+    Some(Last { leg, doing: doing(&stop, evidence.names), ifindex, netns, at })
+}
+
+/// The stop that tells the end, and the last one at a device.
+fn end(trail: &Trail, names: &dyn Names) -> Option<(Stop, Stop)> {
+    let position = trail.stops.iter().rposition(Stop::is_at_a_device)?;
+    let device = trail.stops[position];
+    let came_in = !matches!(device.stage, STAGE_QUEUE | STAGE_TRANSMIT);
+    let tells = |stop: &&Stop| match stop.stage {
+        STAGE_SOCKET => true,
+        // A driver frees what it has sent, and a reader what it has read: that is no end.
+        _ => came_in && !is_a_reader(names.symbol(stop.location).as_deref()),
+    };
+    let end = trail.stops[position + 1..].iter().find(tells).copied().unwrap_or(device);
+    Some((end, device))
+}
+
+/// Functions that free a packet, or a copy of it, because its reader has it.
+fn is_a_reader(symbol: Option<&str>) -> bool {
+    symbol.is_some_and(|symbol| {
+        [
+            "packet_",
+            "tpacket_",
+            "raw_",
+            "rawv6_",
+            "ping_",
+            "skb_free_datagram",
+            "skb_consume_udp",
+            "__skb_free",
+        ]
+        .iter()
+        .any(|prefix| symbol.starts_with(prefix))
+    })
+}
+
+fn doing(stop: &Stop, names: &dyn Names) -> Doing {
+    match stop.stage {
+        STAGE_QUEUE => Doing::Queued,
+        STAGE_TRANSMIT => {
+            Doing::Transmitted(names.device(stop.netns, stop.ifindex).and_then(|device| device.kind.clone()))
+        }
+        STAGE_BACKLOG => Doing::InBacklog,
+        // A packet on the receive queue of any other socket has no device any more.
+        STAGE_SOCKET if stop.ifindex != 0 => Doing::ReadFromPacketSocket,
+        STAGE_SOCKET => Doing::Delivered,
+        STAGE_CONSUMED => Doing::Consumed(names.symbol(stop.location)),
+        _ => Doing::Received,
+    }
+}
+
+impl Doing {
+    /// The class of such a death.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Doing::Waiting => Cause::Neighbour,
+            Doing::Queued | Doing::InBacklog => Cause::Queue,
+            Doing::Transmitted(Some(kind)) if kind == "veth" => Cause::Link,
+            Doing::Transmitted(_) | Doing::Received | Doing::ReadFromPacketSocket => Cause::Unseen,
+            Doing::Delivered => Cause::Socket,
+            Doing::Consumed(Some(symbol)) if symbol.starts_with("ovs_") || symbol == "do_execute_actions" => {
+                Cause::OvsFlow
+            }
+            Doing::Consumed(Some(symbol))
+                if ["icmp", "tcp_", "udp"].iter().any(|prefix| symbol.starts_with(prefix)) =>
+            {
+                Cause::Socket
+            }
+            Doing::Consumed(_) => Cause::Other,
+        }
+    }
+
+    /// The stage, in words.
+    pub fn stage(&self) -> &'static str {
+        match self {
+            Doing::Waiting => "neighbour",
+            Doing::Queued => "qdisc",
+            Doing::Transmitted(_) => "device transmit",
+            Doing::InBacklog => "cpu backlog",
+            Doing::Received => "device receive",
+            Doing::ReadFromPacketSocket => "packet socket",
+            Doing::Delivered => "socket",
+            Doing::Consumed(_) => "stack",
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The devices of a namespace, those that are gone included: packets passed them while they were there.
+
+use std::collections::HashMap;
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkInfo};
+
+/// A device, as far as a packet's way through it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its name, the latest one.
+    pub name: String,
+    /// What it is (`IFLA_INFO_KIND`): `veth`, `tun`, `bridge`, `geneve`; `None` for hardware.
+    pub kind: Option<String>,
+}
+
+/// The devices of one namespace, by index.
+#[derive(Debug, Clone, Default)]
+pub struct Devices(HashMap<u32, Device>);
+
+impl Devices {
+    /// Learns from a message about a link; of others there is nothing to learn.
+    pub fn take(&mut self, message: &RouteNetlinkMessage) {
+        let RouteNetlinkMessage::NewLink(link) = message else { return };
+        let name = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::IfName(name) => Some(name.clone()),
+            _ => None,
+        });
+        let kind = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::LinkInfo(infos) => infos.iter().find_map(|info| match info {
+                LinkInfo::Kind(kind) => Some(kind.to_string()),
+                _ => None,
+            }),
+            _ => None,
+        });
+        if let Some(name) = name {
+            self.0.insert(link.header.index, Device { name, kind });
+        }
+    }
+
+    /// All of them, with their indices.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Device)> {
+        self.0.iter().map(|(ifindex, device)| (*ifindex, device))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::link::{InfoKind, LinkMessage};
+
+    use super::*;
+
+    #[test]
+    fn a_device_is_remembered_when_it_is_gone() {
+        let mut link = LinkMessage::default();
+        link.header.index = 7;
+        link.attributes.push(LinkAttribute::IfName("c0".to_owned()));
+        link.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Veth)]));
+        let mut devices = Devices::default();
+        devices.take(&RouteNetlinkMessage::NewLink(link.clone()));
+        devices.take(&RouteNetlinkMessage::DelLink(link));
+        let veth = Device { name: "c0".to_owned(), kind: Some("veth".to_owned()) };
+        assert_eq!(devices.iter().collect::<Vec<_>>(), [(7, &veth)]);
+    }
+}
