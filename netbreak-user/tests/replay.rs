@@ -68,6 +68,9 @@ impl Names for Recording {
     fn netns(&self, _: u32) -> Option<String> {
         None
     }
+    fn has_address(&self, _: u32, _: IpAddr) -> bool {
+        false
+    }
     fn device(&self, _: u32, _: u32) -> Option<&Device> {
         None
     }

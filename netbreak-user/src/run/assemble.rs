@@ -53,8 +53,7 @@ pub(super) struct Gathered<'a> {
 pub(super) fn report(gathered: Gathered) -> Report {
     let no_reasons = Reasons::default();
     let reasons = gathered.tracer.map_or(&no_reasons, Tracer::reasons);
-    let names =
-        Names::new(&gathered.symbols, reasons, gathered.netns_names.clone(), gathered.changes.devices());
+    let names = Names::new(&gathered.symbols, reasons, gathered.netns_names.clone(), &gathered.changes);
     let evidence = Evidence {
         start: gathered.start,
         timeout: gathered.specs.iter().map(|spec| spec.timeout).max().unwrap_or(0),

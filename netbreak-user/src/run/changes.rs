@@ -1,6 +1,9 @@
 //! What changed while the probes ran: links and addresses of every namespace that is watched.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    net::IpAddr,
+};
 
 use crate::{
     clock::{Nanos, seconds_since},
@@ -59,6 +62,15 @@ impl Changes {
         let of = |watcher: &Watcher| {
             let (netns, devices) = watcher.devices();
             devices.iter().map(|(ifindex, device)| ((netns, ifindex), device.clone())).collect::<Vec<_>>()
+        };
+        self.watchers.iter().flat_map(of).collect()
+    }
+
+    /// Every address of the watched namespaces.
+    pub(super) fn addresses(&self) -> HashSet<(u32, IpAddr)> {
+        let of = |watcher: &Watcher| {
+            let (netns, devices) = watcher.devices();
+            devices.addresses().map(|address| (netns, address)).collect::<Vec<_>>()
         };
         self.watchers.iter().flat_map(of).collect()
     }

@@ -1,7 +1,11 @@
 //! Names of the running kernel's numbers, for the verdict.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
+use super::changes::Changes;
 use crate::{kernel::Reasons, kernel::Symbols, netns, verdict, watch::Device};
 
 /// Symbols, reasons and namespaces of this machine.
@@ -10,6 +14,7 @@ pub(super) struct Names<'a> {
     reasons: &'a Reasons,
     netns: HashMap<u32, String>,
     devices: HashMap<(u32, u32), Device>,
+    addresses: HashSet<(u32, IpAddr)>,
 }
 
 impl<'a> Names<'a> {
@@ -18,12 +23,13 @@ impl<'a> Names<'a> {
         symbols: &'a Symbols,
         reasons: &'a Reasons,
         first: Vec<(u32, String)>,
-        devices: HashMap<(u32, u32), Device>,
+        changes: &Changes,
     ) -> Self {
         let mut names: HashMap<u32, String> =
             netns::list().into_iter().map(|found| (found.inode, found.name)).collect();
         names.extend(first);
-        Self { symbols, reasons, netns: names, devices }
+        let (devices, addresses) = (changes.devices(), changes.addresses());
+        Self { symbols, reasons, netns: names, devices, addresses }
     }
 }
 
@@ -46,5 +52,9 @@ impl verdict::Names for Names<'_> {
 
     fn device(&self, netns: u32, ifindex: u32) -> Option<&Device> {
         self.devices.get(&(netns, ifindex))
+    }
+
+    fn has_address(&self, netns: u32, address: IpAddr) -> bool {
+        self.addresses.contains(&(netns, address))
     }
 }

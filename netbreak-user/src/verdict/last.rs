@@ -37,8 +37,10 @@ pub enum Doing {
     Transmitted(Option<String>),
     /// In a CPU's backlog.
     InBacklog,
-    /// Taken from a device, and not seen again.
+    /// Taken from a device on its way, and not seen again.
     Received,
+    /// Taken from a device of the host that it was for, and not read by anybody.
+    Arrived,
     /// Read by the owner of a packet socket on the device.
     ReadFromPacketSocket,
     /// Read by the owner of the socket that it was for.
@@ -62,10 +64,28 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos) -> Optio
         }
     };
     let at = trail.last;
-    let (stop, device) = end(&trail, evidence.names)?;
+    let Some((stop, device)) = end(&trail, evidence.names) else {
+        let symbol = trail.stops.last().and_then(|stop| evidence.names.symbol(stop.location));
+        return Some(Last {
+            leg,
+            doing: Doing::Consumed(symbol),
+            ifindex: None,
+            netns: Some(evidence.netns),
+            at,
+        });
+    };
     // What a socket or the stack took has left its device: it was on the one that it came from.
     let (ifindex, netns) = (Some(device.ifindex), Some(device.netns));
-    Some(Last { leg, doing: doing(&stop, evidence.names), ifindex, netns, at })
+    let mut doing = doing(&stop, evidence.names);
+    let is_for = |address| evidence.names.has_address(device.netns, address);
+    let is_there = match leg {
+        Leg::Reply => device.netns == evidence.netns,
+        _ => evidence.records.get(probe as usize).is_some_and(|record| is_for(record.address)),
+    };
+    if doing == Doing::Received && is_there {
+        doing = Doing::Arrived;
+    }
+    Some(Last { leg, doing, ifindex, netns, at })
 }
 
 /// The stop that tells the end, and the last one at a device.
@@ -123,7 +143,7 @@ impl Doing {
             Doing::Queued | Doing::InBacklog => Cause::Queue,
             Doing::Transmitted(Some(kind)) if kind == "veth" => Cause::Link,
             Doing::Transmitted(_) | Doing::Received | Doing::ReadFromPacketSocket => Cause::Unseen,
-            Doing::Delivered => Cause::Socket,
+            Doing::Arrived | Doing::Delivered => Cause::Socket,
             Doing::Consumed(Some(symbol)) if symbol.starts_with("ovs_") || symbol == "do_execute_actions" => {
                 Cause::OvsFlow
             }
@@ -143,7 +163,7 @@ impl Doing {
             Doing::Queued => "qdisc",
             Doing::Transmitted(_) => "device transmit",
             Doing::InBacklog => "cpu backlog",
-            Doing::Received => "device receive",
+            Doing::Received | Doing::Arrived => "device receive",
             Doing::ReadFromPacketSocket => "packet socket",
             Doing::Delivered => "socket",
             Doing::Consumed(_) => "stack",

@@ -14,6 +14,8 @@ pub use books::{Cut, Own, books, echo_books};
 pub use deaths::{deaths, retransmits};
 pub use ending::Ending;
 
+use std::net::IpAddr;
+
 use netbreak_common::Event;
 
 use crate::{clock::Nanos, kernel::Trails, probe::Record, watch::Device};
@@ -30,6 +32,8 @@ pub trait Names {
     fn netns(&self, inode: u32) -> Option<String>;
     /// A device, by namespace and index.
     fn device(&self, netns: u32, ifindex: u32) -> Option<&Device>;
+    /// Is it an address of a host that has this namespace, or was it?
+    fn has_address(&self, netns: u32, address: IpAddr) -> bool;
 }
 
 /// What a run gathered about its probes.

@@ -1,8 +1,10 @@
-//! The devices of a namespace, those that are gone included: packets passed them while they were there.
+//! The devices and addresses of a namespace, those that are gone included: packets passed while they were there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressAttribute;
 use netlink_packet_route::link::{LinkAttribute, LinkInfo};
 
 /// A device, as far as a packet's way through it goes.
@@ -14,13 +16,28 @@ pub struct Device {
     pub kind: Option<String>,
 }
 
-/// The devices of one namespace, by index.
+/// The devices of one namespace, by index, and its addresses.
 #[derive(Debug, Clone, Default)]
-pub struct Devices(HashMap<u32, Device>);
+pub struct Devices {
+    devices: HashMap<u32, Device>,
+    addresses: HashSet<IpAddr>,
+}
 
 impl Devices {
-    /// Learns from a message about a link; of others there is nothing to learn.
+    /// Learns from a message about a link or an address; of others there is nothing to learn.
     pub fn take(&mut self, message: &RouteNetlinkMessage) {
+        if let RouteNetlinkMessage::NewAddress(address) = message {
+            // On a link between two hosts `Address` is the other one's (`IFA_ADDRESS`).
+            let (mut own, mut other) = (None, None);
+            for attribute in &address.attributes {
+                match attribute {
+                    AddressAttribute::Local(address) => own = Some(*address),
+                    AddressAttribute::Address(address) => other = Some(*address),
+                    _ => {}
+                }
+            }
+            self.addresses.extend(own.or(other));
+        }
         let RouteNetlinkMessage::NewLink(link) = message else { return };
         let name = link.attributes.iter().find_map(|attribute| match attribute {
             LinkAttribute::IfName(name) => Some(name.clone()),
@@ -34,13 +51,18 @@ impl Devices {
             _ => None,
         });
         if let Some(name) = name {
-            self.0.insert(link.header.index, Device { name, kind });
+            self.devices.insert(link.header.index, Device { name, kind });
         }
     }
 
-    /// All of them, with their indices.
+    /// Every address.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().copied()
+    }
+
+    /// All devices, with their indices.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Device)> {
-        self.0.iter().map(|(ifindex, device)| (*ifindex, device))
+        self.devices.iter().map(|(ifindex, device)| (*ifindex, device))
     }
 }
 

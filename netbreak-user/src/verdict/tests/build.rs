@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use netbreak_common::{Event, FAMILY_V4, LEG_REPLY, LEG_REQUEST, STACK_DEPTH, sensor};
+use netbreak_common::{Event, FAMILY_V4, HOPS, Hop, LEG_REPLY, LEG_REQUEST, Passage, STACK_DEPTH, sensor};
 
 use crate::clock::Nanos;
 use crate::kernel::Trails;
@@ -18,6 +18,14 @@ pub const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
 pub const HERE: u32 = 100;
 /// Another one.
 pub const ROUTER: u32 = 200;
+/// The visited host's one.
+pub const SERVER: u32 = 300;
+/// Devices: on the router a veth, a tap and one of hardware, and one of the server.
+pub const VETH: (u32, u32) = (ROUTER, 2);
+pub const TAP: (u32, u32) = (ROUTER, 3);
+pub const WIRE: (u32, u32) = (ROUTER, 4);
+pub const SERVERS: (u32, u32) = (SERVER, 2);
+pub const NOWHERE: (u32, u32) = (0, 0);
 /// Our port, or echo identifier.
 pub const PORT: u16 = 4711;
 /// The visited port.
@@ -44,7 +52,7 @@ pub const REASONS: [&str; 9] = [
     "IP_OUTNOROUTES",
     "IP_INNOROUTES",
 ];
-pub const SYMBOLS: [&str; 8] = [
+pub const SYMBOLS: [&str; 11] = [
     "nft_do_chain",
     "nf_hook_slow",
     "ip_forward",
@@ -53,6 +61,9 @@ pub const SYMBOLS: [&str; 8] = [
     "ip_rcv_core",
     "ip_output",
     "raw_rcv",
+    "icmp_rcv",
+    "tcp_v4_rcv",
+    "packet_recvmsg",
 ];
 
 /// The number of a reason.
@@ -69,7 +80,9 @@ pub fn address(name: &str) -> u64 {
 pub fn names() -> Table {
     Table {
         reasons: REASONS.iter().map(|name| (reason(name), (*name).to_owned())).collect(),
-        devices: HashMap::new(),
+        devices: [(VETH, "veth"), (TAP, "tun")]
+            .map(|(at, kind)| (at, Device { name: "d0".to_owned(), kind: Some(kind.to_owned()) }))
+            .into(),
         symbols: SYMBOLS.iter().map(|name| (address(name), (*name).to_owned())).collect(),
     }
 }
@@ -86,6 +99,9 @@ impl Names for Table {
     }
     fn netns(&self, inode: u32) -> Option<String> {
         (inode == ROUTER).then(|| "router".to_owned())
+    }
+    fn has_address(&self, netns: u32, address: IpAddr) -> bool {
+        netns == SERVER && address == IpAddr::V4(REMOTE)
     }
     fn device(&self, netns: u32, ifindex: u32) -> Option<&Device> {
         self.devices.get(&(netns, ifindex))
@@ -181,19 +197,27 @@ pub fn record(kind: Kind, attempts: Vec<Attempt>) -> Record {
 
 /// The verdict on one probe.
 pub fn deaths(record: &Record, events: &[Event]) -> (Vec<Death>, u64) {
+    deaths_seen(record, events, &Trails::default())
+}
+
+/// The verdict on one probe whose packets were followed.
+pub fn deaths_seen(record: &Record, events: &[Event], trails: &Trails) -> (Vec<Death>, u64) {
     let names = names();
     let records = std::slice::from_ref(record);
-    verdict::deaths(
-        &Evidence {
-            start: 0,
-            timeout: TIMEOUT,
-            netns: HERE,
-            run_id: RUN,
-            records,
-            events,
-            trails: &Trails::default(),
-            names: &names,
-        },
-        0,
-    )
+    let (timeout, netns) = (TIMEOUT, HERE);
+    let evidence = Evidence { start: 0, timeout, netns, run_id: RUN, records, events, trails, names: &names };
+    verdict::deaths(&evidence, 0)
+}
+
+/// A hop at `time`, at a device unless it is a socket or freed memory.
+pub fn hop(time: Nanos, stage: u8, (netns, ifindex): (u32, u32)) -> Hop {
+    Hop { time, stage, netns, ifindex, ..Hop::default() }
+}
+
+/// What the ledger has of an attempt of the first probe on one leg.
+pub fn passage(attempt: u64, hops: &[Hop]) -> Passage {
+    let mut passage =
+        Passage { attempt: attempt + 1, count: hops.len() as u32, pad: 0, hops: [Hop::default(); HOPS] };
+    passage.hops[..hops.len()].copy_from_slice(hops);
+    passage
 }

@@ -3,3 +3,4 @@
 mod books;
 mod build;
 mod deaths;
+mod last;

@@ -1,0 +1,120 @@
+//! Attempts that no drop ended.
+
+use netbreak_common::{
+    Hop, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_RECEIVE, STAGE_SOCKET, STAGE_TRANSMIT,
+};
+
+use super::build::*;
+use crate::{
+    kernel::Trails,
+    probe::{Kind, Outcome},
+    report::{Cause, Death, Leg},
+};
+
+/// The death of a lost echo that left at 100 and passed these places.
+fn echo(request: &[Hop], reply: &[Hop]) -> Death {
+    one(Kind::Icmp, request, reply, &[])
+}
+
+fn one(kind: Kind, request: &[Hop], reply: &[Hop], events: &[netbreak_common::Event]) -> Death {
+    let mut trails = Trails::default();
+    let passages = [request, reply].map(|hops| passage(0, hops));
+    let legs = [(request, &passages[0]), (reply, &passages[1])];
+    trails.unanswered(0, 0, legs.map(|(hops, passage)| (!hops.is_empty()).then_some(passage)));
+    let (mut deaths, unexplained) =
+        deaths_seen(&record(kind, vec![attempt(0, 100, Outcome::Lost)]), events, &trails);
+    assert_eq!((deaths.len(), unexplained), (1, 0));
+    deaths.remove(0)
+}
+
+fn place(death: &Death) -> (Cause, Leg, Option<u32>, Option<u32>, Option<&str>) {
+    (death.cause, death.leg, death.netns, death.ifindex, death.stage.as_deref())
+}
+
+fn freed_at(time: u64, symbol: &str) -> Hop {
+    Hop { location: address(symbol), ..hop(time, STAGE_CONSUMED, NOWHERE) }
+}
+
+#[test]
+fn the_last_device_tells() {
+    let sent = [hop(110, STAGE_RECEIVE, VETH), hop(120, STAGE_QUEUE, WIRE)];
+    let queued = echo(&sent, &[]);
+    assert_eq!(place(&queued), (Cause::Queue, Leg::Request, Some(ROUTER), Some(4), Some("qdisc")));
+
+    let left = echo(&[&sent[..], &[hop(130, STAGE_TRANSMIT, WIRE)]].concat(), &[]);
+    assert_eq!(place(&left), (Cause::Unseen, Leg::Request, Some(ROUTER), Some(4), Some("device transmit")));
+    assert!(left.explain.contains("left this node"), "{}", left.explain);
+
+    let tap = echo(&[hop(130, STAGE_TRANSMIT, TAP)], &[]);
+    assert_eq!((tap.cause, tap.device.as_deref()), (Cause::Unseen, Some("d0")));
+    assert!(tap.explain.contains("the process that holds it open"), "{}", tap.explain);
+
+    let veth = echo(&[hop(130, STAGE_TRANSMIT, VETH)], &[]);
+    assert_eq!(veth.cause, Cause::Link);
+    assert_eq!(echo(&[hop(130, STAGE_BACKLOG, VETH)], &[]).stage.as_deref(), Some("cpu backlog"));
+    let received = echo(&[hop(130, STAGE_RECEIVE, VETH)], &[]);
+    assert_eq!(
+        place(&received),
+        (Cause::Unseen, Leg::Request, Some(ROUTER), Some(2), Some("device receive"))
+    );
+}
+
+#[test]
+fn an_attempt_that_reached_no_device_waits_for_its_neighbour() {
+    let waiting = echo(&[], &[]);
+    assert_eq!(place(&waiting), (Cause::Neighbour, Leg::Request, Some(HERE), None, Some("neighbour")));
+    assert_eq!(waiting.first_s, 100e-9);
+}
+
+#[test]
+fn the_reply_tells_that_the_request_arrived() {
+    let request = [hop(110, STAGE_RECEIVE, SERVERS), freed_at(125, "icmp_rcv")];
+    let reply = echo(&request, &[hop(120, STAGE_TRANSMIT, WIRE)]);
+    assert_eq!((reply.leg, reply.cause), (Leg::Reply, Cause::Unseen));
+}
+
+#[test]
+fn the_host_may_take_a_packet_and_not_answer() {
+    let received = hop(110, STAGE_RECEIVE, SERVERS);
+    let taken = echo(&[received, freed_at(111, "icmp_rcv")], &[]);
+    assert_eq!(place(&taken), (Cause::Socket, Leg::Request, Some(SERVER), Some(2), Some("stack")));
+    assert_eq!(taken.symbol.as_deref(), Some("icmp_rcv"));
+
+    let unread = echo(&[received], &[]);
+    assert_eq!((unread.cause, unread.stage.as_deref()), (Cause::Socket, Some("device receive")));
+    let read = echo(&[received, hop(140, STAGE_SOCKET, NOWHERE)], &[]);
+    assert_eq!(place(&read), (Cause::Socket, Leg::Request, Some(SERVER), Some(2), Some("socket")));
+}
+
+#[test]
+fn what_a_reader_or_a_driver_frees_is_no_end() {
+    let received = hop(110, STAGE_RECEIVE, VETH);
+    let copied = echo(&[received, freed_at(111, "packet_recvmsg")], &[]);
+    assert_eq!(copied.stage.as_deref(), Some("device receive"));
+    let sent = echo(&[received, hop(120, STAGE_TRANSMIT, WIRE), freed_at(130, "tcp_v4_rcv")], &[]);
+    assert_eq!(sent.stage.as_deref(), Some("device transmit"));
+    let switched = echo(&[received, hop(120, STAGE_SOCKET, VETH)], &[]);
+    assert_eq!((switched.cause, switched.stage.as_deref()), (Cause::Unseen, Some("packet socket")));
+}
+
+#[test]
+fn a_drop_that_the_packet_outlived_was_a_copys() {
+    let hops = [hop(110, STAGE_RECEIVE, VETH), hop(120, STAGE_TRANSMIT, WIRE)];
+    let dropped = |time| event(Kind::Icmp, time, 0);
+    assert_eq!(one(Kind::Icmp, &hops, &[], &[dropped(115)]).cause, Cause::Unseen);
+    assert_eq!(one(Kind::Icmp, &hops, &[], &[dropped(125)]).cause, Cause::Netfilter);
+}
+
+#[test]
+fn a_segment_that_is_sent_again_died_where_the_last_one_did() {
+    let hops = [hop(110, STAGE_RECEIVE, VETH), hop(1_110, STAGE_RECEIVE, VETH)];
+    let both = [event(Kind::Tcp, 115, 0), event(Kind::Tcp, 1_115, 0)];
+    let death = one(Kind::Tcp, &hops, &[], &both);
+    assert_eq!((death.attempts, death.cause, death.first_s), (1, Cause::Netfilter, 1_115e-9));
+}
+
+#[test]
+fn nobody_looked_is_not_the_same_as_nothing_seen() {
+    let record = record(Kind::Icmp, vec![attempt(0, 100, Outcome::Lost)]);
+    assert_eq!(deaths_seen(&record, &[], &Trails::default()), (vec![], 1));
+}
