@@ -4,7 +4,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     counters,
-    kernel::{KernelBtf, Options, StartError, Tracer},
+    kernel::{Follow, KernelBtf, Options, Room, StartError, Tracer},
     netns::{self, Namespace},
     report::Sensor,
 };
@@ -42,7 +42,9 @@ pub struct Entered {
 /// Loads and attaches the programs with a table of `flows` flows, opens sockets, enters namespaces, and gives all of
 /// it back.
 pub fn observe(flows: u32) -> Observed {
-    let started = Tracer::start(Options { flows, ..Default::default() });
+    // A ledger for one probe: enough to attach what fills it.
+    let follow = Some(Follow { run_id: 0, room: Room::for_plan(1, 1) });
+    let started = Tracer::start(Options { flows, follow, ..Default::default() });
     let btf = KernelBtf::open().ok();
     Observed {
         programs: started.map(|tracer| tracer.sensors().to_vec()),

@@ -2,7 +2,7 @@
 
 use super::{Finding, Observed};
 use crate::kernel::{
-    PID_1, TRACEPOINTS,
+    PATH, PID_1, TRACEPOINTS,
     prerequisites::{Facts, in_full, no_symbols, turn_on},
 };
 use crate::report::{Sensor, SensorState};
@@ -32,6 +32,7 @@ fn programs(facts: &Facts, observed: &Observed) -> Vec<Finding> {
     let rest = "not tried, because kfree_skb cannot be attached".to_owned();
     TRACEPOINTS
         .iter()
+        .chain(&PATH)
         .enumerate()
         .map(|(number, name)| {
             let why = if number == 0 { in_full(error) } else { rest.clone() };
