@@ -123,6 +123,9 @@ pub struct RunArgs {
     /// Probe only: load nothing into the kernel
     #[arg(long, help_heading = "Kernel")]
     pub no_kernel: bool,
+    /// Show the way of the probes' packets, stage by stage, and where lost ones left it
+    #[arg(long, help_heading = "Report", conflicts_with_all = ["no_path", "no_kernel"])]
+    pub path: bool,
     /// Do not follow the probes' packets from device to device: a packet that was not dropped has no place then
     #[arg(long, help_heading = "Kernel")]
     pub no_path: bool,
@@ -165,6 +168,9 @@ pub struct DemoArgs {
     /// How long to probe
     #[arg(long, value_name = "TIME", default_value = "8s")]
     pub duration: String,
+    /// Show the way of the probes' packets, stage by stage, and where lost ones left it
+    #[arg(long)]
+    pub path: bool,
     /// Write the report as JSON; `-` is standard output
     #[arg(long, value_name = "FILE|-")]
     pub json: Option<String>,

@@ -63,6 +63,7 @@ pub fn run(options: &DemoOptions) -> Result<VerdictWord> {
             specs: specs.clone(),
             netns: Arc::new(client),
             tracer: Some(kernel::Options { follow: Some(follow(&specs)), ..Default::default() }),
+            path: options.path,
             progress: Progress::new(false),
             netns_names: names,
             give_up_privileges: false,

@@ -184,6 +184,7 @@ fn records_half_of_the_requests_dropped_in_forward() {
         specs: [(Kind::Icmp, None), (Kind::Udp, Some(4000))].into_iter().map(spec).collect(),
         netns: Arc::new(netns),
         tracer: Some(Options::default()),
+        path: false,
         progress: Progress::new(true),
         netns_names: Vec::new(),
         give_up_privileges: false,

@@ -65,6 +65,8 @@ pub struct RunOptions {
     pub quiet: bool,
     /// Load nothing into the kernel.
     pub no_kernel: bool,
+    /// Report the way of the probes' packets.
+    pub path: bool,
     /// Do not follow the probes' packets.
     pub no_path: bool,
     /// Entries of the kernel's flow map.
@@ -106,6 +108,7 @@ impl RunOptions {
             output: output::validate_output(args.json.as_deref(), args.output, args.quiet)?,
             quiet: args.quiet,
             no_kernel: args.no_kernel,
+            path: args.path,
             no_path: args.no_path,
             flows: limits::validate_flows(&args.flows)?,
         })
@@ -142,6 +145,8 @@ pub struct DemoOptions {
     pub list: bool,
     /// How long to probe.
     pub duration: Nanos,
+    /// Report the way of the probes' packets.
+    pub path: bool,
     /// Where the report goes.
     pub output: Output,
 }
@@ -156,6 +161,7 @@ impl DemoOptions {
             fault: args.fault.clone(),
             list: args.list,
             duration: time::validate_time("--duration", &args.duration)?,
+            path: args.path,
             output: output::validate_output(args.json.as_deref(), None, false)?,
         })
     }

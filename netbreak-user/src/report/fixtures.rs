@@ -38,6 +38,7 @@ fn probe(kind: Kind, port: Option<u16>, sent: u64) -> Probe {
         outages: vec![],
         retransmits: (!matches!(kind, Kind::Icmp | Kind::Udp)).then_some(Retransmits { segments: 0, syn: 0 }),
         stream: None,
+        path: None,
         deaths: vec![],
         unexplained: 0,
     }
@@ -149,6 +150,38 @@ fn death(attempts: u64, leg: Leg, cause: Cause, explain: &str) -> Death {
     }
 }
 
+/// Out through one device, back from a namespace that nobody named.
+fn way() -> Path {
+    let stage = |leg, stage: &str, device, (netns, name): (u32, Option<&str>), since_us, stopped| PathStage {
+        leg,
+        stage: stage.into(),
+        device,
+        ifindex: Some(2),
+        netns: Some(netns),
+        netns_name: name.map(Into::into),
+        since_us,
+        stopped,
+    };
+    let client = (4_026_532_286, Some("client"));
+    let long = (4_026_532_340, Some("cni-0123456789abcdef-router"));
+    let since = |p50, p99| Some(SinceUs { p50, p99 });
+    Path {
+        sample: 37,
+        stages: vec![
+            stage(Leg::Request, "qdisc", s("c0"), client, None, 0),
+            stage(Leg::Request, "device transmit", s("c0"), client, since(1.25, 4.0), 0),
+            stage(Leg::Request, "device receive", s("r0"), long, since(3.5, 1_250.0), 180),
+            stage(Leg::Reply, "device receive", s("c0"), client, since(40.0, 90.0), 0),
+            PathStage {
+                ifindex: None,
+                netns: None,
+                ..stage(Leg::Reply, "socket", None, (0, None), since(9.0, 20.0), 0)
+            },
+            stage(Leg::Request, "qdisc", None, (4_026_532_399, None), None, 15),
+        ],
+    }
+}
+
 /// Two ways to die, something unexplained, a book that does not balance and one that cannot hold.
 pub(crate) fn broken() -> Report {
     let mut report = clean();
@@ -188,6 +221,7 @@ pub(crate) fn broken() -> Report {
         lost: 200,
         duplicate: 2,
         outages: vec![outage],
+        path: Some(way()),
         deaths: vec![filtered.clone(), full],
         unexplained: 5,
         ..probes[0].clone()

@@ -137,6 +137,9 @@ pub struct Probe {
     /// The long-lived connection; absent for other kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<Stream>,
+    /// The way that its packets take; absent without `--path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Path>,
     /// Where attempts died. Σ attempts + `unexplained` = lost + timed_out + unreachable + send_failed.
     pub deaths: Vec<Death>,
     /// Lost attempts that nothing explains.
@@ -157,6 +160,53 @@ pub struct RttUs {
     pub p99: f64,
     /// Largest.
     pub max: f64,
+}
+
+/// The way of a probe's packets through this node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Path {
+    /// Answered attempts that went this way, of those that were looked at.
+    pub sample: u64,
+    /// Every stage in wire order, then those that only lost attempts passed.
+    pub stages: Vec<PathStage>,
+}
+
+/// One stage of a path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathStage {
+    /// On which leg.
+    pub leg: Leg,
+    /// Which stage.
+    pub stage: String,
+    /// Name of the device; absent where there is none, or its name is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// Its index; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ifindex: Option<u32>,
+    /// Network namespace (inode number); absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u32>,
+    /// Its name, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns_name: Option<String>,
+    /// Time since the stage before; absent for the first one, and where only lost attempts passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_us: Option<SinceUs>,
+    /// Lost attempts that were seen here last.
+    pub stopped: u64,
+}
+
+/// Time since the stage before, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinceUs {
+    /// Median.
+    pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
 }
 
 /// A maximal run of attempts that were not answered in time.

@@ -37,6 +37,7 @@ pub(super) struct Gathered<'a> {
     pub events: &'a [Event],
     pub events_lost: u64,
     pub trails: &'a Trails,
+    pub path: bool,
     pub changes: Changes,
     pub tracer: Option<&'a Tracer>,
     pub tables: Option<Tables>,
@@ -172,6 +173,7 @@ fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record
             bytes_acked: stream.bytes_acked,
             longest_stall_s: stream.longest_stall as f64 / SECOND as f64,
         }),
+        path: gathered.path.then(|| verdict::path(evidence, index)).flatten(),
         deaths,
         unexplained,
     }

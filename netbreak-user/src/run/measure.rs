@@ -39,6 +39,8 @@ pub struct Plan {
     pub netns: Arc<Namespace>,
     /// The kernel side; `None` = probes only.
     pub tracer: Option<kernel::Options>,
+    /// Shall the report have the way of the packets?
+    pub path: bool,
     /// Who is told how far the run is.
     pub progress: Progress,
     /// Names for namespaces, before those that the machine has.
@@ -156,6 +158,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         events: &kept.events,
         events_lost: kept.lost,
         trails: &trails,
+        path: plan.path,
         changes,
         tracer: tracer.as_ref(),
         tables,

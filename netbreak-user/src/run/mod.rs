@@ -72,6 +72,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
             follow,
             ..Default::default()
         }),
+        path: options.path,
         progress: Progress::new(options.quiet),
         netns_names: Vec::new(),
         give_up_privileges: true,

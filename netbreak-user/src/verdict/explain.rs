@@ -122,7 +122,7 @@ fn explain_last(doing: &Doing, here: &str, device: &str, to: &str) -> String {
             "{device} {here} received them, nothing sent them on and nothing dropped them: look at packet sockets (`ss -0lp`) and at what switches packets there"
         ),
         Doing::Arrived => format!(
-            "they reached the host that they were for, by {device} {here}, and no program read them: look at Recv-Q of `ss -lntu` {here}"
+            "they reached the host that they were for, by {device} {here}, and it sent no answer: look at the program that they are for and at Recv-Q of `ss -lntu` {here}"
         ),
         Doing::ReadFromPacketSocket => format!(
             "a process read them from a packet socket on {device} {here} and did not send them on: look at `ss -0lp` {here}"

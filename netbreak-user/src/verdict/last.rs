@@ -102,21 +102,17 @@ fn end(trail: &Trail, names: &dyn Names) -> Option<(Stop, Stop)> {
     Some((end, device))
 }
 
+/// Where a datagram is freed that its socket's owner has read: it is copied without a tracepoint (`copy_linear_skb`).
+pub fn is_a_read_datagram(symbol: Option<&str>) -> bool {
+    symbol.is_some_and(|symbol| matches!(symbol, "skb_consume_udp" | "udp_recvmsg" | "udpv6_recvmsg"))
+}
+
 /// Functions that free a packet, or a copy of it, because its reader has it.
 fn is_a_reader(symbol: Option<&str>) -> bool {
     symbol.is_some_and(|symbol| {
-        [
-            "packet_",
-            "tpacket_",
-            "raw_",
-            "rawv6_",
-            "ping_",
-            "skb_free_datagram",
-            "skb_consume_udp",
-            "__skb_free",
-        ]
-        .iter()
-        .any(|prefix| symbol.starts_with(prefix))
+        ["packet_", "tpacket_", "raw_", "rawv6_", "ping_", "skb_free_datagram", "__skb_free"]
+            .iter()
+            .any(|prefix| symbol.starts_with(prefix))
     })
 }
 
@@ -130,7 +126,10 @@ fn doing(stop: &Stop, names: &dyn Names) -> Doing {
         // A packet on the receive queue of any other socket has no device any more.
         STAGE_SOCKET if stop.ifindex != 0 => Doing::ReadFromPacketSocket,
         STAGE_SOCKET => Doing::Delivered,
-        STAGE_CONSUMED => Doing::Consumed(names.symbol(stop.location)),
+        STAGE_CONSUMED => match names.symbol(stop.location) {
+            symbol if is_a_read_datagram(symbol.as_deref()) => Doing::Delivered,
+            symbol => Doing::Consumed(symbol),
+        },
         _ => Doing::Received,
     }
 }

@@ -6,6 +6,7 @@ mod deaths;
 mod ending;
 mod explain;
 mod last;
+mod path;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod tests;
 pub use books::{Cut, Own, books, echo_books};
 pub use deaths::{deaths, retransmits};
 pub use ending::Ending;
+pub use path::path;
 
 use std::net::IpAddr;
 

@@ -18,6 +18,7 @@ fn run(lab: &Lab) -> anyhow::Result<Measurement> {
         specs: vec![Spec::new(0, Kind::Icmp, SERVER_V4.into(), None, 1)],
         netns: Arc::new(Namespace::open(lab.namespace(Role::Client).path())?),
         tracer: None,
+        path: false,
         progress: Progress::new(true),
         netns_names: Vec::new(),
         give_up_privileges: false,

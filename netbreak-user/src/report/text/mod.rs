@@ -3,6 +3,7 @@
 mod drops;
 mod format;
 mod paint;
+mod path;
 mod places;
 mod probes;
 mod rest;

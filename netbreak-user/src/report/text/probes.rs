@@ -2,7 +2,7 @@
 
 use super::format::{NOT_MEASURED, count, milliseconds, span, time};
 use super::places::Places;
-use super::{Page, Style, drops};
+use super::{Page, Style, drops, path};
 use crate::probe::Kind;
 use crate::report::{Probe, Report, Target};
 
@@ -59,6 +59,9 @@ fn probe(page: &mut Page, probe: &Probe, places: &Places) {
     retransmits(page, probe);
     outages(page, probe);
     deaths(page, probe, places);
+    if let Some(way) = &probe.path {
+        path::path(page, way);
+    }
 }
 
 /// Every outcome that is not "answered", and duplicates.

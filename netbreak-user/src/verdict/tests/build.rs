@@ -8,7 +8,7 @@ use netbreak_common::{Event, FAMILY_V4, HOPS, Hop, LEG_REPLY, LEG_REQUEST, Passa
 use crate::clock::Nanos;
 use crate::kernel::Trails;
 use crate::probe::{Attempt, Kind, Outcome, Record};
-use crate::report::Death;
+use crate::report::{Death, Path};
 use crate::verdict::{self, Evidence, Names};
 use crate::watch::Device;
 
@@ -202,11 +202,24 @@ pub fn deaths(record: &Record, events: &[Event]) -> (Vec<Death>, u64) {
 
 /// The verdict on one probe whose packets were followed.
 pub fn deaths_seen(record: &Record, events: &[Event], trails: &Trails) -> (Vec<Death>, u64) {
+    with_evidence(record, events, trails, |evidence| verdict::deaths(evidence, 0))
+}
+
+/// The path of one probe.
+pub fn path_of(record: &Record, trails: &Trails) -> Option<Path> {
+    with_evidence(record, &[], trails, |evidence| verdict::path(evidence, 0))
+}
+
+fn with_evidence<T>(
+    record: &Record,
+    events: &[Event],
+    trails: &Trails,
+    judge: impl FnOnce(&Evidence) -> T,
+) -> T {
     let names = names();
     let records = std::slice::from_ref(record);
     let (timeout, netns) = (TIMEOUT, HERE);
-    let evidence = Evidence { start: 0, timeout, netns, run_id: RUN, records, events, trails, names: &names };
-    verdict::deaths(&evidence, 0)
+    judge(&Evidence { start: 0, timeout, netns, run_id: RUN, records, events, trails, names: &names })
 }
 
 /// A hop at `time`, at a device unless it is a socket or freed memory.

@@ -4,3 +4,4 @@ mod books;
 mod build;
 mod deaths;
 mod last;
+mod path;
