@@ -141,7 +141,7 @@ fn attach(subject: Subject, socket: &UdpSocket) -> Result<Attached> {
     };
     match subject {
         Subject::Nothing => Ok(Attached::Nothing),
-        Subject::Floor => Ok(Attached::Floor { _programs: Floor::attach()? }),
+        Subject::Floor => Ok(Attached::Floor { _programs: Floor::attach("kfree_skb")? }),
         Subject::Parse => tracer(true),
         Subject::Whole => tracer(false),
         Subject::Bpftrace => bpftrace(socket),

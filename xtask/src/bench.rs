@@ -15,6 +15,8 @@ pub enum Name {
     Start,
     /// Attempts per second and CPU per attempt, beside fping and ping
     Probe,
+    /// What following the probes' packets costs the packets of others
+    Path,
 }
 
 impl Name {
@@ -24,6 +26,7 @@ impl Name {
             Name::Drop => "drop",
             Name::Start => "start",
             Name::Probe => "probe",
+            Name::Path => "path",
         }
     }
 }

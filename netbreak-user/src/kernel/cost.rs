@@ -77,17 +77,17 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Attaches it to `kfree_skb`.
+    /// Attaches it to this tracepoint.
     ///
     /// # Errors
     /// Where BTF tracepoints cannot be attached.
-    pub fn attach() -> Result<Self, StartError> {
+    pub fn attach(tracepoint: &str) -> Result<Self, StartError> {
         let mut programs =
             EbpfLoader::new().load(OBJECT).map_err(|error| StartError::Load(Box::new(error)))?;
         let attach = |ebpf: &mut Ebpf| -> Result<(), ProgramError> {
             let program: &mut BtfTracePoint =
                 ebpf.program_mut("empty").ok_or(ProgramError::NotLoaded)?.try_into()?;
-            program.load("kfree_skb", &Btf::from_sys_fs()?)?;
+            program.load(tracepoint, &Btf::from_sys_fs()?)?;
             program.attach().map(drop)
         };
         attach(&mut programs).map_err(|error| StartError::Mandatory(error.to_string()))?;

@@ -27,7 +27,7 @@ const LAB: [Tool; 6] = [
 ];
 
 /// What netbreak is compared with.
-const BENCH: [Tool; 2] = [tool("bpftrace", "bpftrace"), tool("fping", "fping")];
+const BENCH: [Tool; 3] = [tool("bpftrace", "bpftrace"), tool("fping", "fping"), tool("iperf3", "iperf3")];
 
 /// Building the image, running it, and rendering the manifests.
 const IMAGE: [Tool; 3] =
