@@ -41,11 +41,12 @@ pub fn identify<A: Access>(skb: Kernel) -> Option<Ours> {
     let (protocol, length) = if ether_type == ETH_P_IPV6 {
         (headers.get::<u8>(6), 40)
     } else {
-        // Only a first fragment has a transport header.
-        if u16::from_be(headers.get(6)) & 0x1fff != 0 {
+        // Fragment offset, hop limit and protocol in one load. Only a first fragment has a transport header.
+        let [high, low, _, protocol] = headers.get::<u32>(6).to_ne_bytes();
+        if u16::from_be_bytes([high, low]) & 0x1fff != 0 {
             return None;
         }
-        (headers.get::<u8>(9), u32::from(headers.get::<u8>(0) & 0xf) * 4)
+        (protocol, u32::from(headers.get::<u8>(0) & 0xf) * 4)
     };
     let linear = || load::<u32, A>(skb, offset!(skb_tail)).wrapping_sub(network + length) as i32;
     match protocol {
@@ -68,7 +69,8 @@ fn message<A: Access>(
         [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
     };
     let payload = |at: usize| headers.after::<[u32; 2]>(length, 8 + at);
-    if payload(0) != MAGIC {
+    // Its first half alone tells nearly all others apart.
+    if headers.after::<u32>(length, 8) != MAGIC[0] || payload(0) != MAGIC {
         return None;
     }
     if payload(wire::RUN_ID_OFFSET) != setting!(run_id) || linear() < 8 + wire::HEADER_LEN as i32 {

@@ -46,14 +46,14 @@ pub struct Headers<'a, A> {
 pub struct Copied([u8; HEADERS]);
 
 impl<A: Access> Headers<'_, A> {
-    /// The integer at `at`, which must be a multiple of its size.
+    /// The integer at `at`. From a copy it takes no longer if that is a multiple of its size.
     #[inline(always)]
     pub fn get<T: Copy>(&self, at: usize) -> T {
         if A::BYTES {
             return load::<T, A>(self.at, at);
         }
-        // SAFETY: callers pass constants with `at + size <= HEADERS`; the copy is initialised and aligned to 8.
-        unsafe { self.copy.as_ptr().cast::<u8>().add(at).cast::<T>().read() }
+        // SAFETY: callers pass constants with `at + size <= HEADERS`; the copy is initialised.
+        unsafe { self.copy.as_ptr().cast::<u8>().add(at).cast::<T>().read_unaligned() }
     }
 
     /// The integer, or array of integers, at `at` behind `length` bytes of IP header. Its own multiple as in `get`.

@@ -91,8 +91,14 @@ stage!("consume_skb", consume_skb, consume_skb_typed, consume_skb_raw, STAGE_CON
 
 #[inline(always)]
 fn pass<A: Access>(skb: Kernel, stage: u8, location: impl FnOnce() -> u64) {
-    let Some(ours) = identify::<A>(skb) else { return };
-    let ours = forget(&ours);
+    if let Some(ours) = identify::<A>(skb) {
+        note::<A>(skb, stage, location(), &forget(&ours));
+    }
+}
+
+/// Not inlined: what only packets of ours need is not to cost others registers and stack.
+#[inline(never)]
+fn note<A: Access>(skb: Kernel, stage: u8, location: u64, ours: &Ours) {
     if ours.probe >= setting!(probes) {
         return;
     }
@@ -104,9 +110,9 @@ fn pass<A: Access>(skb: Kernel, stage: u8, location: impl FnOnce() -> u64) {
     }
     // SAFETY: a helper without arguments.
     let time = unsafe { bpf_ktime_get_ns() };
-    let Ours { sequence, flags, .. } = ours;
-    let hop = Hop { time, location: location(), ifindex, netns: inode, sequence, stage, flags, pad: [0; 2] };
-    record(&ours, &hop);
+    let Ours { sequence, flags, .. } = *ours;
+    let hop = Hop { time, location, ifindex, netns: inode, sequence, stage, flags, pad: [0; 2] };
+    record(ours, &hop);
 }
 
 /// Enters a hop into the ledger.
