@@ -1,7 +1,7 @@
 //! The daemons of the lab: started, signalled, ended, each with its own files in the run directory.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -48,7 +48,7 @@ impl Daemon {
         }
     }
 
-    /// What its files in the run directory are called, without `.db`, `.sock`, `.ctl` and `.log`.
+    /// What its files in the run directory are called, without `.db`, `.sock` and `.log`.
     pub(super) fn stem(self) -> &'static str {
         match self {
             Daemon::Config => "conf",
@@ -104,8 +104,12 @@ impl Daemons {
     }
 
     /// Where `ovs-appctl` reaches it.
-    pub(super) fn control(&self, daemon: Daemon) -> PathBuf {
-        self.file(daemon, "ctl")
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub(super) fn control(&self, daemon: Daemon) -> Result<PathBuf> {
+        let pid = self.pid(daemon).with_context(|| format!("{} does not run", daemon.program()))?;
+        Ok(control(self.directory(), daemon, pid))
     }
 
     /// Starts it in `namespace`, and returns when its control socket answers.
@@ -113,28 +117,32 @@ impl Daemons {
         let name = daemon.program();
         ensure!(!self.running.contains_key(&daemon), "{name} runs already");
         let directory = self.directory();
+        let log = directory.join(format!("{}.log", daemon.stem()));
+        // What it says before it opens its log is in it, too.
+        let errors = File::options().create(true).append(true).open(&log);
+        let errors = errors.with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = namespace.command(&[name])?;
         command
             .args(daemon.arguments(directory))
-            .arg(format!("--unixctl={}", self.control(daemon).display()))
-            .arg(format!("--log-file={}", self.file(daemon, "log").display()))
+            .arg(format!("--log-file={}", log.display()))
             .arg("-vconsole:off")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(errors);
         for variable in ["RUNDIR", "LOGDIR", "DBDIR", "SYSCONFDIR"] {
             command.env(format!("OVS_{variable}"), directory).env(format!("OVN_{variable}"), directory);
         }
         let child = self.parent.spawn(command).with_context(|| format!("cannot start {name}"))?;
         let mut guard = Guard::from(child);
         let deadline = Instant::now() + PATIENCE;
-        while let Err(refused) = UnixStream::connect(self.control(daemon)) {
+        let control = control(directory, daemon, guard.pid());
+        while let Err(refused) = UnixStream::connect(&control) {
             if let Some(status) = guard.ended()? {
-                bail!("{name} ended at once ({status}); {}", self.last_words(daemon));
+                bail!("{name} ended at once ({status}); {}", last_words(&log));
             }
             if Instant::now() >= deadline {
                 let patience = PATIENCE.as_secs();
-                bail!("{name} does not answer after {patience} s ({refused}); {}", self.last_words(daemon));
+                bail!("{name} does not answer after {patience} s ({refused}); {}", last_words(&log));
             }
             sleep(PAUSE);
         }
@@ -167,19 +175,20 @@ impl Daemons {
         self.running.remove(&daemon);
         Ok(())
     }
+}
 
-    fn file(&self, daemon: Daemon, suffix: &str) -> PathBuf {
-        self.directory().join(format!("{}.{suffix}", daemon.stem()))
-    }
+/// The socket that a daemon makes if it is told no other one; not every release of OVN's can be told.
+fn control(directory: &Path, daemon: Daemon, pid: u32) -> PathBuf {
+    directory.join(format!("{}.{pid}.ctl", daemon.program()))
+}
 
-    /// The end of its log, for an error message.
-    fn last_words(&self, daemon: Daemon) -> String {
-        const SHOWN: usize = 3;
-        let log = fs::read_to_string(self.file(daemon, "log")).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        match lines.len() {
-            0 => "it wrote no log".to_owned(),
-            n => format!("its log ends with: {}", lines[n.saturating_sub(SHOWN)..].join(" · ")),
-        }
+/// The end of a log, for an error message.
+fn last_words(log: &Path) -> String {
+    const SHOWN: usize = 3;
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    match lines.len() {
+        0 => "it wrote no log".to_owned(),
+        n => format!("its log ends with: {}", lines[n.saturating_sub(SHOWN)..].join(" · ")),
     }
 }

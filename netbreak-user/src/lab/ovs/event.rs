@@ -57,7 +57,7 @@ impl Action {
                 lab.daemons.ended(daemon)
             }
             Action::Exit(daemon, arguments) => {
-                let control = path(&lab.daemons.control(daemon))?;
+                let control = path(&lab.daemons.control(daemon)?)?;
                 let argv = [&["ovs-appctl", "-t", &control, "exit"], arguments].concat();
                 lab.node().exec(&argv, "")?;
                 lab.daemons.ended(daemon)
