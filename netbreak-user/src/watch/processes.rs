@@ -69,21 +69,19 @@ impl Processes {
     pub fn take(&mut self, at: Nanos, alive: Vec<Process>) -> Vec<ProcessEvent> {
         let before = std::mem::replace(&mut self.0, by_pid(alive));
         let event = |became, process: &Process| ProcessEvent { at, became, process: process.clone() };
-        let is_same = |one: &Process, other: &Process| {
-            (one.start_ticks, &one.name) == (other.start_ticks, &other.name)
-        };
+        let is_same =
+            |one: &Process, other: &Process| (one.start_ticks, &one.name) == (other.start_ticks, &other.name);
         let gone = before
             .values()
             .filter(|old| !self.0.get(&old.pid).is_some_and(|new| is_same(old, new)))
             .map(|old| event(Became::Exited, old));
-        let others = self.0.values().filter_map(|new| {
-            match before.get(&new.pid).filter(|old| is_same(old, new)) {
+        let others =
+            self.0.values().filter_map(|new| match before.get(&new.pid).filter(|old| is_same(old, new)) {
                 None => Some(event(Became::Started, new)),
                 Some(old) if old.stopped == new.stopped => None,
                 Some(_) if new.stopped => Some(event(Became::Stopped, new)),
                 Some(_) => Some(event(Became::Continued, new)),
-            }
-        });
+            });
         gone.chain(others).collect()
     }
 }
