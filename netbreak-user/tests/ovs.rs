@@ -23,14 +23,8 @@ use skip::skipped;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const DAEMONS: [Daemon; 6] = [
-    Daemon::Config,
-    Daemon::Vswitchd,
-    Daemon::North,
-    Daemon::South,
-    Daemon::Northd,
-    Daemon::Controller,
-];
+const DAEMONS: [Daemon; 6] =
+    [Daemon::Config, Daemon::Vswitchd, Daemon::North, Daemon::South, Daemon::Northd, Daemon::Controller];
 
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -105,7 +99,8 @@ impl Traces {
     fn left(&self) -> Vec<String> {
         let namespaces = netns::list().into_iter().filter(|n| self.inodes.contains(&n.inode)).map(|n| n.name);
         let files = self.processes.iter().chain([&self.directory]);
-        let files = files.filter(|path| std::fs::metadata(path).is_ok()).map(|path| path.display().to_string());
+        let files =
+            files.filter(|path| std::fs::metadata(path).is_ok()).map(|path| path.display().to_string());
         namespaces.chain(files).collect()
     }
 }

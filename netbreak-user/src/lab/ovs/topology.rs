@@ -129,8 +129,7 @@ fn program(lab: &mut OvsLab) -> Result<()> {
     }
     let addresses =
         PORTS.map(|(_, mac, address)| format!("{mac} {}", address.unwrap_or_else(|| lab.kind.ovn0())));
-    let mut network: Vec<&str> =
-        NETWORK.lines().flat_map(|line| line.split(' ').chain(["--"])).collect();
+    let mut network: Vec<&str> = NETWORK.lines().flat_map(|line| line.split(' ').chain(["--"])).collect();
     for ((port, ..), addresses) in PORTS.iter().zip(&addresses) {
         network.extend(["lsp-set-addresses", port, addresses, "--"]);
     }
