@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::support::{assert_refused, netbreak};
+use crate::support::{assert_refused, netbreak, shell};
 
 #[test]
 fn a_refusal_names_the_value_and_what_to_do() {

@@ -117,7 +117,7 @@ impl Daemons {
         let name = daemon.program();
         ensure!(!self.running.contains_key(&daemon), "{name} runs already");
         let directory = self.directory();
-        let log = directory.join(format!("{}.log", daemon.stem()));
+        let log = log(directory, daemon);
         // What it says before it opens its log is in it, too.
         let errors = File::options().create(true).append(true).open(&log);
         let errors = errors.with_context(|| format!("cannot write {}", log.display()))?;
@@ -147,6 +147,17 @@ impl Daemons {
             sleep(PAUSE);
         }
         self.running.insert(daemon, guard);
+        Ok(())
+    }
+
+    /// An error with its last words if a daemon has ended that nobody has asked to.
+    pub(super) fn all_run(&mut self) -> Result<()> {
+        let directory = self.directory.path();
+        for (daemon, guard) in &mut self.running {
+            if let Some(status) = guard.ended()? {
+                bail!("{} ended ({status}); {}", daemon.program(), last_words(&log(directory, *daemon)));
+            }
+        }
         Ok(())
     }
 
@@ -180,6 +191,10 @@ impl Daemons {
 /// The socket that a daemon makes if it is told no other one; not every release of OVN's can be told.
 fn control(directory: &Path, daemon: Daemon, pid: u32) -> PathBuf {
     directory.join(format!("{}.{pid}.ctl", daemon.program()))
+}
+
+fn log(directory: &Path, daemon: Daemon) -> PathBuf {
+    directory.join(format!("{}.log", daemon.stem()))
 }
 
 /// The end of a log, for an error message.

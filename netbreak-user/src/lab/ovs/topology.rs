@@ -124,7 +124,7 @@ pub(super) fn configure_ovn0(lab: &OvsLab) -> Result<()> {
 fn program(lab: &mut OvsLab) -> Result<()> {
     create(lab, Daemon::North, "/usr/share/ovn/ovn-nb.ovsschema")?;
     create(lab, Daemon::South, "/usr/share/ovn/ovn-sb.ovsschema")?;
-    for daemon in [Daemon::North, Daemon::South, Daemon::Northd, Daemon::Controller] {
+    for daemon in [Daemon::North, Daemon::South, Daemon::Northd] {
         start(lab, daemon)?;
     }
     let addresses =
@@ -134,8 +134,15 @@ fn program(lab: &mut OvsLab) -> Result<()> {
         network.extend(["lsp-set-addresses", port, addresses, "--"]);
     }
     network.pop();
-    nbctl(lab, &network)?;
-    nbctl(lab, &["--wait=hv", "sync"]).context("OVN does not come up")
+    // ovn-controller dies of a database without the row SB_Global, which ovn-northd writes (`pflow_output_get_debug` in
+    // controller/ovn-controller.c): so the row is there first.
+    let made = nbctl(lab, &[&["--wait=sb"], &network[..]].concat());
+    lab.daemons.all_run()?;
+    made?;
+    start(lab, Daemon::Controller)?;
+    let programmed = nbctl(lab, &["--wait=hv", "sync"]).context("OVN does not come up");
+    lab.daemons.all_run()?;
+    programmed
 }
 
 fn start(lab: &mut OvsLab, daemon: Daemon) -> Result<()> {
