@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::{Breakable, Scene, TCP, UDP, list, play, served::Server};
 use crate::{
@@ -45,8 +45,7 @@ pub(super) fn run(options: &DemoOptions, kind: LabKind) -> Result<VerdictWord> {
         bail!("--fault {name}: no such fault of this lab; `netbreak demo --lab {lab} --list` shows them");
     };
     let json = options.output.json.as_deref().map(JsonFile::open).transpose()?;
-    let lab = OvsLab::new(kind).context("cannot build the lab (`netbreak demo` needs root)")?;
-    let mut broken = Broken { lab, event };
+    let mut broken = Broken { lab: OvsLab::new(kind)?, event };
     let lab = &broken.lab;
     let targets: [(_, _, IpAddr); 2] =
         [("pod2", Place::Pod2, POD2.into()), ("ovn0", Place::Node, kind.ovn0().into())];

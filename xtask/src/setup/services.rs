@@ -38,7 +38,11 @@ pub fn start_none() -> Result<Quiet> {
     let created = fs::File::options().write(true).create_new(true).mode(0o755).open(path);
     let mut file = match created {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(Quiet { policy: None }),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            // Ours is there already if an earlier set-up was killed.
+            let ours = fs::read(path).is_ok_and(|policy| policy == NOTHING.as_bytes());
+            return Ok(Quiet { policy: ours.then_some(path) });
+        }
         Err(error) => return Err(error).with_context(|| format!("cannot write {POLICY}")),
     };
     let quiet = Quiet { policy: Some(path) };

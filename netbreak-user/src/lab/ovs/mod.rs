@@ -102,9 +102,14 @@ impl OvsLab {
     /// said.
     pub fn new(kind: Kind) -> Result<OvsLab> {
         needs::check(kind)?;
+        OvsLab::build(kind)
+            .with_context(|| format!("cannot build the lab `{}` (which needs root)", kind.name()))
+    }
+
+    fn build(kind: Kind) -> Result<OvsLab> {
         let [pod1, node, pod2] = Place::ALL.map(|place| LabNamespace::new(place.name()));
         let mut lab = OvsLab { kind, daemons: Daemons::new()?, namespaces: [pod1?, node?, pod2?] };
-        topology::build(&mut lab).with_context(|| format!("cannot build the lab `{}`", kind.name()))?;
+        topology::build(&mut lab)?;
         Ok(lab)
     }
 
