@@ -33,7 +33,8 @@ const DEMO_EXAMPLES: &str = "\
 Examples:
   netbreak demo
   netbreak demo --list
-  netbreak demo --fault blackhole --json demo.json";
+  netbreak demo --fault blackhole --json demo.json
+  netbreak demo --lab ovn --fault vswitchd-kill";
 
 /// During a network break, which of my packets died, where, when and why?
 #[derive(Debug, Parser)]
@@ -159,10 +160,13 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 #[command(after_help = DEMO_EXAMPLES)]
 pub struct DemoArgs {
+    /// Which lab to build; all but the first need `cargo xtask setup --lab ovn`
+    #[arg(long, value_enum, value_name = "LAB", default_value = "plain")]
+    pub lab: DemoLab,
     /// Which fault to inject; --list shows them
     #[arg(long, value_name = "NAME")]
     pub fault: Option<String>,
-    /// List the faults
+    /// List the faults of the lab
     #[arg(long)]
     pub list: bool,
     /// How long to probe
@@ -182,6 +186,17 @@ pub struct DoctorArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// A lab of the demo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DemoLab {
+    /// A client, a router and a server in network namespaces
+    Plain,
+    /// Two pods and a node on Open vSwitch, userspace datapath
+    Ovs,
+    /// The same under OVN, with a router and a join network, as in kube-ovn
+    Ovn,
 }
 
 /// A format of the report.

@@ -40,7 +40,7 @@ pub fn run(names: &[Name]) -> Result<()> {
         workspace::is_root(),
         "the benches need root: they make network namespaces and load eBPF programs"
     );
-    setup::run(true, false)?;
+    setup::run(setup::Wanted { bench: true, ..Default::default() })?;
     build_ebpf::run(false)?;
     let names = if names.is_empty() { Name::value_variants() } else { names };
     names.iter().try_for_each(|name| {

@@ -24,7 +24,7 @@ const CONTAINERFILE: &str =
 /// # Errors
 /// When a step fails, the binary is not static, or the image is too large.
 pub fn run() -> Result<()> {
-    setup::run(false, true)?;
+    setup::run(setup::Wanted { image: true, ..Default::default() })?;
     let image = build()?;
     let size = fs::metadata(&image).with_context(|| format!("cannot read {}", image.display()))?.len();
     eprintln!("{NAME}: {} ({:.1} MB)", image.display(), size as f64 / 1e6);

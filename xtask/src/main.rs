@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use setup::Wanted;
 
 /// Set up, build, test and measure netbreak. Every task does the set-up that it needs.
 #[derive(Parser)]
@@ -27,6 +28,9 @@ enum Task {
         /// Also the tools that build and try the container image
         #[arg(long)]
         image: bool,
+        /// Also what the labs of `netbreak demo --lab` need: `ovn` is Open vSwitch and OVN, for both labs with them
+        #[arg(long, value_enum)]
+        lab: Option<Lab>,
     },
     /// Build the eBPF object that netbreak embeds
     BuildEbpf {
@@ -66,9 +70,16 @@ enum Task {
     },
 }
 
+/// A lab that needs packages of its own.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Lab {
+    /// Open vSwitch and OVN
+    Ovn,
+}
+
 fn main() -> ExitCode {
     let result = match Task::parse() {
-        Task::Setup { bench, image } => setup::run(bench, image),
+        Task::Setup { bench, image, lab } => setup::run(Wanted { bench, image, ovn: lab.is_some() }),
         Task::BuildEbpf { log } => build_ebpf::run(log),
         Task::Demo { args } => demo::run(&args),
         Task::Image { binary: true } => image::binary().map(drop),

@@ -6,6 +6,7 @@
 mod fault;
 mod faults;
 mod namespace;
+pub mod ovs;
 mod topology;
 mod truth;
 

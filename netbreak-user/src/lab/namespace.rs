@@ -149,6 +149,12 @@ impl Guard {
     }
 }
 
+impl From<Child> for Guard {
+    fn from(child: Child) -> Guard {
+        Guard(child)
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         kill(&mut self.0);

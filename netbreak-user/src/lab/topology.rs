@@ -1,11 +1,11 @@
 //! Who is connected to whom in the lab: `client c0 – r0 router r1 – s0 server`.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Lab, Role};
+use super::{Lab, LabNamespace, Role};
 
 /// The client's address.
 pub const CLIENT_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
@@ -77,24 +77,28 @@ pub(super) fn build(lab: &Lab) -> Result<()> {
     batch(lab, Role::Router, &(links + ROUTER))?;
     batch(lab, Role::Client, CLIENT)?;
     batch(lab, Role::Server, SERVER)?;
-    reach(lab, (CLIENT_V4, 0).into(), (SERVER_V4, 0).into())?;
-    reach(lab, (CLIENT_V6, 0).into(), (SERVER_V6, 0).into())
+    let [client, server] = [Role::Client, Role::Server].map(|role| lab.namespace(role));
+    reach((client, CLIENT_V4.into()), (server, SERVER_V4.into()))?;
+    reach((client, CLIENT_V6.into()), (server, SERVER_V6.into()))
 }
 
 fn batch(lab: &Lab, role: Role, commands: &str) -> Result<()> {
     lab.namespace(role).exec(&["ip", "-batch", "-"], commands).map(drop)
 }
 
+/// One end of a way: a namespace, and an address that it has.
+type End<'a> = (&'a LabNamespace, IpAddr);
+
 /// Sends datagrams from `client` until one arrives at `server`, and back, so that every neighbour is known.
-fn reach(lab: &Lab, client: SocketAddr, server: SocketAddr) -> Result<()> {
-    let open = |role, address| -> Result<UdpSocket> {
-        let socket = lab.namespace(role).run(|| UdpSocket::bind(address))?;
+pub(super) fn reach(client: End, server: End) -> Result<()> {
+    let open = |(namespace, address): End| -> Result<UdpSocket> {
+        let socket = namespace.run(|| UdpSocket::bind((address, 0)))?;
         let socket = socket.with_context(|| format!("cannot bind {address} in the lab"))?;
         socket.set_read_timeout(Some(Duration::from_millis(10)))?;
         Ok(socket)
     };
-    let client = open(Role::Client, client)?;
-    let server = open(Role::Server, server)?;
+    let client = open(client)?;
+    let server = open(server)?;
     carries(&client, &server)?;
     carries(&server, &client)
 }

@@ -19,7 +19,7 @@ pub use target::{Host, TargetSpec};
 
 use std::net::IpAddr;
 
-use crate::cli::{DemoArgs, RunArgs, ServeArgs};
+use crate::cli::{DemoArgs, DemoLab, RunArgs, ServeArgs};
 use crate::clock::Nanos;
 use crate::probe::Kind;
 
@@ -139,6 +139,8 @@ impl ServeOptions {
 /// `netbreak demo`, checked. Whether the fault exists is the lab's to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DemoOptions {
+    /// Which lab.
+    pub lab: DemoLab,
     /// The fault's name; `None` is the lab's first.
     pub fault: Option<String>,
     /// Only list the faults.
@@ -158,6 +160,7 @@ impl DemoOptions {
     /// The first rule that is broken.
     pub fn check(args: &DemoArgs) -> Result<Self, Refused> {
         Ok(DemoOptions {
+            lab: args.lab,
             fault: args.fault.clone(),
             list: args.list,
             duration: time::validate_time("--duration", &args.duration)?,

@@ -1,4 +1,5 @@
-//! What changed while the probes ran: links and addresses of every namespace that is watched.
+//! What changed while the probes ran: links and addresses of every namespace that is watched, and the daemons that
+//! packets depend on.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -10,7 +11,7 @@ use crate::{
     netns::Namespace,
     report::Change,
     verdict::Names,
-    watch::{Device, Event, Watcher},
+    watch::{Device, Event, ProcessEvent, ProcessWatcher, Watcher},
 };
 
 /// Namespaces watched, and changes kept: both bound memory, not what a verdict needs.
@@ -21,14 +22,26 @@ const MOST_CHANGES: usize = 10_000;
 pub(super) struct Changes {
     watchers: Vec<Watcher>,
     events: Vec<Event>,
+    processes: Option<ProcessWatcher>,
+    lives: Vec<ProcessEvent>,
     /// Why some are not watched.
     pub(super) failed: Vec<String>,
 }
 
 impl Changes {
-    /// Watches `namespaces` from now on. Those that cannot be watched are said in `failed`.
+    /// Watches `namespaces` and the machine's daemons from now on. What cannot be watched is said in `failed`.
     pub(super) fn watch(namespaces: &[Namespace]) -> Self {
-        let mut changes = Self { watchers: Vec::new(), events: Vec::new(), failed: Vec::new() };
+        let mut changes = Self {
+            watchers: Vec::new(),
+            events: Vec::new(),
+            processes: None,
+            lives: Vec::new(),
+            failed: Vec::new(),
+        };
+        match ProcessWatcher::open() {
+            Ok(watcher) => changes.processes = Some(watcher),
+            Err(error) => changes.failed.push(format!("{error:#}")),
+        }
         for namespace in namespaces.iter().take(MOST_NAMESPACES) {
             match Watcher::open(namespace) {
                 Ok(watcher) => changes.watchers.push(watcher),
@@ -55,6 +68,17 @@ impl Changes {
                 Err(error) => self.failed.push(format!("{error:#}")),
             }
         }
+        match self.processes.as_mut().map(|watcher| watcher.look(at)) {
+            None => {}
+            Some(Ok(lives)) => {
+                let room = MOST_CHANGES.saturating_sub(self.lives.len());
+                self.lives.extend(lives.into_iter().take(room));
+            }
+            Some(Err(error)) => {
+                self.failed.push(format!("{error:#}"));
+                self.processes = None;
+            }
+        }
     }
 
     /// Every device of the watched namespaces, by namespace and index.
@@ -75,20 +99,30 @@ impl Changes {
         self.watchers.iter().flat_map(of).collect()
     }
 
-    /// The changes in the namespaces `concerned`, in order.
+    /// The changes in the namespaces `concerned`, and of all daemons, in order.
     pub(super) fn of(&self, concerned: &BTreeSet<u32>, start: Nanos, names: &dyn Names) -> Vec<Change> {
-        let mut events: Vec<&Event> =
-            self.events.iter().filter(|event| concerned.contains(&event.netns)).collect();
-        events.sort_by_key(|event| event.at);
-        let change = |event: &&Event| {
-            let place = names.netns(event.netns).unwrap_or_else(|| format!("namespace {}", event.netns));
-            Change {
+        let place = |netns| names.netns(netns).unwrap_or_else(|| format!("namespace {netns}"));
+        let links = self.events.iter().filter(|event| concerned.contains(&event.netns)).map(|event| {
+            let change = Change {
                 at_s: seconds_since(start, event.at),
                 what: event.what.name().to_owned(),
                 device: Some(event.device.clone()),
-                detail: format!("{}, in {place}", event.detail),
-            }
-        };
-        events.iter().map(change).collect()
+                detail: format!("{}, in {}", event.detail, place(event.netns)),
+            };
+            (event.at, change)
+        });
+        let lives = self.lives.iter().map(|ProcessEvent { at, became, process }| {
+            let place = process.netns.map(|netns| format!(", in {}", place(netns))).unwrap_or_default();
+            let change = Change {
+                at_s: seconds_since(start, *at),
+                what: "process".to_owned(),
+                device: None,
+                detail: format!("{} (pid {}) {}{place}", process.name, process.pid, became.name()),
+            };
+            (*at, change)
+        });
+        let mut changes: Vec<(Nanos, Change)> = lives.chain(links).collect();
+        changes.sort_by_key(|(at, _)| *at);
+        changes.into_iter().map(|(_, change)| change).collect()
     }
 }

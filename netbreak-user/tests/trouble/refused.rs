@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::support::{assert_refused, netbreak};
+use crate::support::{assert_refused, netbreak, shell};
 
 #[test]
 fn a_refusal_names_the_value_and_what_to_do() {
@@ -28,10 +28,18 @@ fn a_refusal_names_the_value_and_what_to_do() {
         ("serve --udp 4000 --bind 192.0.2.7", &["192.0.2.7:4000", "`ip address`"]),
         ("serve --udp 4000 --bind localhost", &["--bind localhost", "address"]),
         ("demo --fault no-such-fault", &["no-such-fault", "--list"]),
+        ("demo --lab ovn --fault nft-forward", &["nft-forward", "--lab ovn --list"]),
         ("demo --duration 0", &["--duration 0"]),
     ] {
         assert_refused(&netbreak(line), words);
     }
+}
+
+#[test]
+fn a_lab_whose_programs_are_missing_names_the_command_and_the_packages() {
+    let output = shell("PATH=/nowhere exec $N demo --lab ovn");
+    let packages = "openvswitch-switch ovn-central ovn-host";
+    assert_refused(&output, &["`ovn`", "ovs-vswitchd", "`cargo xtask setup --lab ovn`", packages]);
 }
 
 /// The thread that finds the reason and the one that tells it must not race.

@@ -3,6 +3,7 @@
 mod apt;
 mod compilers;
 mod linker;
+mod services;
 mod toolchain;
 mod tools;
 
@@ -21,13 +22,24 @@ pub struct Ebpf {
     pub linker: PathBuf,
 }
 
-/// Installs what `demo` and `test` need, and on demand what `bench` and `image` need too.
+/// What is installed on demand, beside what every task needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// What `bench` compares with.
+    pub bench: bool,
+    /// What builds and tries the container image.
+    pub image: bool,
+    /// Open vSwitch and OVN, for the labs `ovs` and `ovn`.
+    pub ovn: bool,
+}
+
+/// Installs what `demo` and `test` need, and what else is `wanted`.
 ///
 /// # Errors
 /// When something cannot be installed: the message has the command to run by hand.
-pub fn run(bench: bool, image: bool) -> Result<()> {
+pub fn run(wanted: Wanted) -> Result<()> {
     let mut apt = Apt::default();
-    tools::install(&tools::wanted(bench, image), &mut apt)?;
+    tools::install(&tools::wanted(wanted), &mut apt)?;
     ebpf_with(&mut apt).map(drop)
 }
 

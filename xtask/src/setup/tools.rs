@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::apt::Apt;
+use super::{Wanted, services};
 use crate::workspace;
 
 /// A program and the Debian package that has it.
@@ -33,15 +34,22 @@ const BENCH: [Tool; 3] = [tool("bpftrace", "bpftrace"), tool("fping", "fping"), 
 const IMAGE: [Tool; 3] =
     [tool("buildah", "buildah"), tool("runc", "runc"), tool("kubectl", "kubernetes-client")];
 
-/// The tools of the labs, and on demand of the other two groups.
-pub fn wanted(bench: bool, image: bool) -> Vec<Tool> {
-    let bench: &[Tool] = if bench { &BENCH } else { &[] };
-    let image: &[Tool] = if image { &IMAGE } else { &[] };
-    [&LAB, bench, image].concat()
+/// Labs of Open vSwitch and OVN: their own daemons, never the services of these packages.
+const OVN: [Tool; 3] = [
+    tool("ovs-vswitchd", "openvswitch-switch"),
+    tool("ovn-northd", "ovn-central"),
+    tool("ovn-controller", "ovn-host"),
+];
+
+/// The tools of the plain labs, and on demand of the other groups.
+pub fn wanted(wanted: Wanted) -> Vec<Tool> {
+    let groups: [(bool, &[Tool]); 4] =
+        [(true, &LAB), (wanted.ovn, &OVN), (wanted.bench, &BENCH), (wanted.image, &IMAGE)];
+    groups.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, tools)| tools.iter().copied()).collect()
 }
 
 /// Installs the packages of those `tools` whose program is not there. The program counts, not the package:
-/// it may have come in another way, and looking for a file costs nothing.
+/// it may have come in another way, and looking for a file costs nothing. No service of theirs is started, now or later.
 ///
 /// # Errors
 /// When installing fails.
@@ -50,7 +58,10 @@ pub fn install(tools: &[Tool], apt: &mut Apt) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    apt.install(&missing)
+    let kept_quiet = services::start_none()?;
+    apt.install(&missing)?;
+    drop(kept_quiet);
+    services::disable(&missing)
 }
 
 fn missing(tools: &[Tool], is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
@@ -64,21 +75,30 @@ fn missing(tools: &[Tool], is_there: impl Fn(&str) -> bool) -> Vec<&'static str>
 mod tests {
     use super::*;
 
+    const NOTHING: Wanted = Wanted { bench: false, image: false, ovn: false };
+
     #[test]
     fn a_package_is_missing_once_and_only_if_a_program_is() {
-        assert_eq!(missing(&wanted(false, false), |_| true), [""; 0]);
+        assert_eq!(missing(&wanted(NOTHING), |_| true), [""; 0]);
         assert_eq!(
-            missing(&wanted(true, false), |p| !["ip", "tc", "fping"].contains(&p)),
+            missing(&wanted(Wanted { bench: true, ..NOTHING }), |p| !["ip", "tc", "fping"].contains(&p)),
             ["iproute2", "fping"]
         );
-        assert_eq!(missing(&wanted(false, true), |p| p != "kubectl"), ["kubernetes-client"]);
+        let image = wanted(Wanted { image: true, ..NOTHING });
+        assert_eq!(missing(&image, |p| p != "kubectl"), ["kubernetes-client"]);
+        let ovn = wanted(Wanted { ovn: true, ..NOTHING });
+        assert_eq!(
+            missing(&ovn, |p| !p.starts_with("ov")),
+            ["openvswitch-switch", "ovn-central", "ovn-host"]
+        );
     }
 
     #[test]
     fn groups_are_asked_for() {
-        let programs =
-            |bench, image| wanted(bench, image).into_iter().map(|tool| tool.program).collect::<Vec<_>>();
-        assert!(!programs(false, false).contains(&"bpftrace") && !programs(false, false).contains(&"runc"));
-        assert!(programs(true, true).contains(&"bpftrace") && programs(true, true).contains(&"runc"));
+        let programs = |all| wanted(all).into_iter().map(|tool| tool.program).collect::<Vec<_>>();
+        let all = programs(Wanted { bench: true, image: true, ovn: true });
+        for program in ["bpftrace", "runc", "ovn-controller"] {
+            assert!(!programs(NOTHING).contains(&program) && all.contains(&program), "{program}");
+        }
     }
 }
