@@ -134,8 +134,6 @@ pub struct Losses {
     pub ring_full: u64,
     /// Packets whose headers could not be read.
     pub unreadable: u64,
-    /// Hops of attempts whose place in the ledger a younger attempt has.
-    pub ledger: u64,
 }
 
 /// A flow of a probe. Packets match it in both directions.
@@ -171,7 +169,7 @@ const _: () = {
     assert!(size_of::<FlowKey4>() == 16);
     assert!(size_of::<FlowKey6>() == 40);
     assert!(size_of::<Counters>() == 24);
-    assert!(size_of::<Losses>() == 24);
+    assert!(size_of::<Losses>() == 16);
     assert!(size_of::<ProbeKey>() == 24);
 };
 

@@ -11,7 +11,6 @@ use netbreak_common::{
 };
 
 use crate::{
-    account::lose,
     maps,
     ours::{Ours, identify},
     read::{Access, Direct, Kernel, Probed, Typed, forget, load, netns, offset, setting},
@@ -127,8 +126,8 @@ fn record(ours: &Ours, hop: &Hop) {
     unsafe {
         if (*passage).attempt != mark {
             if (*passage).attempt > mark {
-                // It comes so late that a younger attempt has its place.
-                return lose(|losses| losses.ledger += 1);
+                // It comes so late that a younger attempt has its place: its own time is long over.
+                return;
             }
             (*passage).count = 0;
             (*passage).attempt = mark;

@@ -162,7 +162,6 @@ fn losses(ebpf: &Ebpf) -> Result<Losses, MapError> {
     Ok(losses.get(&0, 0)?.iter().fold(Losses::default(), |sum, cpu| Losses {
         ring_full: sum.ring_full + cpu.ring_full,
         unreadable: sum.unreadable + cpu.unreadable,
-        ledger: sum.ledger + cpu.ledger,
     }))
 }
 

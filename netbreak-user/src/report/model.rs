@@ -490,7 +490,7 @@ pub struct Losses {
     pub unreadable: u64,
     /// Times that the kernel skipped a program because it interrupted itself (`recursion_misses`).
     pub missed: u64,
-    /// Hops of attempts that the ledger had forgotten already: their way is known only in part.
+    /// Attempts whose way the ledger had forgotten when it was to be read.
     pub ledger: u64,
 }
 

@@ -55,6 +55,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
     let no_reasons = Reasons::default();
     let reasons = gathered.tracer.map_or(&no_reasons, Tracer::reasons);
     let names = Names::new(&gathered.symbols, reasons, gathered.netns_names.clone(), &gathered.changes);
+    let absences = gathered.changes.absences();
     let evidence = Evidence {
         start: gathered.start,
         timeout: gathered.specs.iter().map(|spec| spec.timeout).max().unwrap_or(0),
@@ -63,6 +64,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
         records: gathered.records,
         events: gathered.events,
         trails: gathered.trails,
+        absences: &absences,
         names: &names,
     };
     let targets: Vec<Target> = gathered
@@ -123,7 +125,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
             ring_full: tables.losses.ring_full + gathered.events_lost,
             map_full: dropped(&tables).map(|place| place.overflow).sum(),
             unreadable: tables.losses.unreadable,
-            ledger: tables.losses.ledger + gathered.trails.overwritten,
+            ledger: gathered.trails.overwritten,
             missed: gathered.misses,
         },
         verdict,

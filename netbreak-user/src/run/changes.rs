@@ -10,7 +10,7 @@ use crate::{
     clock::{Nanos, seconds_since},
     netns::Namespace,
     report::Change,
-    verdict::Names,
+    verdict::{self, Absence, Names},
     watch::{Device, Event, ProcessEvent, ProcessWatcher, Watcher},
 };
 
@@ -88,6 +88,11 @@ impl Changes {
             devices.iter().map(|(ifindex, device)| ((netns, ifindex), device.clone())).collect::<Vec<_>>()
         };
         self.watchers.iter().flat_map(of).collect()
+    }
+
+    /// When daemons were away.
+    pub(super) fn absences(&self) -> Vec<Absence> {
+        verdict::absences(&self.lives)
     }
 
     /// Every address of the watched namespaces.

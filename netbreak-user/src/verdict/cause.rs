@@ -15,6 +15,8 @@ fn of_reason(reason: &str, ending: &Ending) -> Option<Cause> {
         "IP_OUTNOROUTES" | "IP_INNOROUTES" | "IP_RPFILTER" | "IP_INADDRERRORS" | "IP_INVALID_SOURCE"
         | "IP_INVALID_DEST" | "IP_LOCALNET" | "IP_LOCAL_SOURCE" => Cause::Route,
         "QUEUE_PURGE" if ending.chain().any(|function| function.starts_with("neigh_")) => Cause::Neighbour,
+        // Their socket, or the process that held the TAP device open, went away with them unread.
+        "QUEUE_PURGE" => Cause::Socket,
         "CPU_BACKLOG" | "FULL_RING" | "TAP_TXFILTER" => Cause::Queue,
         "NO_SOCKET"
         | "SOCKET_RCVBUFF"

@@ -9,6 +9,7 @@ use netbreak_common::{Event, FAMILY_V4, LEG_REPLY, LEG_REQUEST, sensor};
 
 use super::{
     Evidence, cause,
+    daemons::nobody_switched,
     ending::Ending,
     explain::{Place, explain},
     last::{Doing, last},
@@ -107,6 +108,16 @@ impl Group {
             destination: &destination,
             doing: self.doing.as_ref(),
         });
+        let switched =
+            matches!(self.doing, Some(Doing::Received | Doing::ReadFromPacketSocket | Doing::Transmitted(_)))
+                || self.reason.as_deref() == Some("QUEUE_PURGE");
+        let away = switched
+            .then(|| nobody_switched(evidence.absences, self.netns, (first, last), evidence.start))
+            .flatten();
+        let explain = match away {
+            Some(away) => format!("{explain}; {away}"),
+            None => explain,
+        };
         Death {
             attempts,
             leg: self.leg,
@@ -134,7 +145,7 @@ fn death(
     events: &Matched,
 ) -> Option<(Group, Nanos)> {
     let candidates = events.of(evidence, record, attempt);
-    let last = last(evidence, probe as u32, attempt.seq, attempt.sent);
+    let last = last(evidence, probe as u32, attempt.seq, attempt.sent, &candidates);
     // Whatever was dropped before that was a copy.
     let seen_last = last.as_ref().map_or(0, |last| last.at);
     let drops = candidates.iter().filter(|event| event.sensor == sensor::DROP && event.time >= seen_last);
@@ -144,6 +155,9 @@ fn death(
         // The last stage that any of its packets reached: the reply comes after the request.
         .max_by_key(|(event, _)| (event.leg == LEG_REPLY && record.kind != Kind::Stream, event.time));
     if let Some((event, ending)) = drop {
+        // On a socket's queue a packet has no device any more: it came by the one where it was seen last.
+        let came_by = last.as_ref().filter(|last| event.ifindex == 0 && last.netns == Some(event.netns));
+        let ifindex = came_by.map_or((event.ifindex != 0).then_some(event.ifindex), |last| last.ifindex);
         return Some((
             Group {
                 leg: leg(event),
@@ -151,8 +165,8 @@ fn death(
                 stage: stage::of(&ending).map(str::to_owned),
                 reason: ending.reason,
                 symbol: ending.symbol,
-                device: device(event),
-                ifindex: (event.ifindex != 0).then_some(event.ifindex),
+                device: device(event).or_else(|| device_name(evidence, Some(event.netns), ifindex)),
+                ifindex,
                 netns: (event.netns != 0).then_some(event.netns),
                 doing: None,
             },
@@ -199,8 +213,6 @@ fn death(
         Outcome::Unreachable { errno, .. } => Some(errno),
         _ => None,
     };
-    let device =
-        last.netns.zip(last.ifindex).and_then(|(netns, ifindex)| evidence.names.device(netns, ifindex));
     Some((
         Group {
             leg: last.leg,
@@ -211,13 +223,17 @@ fn death(
                 _ => None,
             },
             stage: Some(last.doing.stage().to_owned()),
-            device: device.map(|device| device.name.clone()),
+            device: device_name(evidence, last.netns, last.ifindex),
             ifindex: last.ifindex,
             netns: last.netns,
             doing: told.is_none().then_some(last.doing),
         },
         last.at,
     ))
+}
+
+fn device_name(evidence: &Evidence, netns: Option<u32>, ifindex: Option<u32>) -> Option<String> {
+    Some(evidence.names.device(netns?, ifindex?)?.name.clone())
 }
 
 fn leg(event: &Event) -> Leg {

@@ -1,10 +1,10 @@
 //! The last that was seen of an attempt whose end no drop tells.
 
 use netbreak_common::{
-    LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_SOCKET, STAGE_TRANSMIT,
+    Event, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_SOCKET, STAGE_TRANSMIT,
 };
 
-use super::{Evidence, Names};
+use super::{Evidence, Names, ending::Ending};
 use crate::{
     clock::Nanos,
     kernel::{Stop, Trail},
@@ -49,8 +49,8 @@ pub enum Doing {
     Consumed(Option<String>),
 }
 
-/// What was seen last of `attempt` of `probe`; `None` where nobody looked.
-pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos) -> Option<Last> {
+/// What was seen last of `attempt` of `probe`; `None` where nobody looked. `events` are what happened to its packets.
+pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: &[&Event]) -> Option<Last> {
     let trail = |leg| evidence.trails.of(probe, attempt, leg);
     let (leg, trail) = match (trail(LEG_REQUEST), trail(LEG_REPLY)) {
         (Some(request), Some(reply)) if request.last > reply.last => (Leg::Request, request),
@@ -82,8 +82,15 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos) -> Optio
         Leg::Reply => device.netns == evidence.netns,
         _ => evidence.records.get(probe as usize).is_some_and(|record| is_for(record.address)),
     };
-    if doing == Doing::Received && is_there {
-        doing = Doing::Arrived;
+    // A packet with somebody else's link address is not for this host, but for whoever reads packet sockets.
+    let is_for_others = events.iter().any(|event| {
+        (event.netns, event.ifindex) == (device.netns, device.ifindex)
+            && Ending::of(event, evidence.names).reason.as_deref() == Some("OTHERHOST")
+    });
+    match doing {
+        Doing::Received if is_there && !is_for_others => doing = Doing::Arrived,
+        Doing::Delivered if !is_there || is_for_others => doing = Doing::ReadFromPacketSocket,
+        _ => {}
     }
     Some(Last { leg, doing, ifindex, netns, at })
 }
@@ -123,8 +130,6 @@ fn doing(stop: &Stop, names: &dyn Names) -> Doing {
             Doing::Transmitted(names.device(stop.netns, stop.ifindex).and_then(|device| device.kind.clone()))
         }
         STAGE_BACKLOG => Doing::InBacklog,
-        // A packet on the receive queue of any other socket has no device any more.
-        STAGE_SOCKET if stop.ifindex != 0 => Doing::ReadFromPacketSocket,
         STAGE_SOCKET => Doing::Delivered,
         STAGE_CONSUMED => match names.symbol(stop.location) {
             symbol if is_a_read_datagram(symbol.as_deref()) => Doing::Delivered,

@@ -2,6 +2,7 @@
 
 mod books;
 mod cause;
+mod daemons;
 mod deaths;
 mod ending;
 mod explain;
@@ -12,6 +13,7 @@ mod stage;
 mod tests;
 
 pub use books::{Cut, Own, books, echo_books};
+pub use daemons::{Absence, absences};
 pub use deaths::{deaths, retransmits};
 pub use ending::Ending;
 pub use path::path;
@@ -54,6 +56,8 @@ pub struct Evidence<'a> {
     pub events: &'a [Event],
     /// Which places the packets of unanswered attempts passed.
     pub trails: &'a Trails,
+    /// When daemons were away.
+    pub absences: &'a [Absence],
     /// Names for all of it.
     pub names: &'a dyn Names,
 }

@@ -57,7 +57,7 @@ pub(super) fn losses(page: &mut Page, report: &Report) {
     for (number, what) in [
         (losses.ring_full, "events of probe packets, the ring buffer was full (deaths may be unexplained)"),
         (losses.map_full, "packets in the totals but in no flow, the flow table was full (see --flows)"),
-        (losses.ledger, "hops of attempts that the ledger had forgotten"),
+        (losses.ledger, "attempts whose way the ledger had forgotten"),
         (losses.unreadable, "packets whose headers could not be read"),
         (losses.missed, "program runs that the kernel skipped (recursion)"),
     ] {

@@ -219,7 +219,17 @@ fn with_evidence<T>(
     let names = names();
     let records = std::slice::from_ref(record);
     let (timeout, netns) = (TIMEOUT, HERE);
-    judge(&Evidence { start: 0, timeout, netns, run_id: RUN, records, events, trails, names: &names })
+    judge(&Evidence {
+        start: 0,
+        timeout,
+        netns,
+        run_id: RUN,
+        records,
+        events,
+        trails,
+        absences: &[],
+        names: &names,
+    })
 }
 
 /// A hop at `time`, at a device unless it is a socket or freed memory.

@@ -1,7 +1,7 @@
 //! Attempts that no drop ended.
 
 use netbreak_common::{
-    Hop, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_RECEIVE, STAGE_SOCKET, STAGE_TRANSMIT,
+    Event, Hop, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_RECEIVE, STAGE_SOCKET, STAGE_TRANSMIT,
 };
 
 use super::build::*;
@@ -16,7 +16,7 @@ fn echo(request: &[Hop], reply: &[Hop]) -> Death {
     one(Kind::Icmp, request, reply, &[])
 }
 
-fn one(kind: Kind, request: &[Hop], reply: &[Hop], events: &[netbreak_common::Event]) -> Death {
+fn one(kind: Kind, request: &[Hop], reply: &[Hop], events: &[Event]) -> Death {
     let mut trails = Trails::default();
     let passages = [request, reply].map(|hops| passage(0, hops));
     let legs = [(request, &passages[0]), (reply, &passages[1])];
@@ -93,8 +93,20 @@ fn what_a_reader_or_a_driver_frees_is_no_end() {
     assert_eq!(copied.stage.as_deref(), Some("device receive"));
     let sent = echo(&[received, hop(120, STAGE_TRANSMIT, WIRE), freed_at(130, "tcp_v4_rcv")], &[]);
     assert_eq!(sent.stage.as_deref(), Some("device transmit"));
-    let switched = echo(&[received, hop(120, STAGE_SOCKET, VETH)], &[]);
+    let switched = echo(&[received, hop(120, STAGE_SOCKET, NOWHERE)], &[]);
     assert_eq!((switched.cause, switched.stage.as_deref()), (Cause::Unseen, Some("packet socket")));
+}
+
+#[test]
+fn a_packet_for_another_link_address_is_not_the_hosts() {
+    let hops = [hop(110, STAGE_RECEIVE, SERVERS), hop(140, STAGE_SOCKET, NOWHERE)];
+    let (netns, ifindex) = SERVERS;
+    let refused =
+        Event { netns, ifindex, ..freed(event(Kind::Icmp, 111, 0), "OTHERHOST", "ip_rcv_core", &[]) };
+    let read = one(Kind::Icmp, &hops, &[], &[refused]);
+    assert_eq!((read.cause, read.stage.as_deref()), (Cause::Unseen, Some("packet socket")));
+    let unread = one(Kind::Icmp, &hops[..1], &[], &[refused]);
+    assert_eq!((unread.cause, unread.stage.as_deref()), (Cause::Unseen, Some("device receive")));
 }
 
 #[test]
