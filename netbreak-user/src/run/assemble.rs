@@ -97,7 +97,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
     let mut sensors = gathered.tracer.map_or_else(no_kernel, |tracer| tracer.sensors().to_vec());
     sensors.extend(other_sensors(gathered.tracer, &gathered.symbols));
     sensors.push(sensor("counters", &failed));
-    sensors.push(sensor("changes", &gathered.changes.failed));
+    sensors.push(sensor("changes", &gathered.changes.failed()));
     Report {
         schema: SCHEMA.to_owned(),
         run: Run {

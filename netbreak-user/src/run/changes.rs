@@ -1,4 +1,4 @@
-//! What changed while the probes ran: links and addresses of every namespace that is watched.
+//! What changed while the probes ran, in every namespace that is watched.
 
 use std::collections::BTreeSet;
 
@@ -7,25 +7,24 @@ use crate::{
     netns::Namespace,
     report::Change,
     verdict::Names,
-    watch::{Event, Watcher},
+    watch::{Event, Journal, Watcher},
 };
 
-/// Namespaces watched, and changes kept: both bound memory, not what a verdict needs.
+/// Namespaces watched: this bounds memory, not what a verdict needs.
 const MOST_NAMESPACES: usize = 256;
-const MOST_CHANGES: usize = 10_000;
 
 /// The watchers and what they saw.
 pub(super) struct Changes {
     watchers: Vec<Watcher>,
-    events: Vec<Event>,
+    journal: Journal,
     /// Why some are not watched.
-    pub(super) failed: Vec<String>,
+    failed: Vec<String>,
 }
 
 impl Changes {
     /// Watches `namespaces` from now on. Those that cannot be watched are said in `failed`.
     pub(super) fn watch(namespaces: &[Namespace]) -> Self {
-        let mut changes = Self { watchers: Vec::new(), events: Vec::new(), failed: Vec::new() };
+        let mut changes = Self { watchers: Vec::new(), journal: Journal::default(), failed: Vec::new() };
         for namespace in namespaces.iter().take(MOST_NAMESPACES) {
             match Watcher::open(namespace) {
                 Ok(watcher) => changes.watchers.push(watcher),
@@ -45,29 +44,35 @@ impl Changes {
     pub(super) fn poll(&mut self, at: Nanos) {
         for watcher in &mut self.watchers {
             match watcher.drain(at) {
-                Ok(events) => {
-                    let room = MOST_CHANGES.saturating_sub(self.events.len());
-                    self.events.extend(events.into_iter().take(room));
-                }
+                Ok(events) => events.into_iter().for_each(|event| self.journal.take(event)),
                 Err(error) => self.failed.push(format!("{error:#}")),
             }
         }
     }
 
+    /// What was not seen, and why.
+    pub(super) fn failed(&self) -> Vec<String> {
+        let sum = |count: fn(&Watcher) -> u64| self.watchers.iter().map(count).sum::<u64>();
+        let counted = [
+            (sum(Watcher::lost), "times changes came faster than they were read, and some were lost"),
+            (sum(Watcher::unreadable), "messages about changes could not be read"),
+        ];
+        let counted = counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+        self.failed.iter().cloned().chain(counted).chain(self.journal.left_out()).collect()
+    }
+
     /// The changes in the namespaces `concerned`, in order.
     pub(super) fn of(&self, concerned: &BTreeSet<u32>, start: Nanos, names: &dyn Names) -> Vec<Change> {
-        let mut events: Vec<&Event> =
-            self.events.iter().filter(|event| concerned.contains(&event.netns)).collect();
-        events.sort_by_key(|event| event.at);
-        let change = |event: &&Event| {
+        let events = self.journal.events(|event| concerned.contains(&event.netns));
+        let change = |event: Event| {
             let place = names.netns(event.netns).unwrap_or_else(|| format!("namespace {}", event.netns));
             Change {
                 at_s: seconds_since(start, event.at),
                 what: event.what.name().to_owned(),
-                device: Some(event.device.clone()),
+                device: Some(event.device).filter(|device| !device.is_empty()),
                 detail: format!("{}, in {place}", event.detail),
             }
         };
-        events.iter().map(change).collect()
+        events.into_iter().map(change).collect()
     }
 }

@@ -1,9 +1,17 @@
-//! What changed on the machine during a run: links and addresses, as rtnetlink tells.
+//! What changed on the machine during a run: links, addresses, routes and neighbours, as rtnetlink tells.
 //!
-//! `links` is pure: messages and times in, events out. `socket` does the IO.
+//! `links`, `routes`, `neighbours` and `known` are pure: messages and times in, events out; `journal` keeps them within
+//! bounds. `socket` does the IO.
 
+mod event;
+mod journal;
+mod known;
 mod links;
+mod neighbours;
+mod routes;
 mod socket;
 
-pub use links::{Event, Links, What};
+pub use event::{Event, Turn, What};
+pub use journal::Journal;
+pub use known::Known;
 pub use socket::Watcher;
