@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 #[path = "common/skip.rs"]
 mod skip;
 
+use netbreak_user::counters::SocketKind;
 use netbreak_user::lab::{FAULTS, Fault, Lab, Role, SERVER_V4, SERVER_V6, find};
 use netbreak_user::probe::Kind;
 use netbreak_user::watch::{Watcher, What};
@@ -383,4 +384,66 @@ fn changes_of_routes_and_neighbours_are_heard() {
     let told = heard(&|| ping("10.0.1.77"), What::Neighbour, "again");
     assert_eq!(told, ["neighbour c0 10.0.1.77 answered again"]);
     assert_eq!((watcher.lost(), watcher.unreadable()), (0, 0));
+}
+
+#[test]
+fn what_queues_and_sockets_drop_is_counted_where_it_was() {
+    if skipped(&["ip", "tc", "ping", "nft"]) {
+        return;
+    }
+    let mut lab = Lab::new().unwrap();
+    let server = |snapshots: &counters::Snapshots, lab: &Lab, role: Role| {
+        snapshots.namespaces[&lab.namespace(role).inode()].clone()
+    };
+    let take = |lab: &Lab| {
+        counters::take(&Role::ALL.map(|role| netns::Namespace::open(lab.namespace(role).path()).unwrap()))
+    };
+    // A packet socket that nobody reads.
+    let protocol = i32::from((libc::ETH_P_ALL as u16).to_be());
+    let packets = lab.namespace(Role::Router).run(|| {
+        let socket =
+            socket2::Socket::new(socket2::Domain::PACKET, socket2::Type::RAW, Some(protocol.into())).unwrap();
+        socket.set_recv_buffer_size(1).unwrap();
+        socket
+    });
+    let before = take(&lab);
+    assert_eq!(before.failed, Vec::<String>::new());
+    for (fault, kind) in [("udp-buffer", Kind::Udp), ("accept-queue", Kind::Tcp), ("tbf", Kind::Icmp)] {
+        let fault = find(fault).unwrap();
+        lab.apply(fault).unwrap();
+        lost(&lab, kind, fault.arguments);
+        if fault.name == "tbf" {
+            let drops = lab.read_truth(fault).unwrap();
+            let counted = server(&take(&lab).since(&before), &lab, Role::Router).qdiscs.unwrap();
+            let tbf: Vec<_> = counted.values().filter(|qdisc| qdisc.drops > 0).collect();
+            assert_eq!(
+                tbf.iter().map(|q| (q.device.as_str(), q.kind.as_str())).collect::<Vec<_>>(),
+                [("r1", "tbf")]
+            );
+            assert!(
+                tbf[0].overlimits > 0 && Some(tbf[0].drops) == drops && drops > Some(0),
+                "{tbf:?} {drops:?}"
+            );
+        } else {
+            let since = server(&take(&lab).since(&before), &lab, Role::Server);
+            let (of, port, counter) = match kind {
+                Kind::Udp => (SocketKind::Udp, 9999, "Udp.RcvbufErrors"),
+                _ => (SocketKind::TcpListener, 9998, "TcpExt.ListenDrops"),
+            };
+            let dropped: Vec<_> = since.sockets[&of].iter().map(|s| (s.port, Some(s.drops))).collect();
+            assert_eq!(dropped, [(port, since.get(counter))], "{since:?}");
+            assert!(since.get(counter) > Some(0));
+        }
+        lab.undo(fault).unwrap();
+    }
+    let since = take(&lab).since(&before);
+    let router = server(&since, &lab, Role::Router);
+    let dropped = &router.sockets[&SocketKind::Packet];
+    assert!(dropped.drops() > BURST && dropped.iter().count() == 1, "{dropped:?}");
+    let client = server(&since, &lab, Role::Client);
+    assert!(client.sockets.values().all(|sockets| sockets.drops() == 0), "{client:?}");
+    assert!(client.qdiscs.unwrap().values().all(|qdisc| qdisc.drops == 0));
+    // nft's `ct` loads connection tracking for that namespace, where it is not built in.
+    assert!(client.counters.get("Conntrack.drop").is_none_or(|drops| drops == 0));
+    drop(packets);
 }
