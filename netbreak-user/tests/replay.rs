@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -109,8 +109,16 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
     let records: Vec<Record> = recording.probes.iter().map(record).collect();
     let (start, timeout, netns, run_id) =
         (recording.start, recording.timeout, recording.netns, recording.run_id);
-    let evidence =
-        Evidence { start, timeout, netns, run_id, records: &records, events: &events, names: &recording };
+    let evidence = Evidence {
+        start,
+        timeout,
+        netns,
+        run_id,
+        records: &records,
+        events: &events,
+        sides: &BTreeMap::new(),
+        names: &recording,
+    };
     let judged = |record: &Record| {
         let (deaths, unexplained) = verdict::deaths(&evidence, record);
         (record.kind, deaths, unexplained)

@@ -18,10 +18,10 @@ use crate::{
         PID_1, PlaceRow, Reasons, Symbols, Tables, Tracer,
         prerequisites::{self, Facts},
     },
-    probe::{Counts, Kind, Record, Rtt, Spec, outages},
+    probe::{Counts, Kind, Record, Rtt, ScheduleDelay, Spec, outages},
     report::{
-        DropRow, DropTotal, Flow, Losses, Outage, Probe, Report, RttUs, Run, SCHEMA, Sensor, SensorState,
-        Stream, Target, VerdictWord,
+        DropRow, DropTotal, Flow, Losses, Outage, Probe, Report, RttUs, Run, SCHEMA, ScheduleDelayUs, Sensor,
+        SensorState, Stream, Target, VerdictWord,
     },
     verdict::{self, Evidence, Names as _},
 };
@@ -53,6 +53,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
     let no_reasons = Reasons::default();
     let reasons = gathered.tracer.map_or(&no_reasons, Tracer::reasons);
     let names = Names::new(&gathered.symbols, reasons, gathered.netns_names.clone());
+    let sides = books::sides(&gathered.before, &gathered.after);
     let evidence = Evidence {
         start: gathered.start,
         timeout: gathered.specs.iter().map(|spec| spec.timeout).max().unwrap_or(0),
@@ -60,6 +61,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
         run_id: gathered.specs.first().map_or(0, |spec| spec.run_id),
         records: gathered.records,
         events: gathered.events,
+        sides: &sides,
         names: &names,
     };
     let targets: Vec<Target> = gathered
@@ -150,6 +152,11 @@ fn probe(gathered: &Gathered, evidence: &Evidence, record: &Record) -> Probe {
             p90: rtt.p90,
             p99: rtt.p99,
             max: rtt.max,
+        }),
+        schedule_delay_us: ScheduleDelay::of(record.kind, &record.attempts).map(|delay| ScheduleDelayUs {
+            p50: delay.p50,
+            p99: delay.p99,
+            max: delay.max,
         }),
         outages: outages
             .iter()

@@ -1,6 +1,6 @@
 //! Both sides of the books at one moment, and the books of every namespace concerned.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use anyhow::{Context, Result};
@@ -11,7 +11,7 @@ use crate::{
     netns::Namespace,
     probe::{Kind, Outcome, Record},
     report::Book,
-    verdict::{self, Cut, Names, Own},
+    verdict::{self, Cut, Names, Own, Side},
 };
 
 /// The exact table around a snapshot of the kernel's counters.
@@ -66,6 +66,12 @@ pub(super) fn books(
         books.iter_mut().for_each(|book| add_hidden(book, hidden));
     }
     books
+}
+
+/// What was counted beside the books, by namespace.
+pub(super) fn sides(before: &Snapshot, after: &Snapshot) -> BTreeMap<u32, Side> {
+    let counted = after.counters.since(&before.counters);
+    counted.namespaces.iter().map(|(netns, since)| (*netns, Side::of(since))).collect()
 }
 
 /// Where more was counted than traced, what the kernel hides from tracing programs may be the rest.

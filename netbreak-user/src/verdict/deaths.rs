@@ -12,6 +12,7 @@ use super::{
     ending::Ending,
     explain::{Place, explain},
     stage,
+    starved::Sleeps,
 };
 use crate::{
     clock::{Nanos, seconds_since},
@@ -24,10 +25,12 @@ const TCP_SYN: u8 = 0x02;
 /// The deaths of one probe, most attempts first, and how many lost attempts stay unexplained.
 pub fn deaths(evidence: &Evidence, record: &Record) -> (Vec<Death>, u64) {
     let events = Matched::new(evidence, record);
+    let sleeps = Sleeps::of(evidence.records, evidence.timeout);
     let mut groups: BTreeMap<Group, (u64, Nanos, Nanos)> = BTreeMap::new();
     let mut unexplained = 0;
     for attempt in record.attempts.iter().filter(|attempt| attempt.needs_a_death()) {
-        match death(evidence, record, attempt, &events) {
+        let starved = || sleeps.explain(record, attempt).then(|| starved(evidence, attempt));
+        match death(evidence, record, attempt, &events).or_else(starved) {
             Some((group, at)) => {
                 let (attempts, first, last) = groups.entry(group).or_insert((0, at, at));
                 *attempts += 1;
@@ -180,6 +183,21 @@ fn death(
         },
         attempt.sent,
     ))
+}
+
+/// The death of an attempt that netbreak is to blame for.
+fn starved(evidence: &Evidence, attempt: &Attempt) -> (Group, Nanos) {
+    let group = Group {
+        leg: Leg::Unknown,
+        cause: Cause::Starved,
+        reason: None,
+        symbol: None,
+        stage: None,
+        device: None,
+        ifindex: None,
+        netns: Some(evidence.netns),
+    };
+    (group, attempt.sent)
 }
 
 fn leg(event: &Event) -> Leg {

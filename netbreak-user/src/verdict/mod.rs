@@ -5,13 +5,19 @@ mod cause;
 mod deaths;
 mod ending;
 mod explain;
+mod side;
 mod stage;
+mod starved;
 #[cfg(test)]
 mod tests;
 
 pub use books::{Cut, Own, books, echo_books};
 pub use deaths::{deaths, retransmits};
 pub use ending::Ending;
+pub use side::{Queue, Side};
+pub use starved::Sleeps;
+
+use std::collections::BTreeMap;
 
 use netbreak_common::Event;
 
@@ -43,6 +49,8 @@ pub struct Evidence<'a> {
     pub records: &'a [Record],
     /// What the kernel side saw of their packets, ascending by time.
     pub events: &'a [Event],
+    /// What the kernel counted beside them, by namespace (inode number).
+    pub sides: &'a BTreeMap<u32, Side>,
     /// Names for all of it.
     pub names: &'a dyn Names,
 }

@@ -1,6 +1,6 @@
 //! Events, attempts and names, made by hand.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 
 use netbreak_common::{Event, FAMILY_V4, LEG_REPLY, LEG_REQUEST, STACK_DEPTH, sensor};
@@ -176,8 +176,15 @@ pub fn record(kind: Kind, attempts: Vec<Attempt>) -> Record {
 pub fn deaths(record: &Record, events: &[Event]) -> (Vec<Death>, u64) {
     let names = names();
     let records = std::slice::from_ref(record);
-    verdict::deaths(
-        &Evidence { start: 0, timeout: TIMEOUT, netns: HERE, run_id: RUN, records, events, names: &names },
-        record,
-    )
+    let evidence = Evidence {
+        start: 0,
+        timeout: TIMEOUT,
+        netns: HERE,
+        run_id: RUN,
+        records,
+        events,
+        sides: &BTreeMap::new(),
+        names: &names,
+    };
+    verdict::deaths(&evidence, record)
 }
