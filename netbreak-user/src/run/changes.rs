@@ -7,7 +7,7 @@ use crate::{
     netns::Namespace,
     report::Change,
     verdict::Names,
-    watch::{Event, Journal, Watcher},
+    watch::{Alarm, Event, Journal, Watcher},
 };
 
 /// Namespaces watched: this bounds memory, not what a verdict needs.
@@ -16,6 +16,8 @@ const MOST_NAMESPACES: usize = 256;
 /// The watchers and what they saw.
 pub(super) struct Changes {
     watchers: Vec<Watcher>,
+    /// `None`: they are only read from time to time.
+    alarm: Option<Alarm>,
     journal: Journal,
     /// Why some are not watched.
     failed: Vec<String>,
@@ -24,7 +26,8 @@ pub(super) struct Changes {
 impl Changes {
     /// Watches `namespaces` from now on. Those that cannot be watched are said in `failed`.
     pub(super) fn watch(namespaces: &[Namespace]) -> Self {
-        let mut changes = Self { watchers: Vec::new(), journal: Journal::default(), failed: Vec::new() };
+        let mut changes =
+            Self { watchers: Vec::new(), alarm: None, journal: Journal::default(), failed: Vec::new() };
         for namespace in namespaces.iter().take(MOST_NAMESPACES) {
             match Watcher::open(namespace) {
                 Ok(watcher) => changes.watchers.push(watcher),
@@ -37,10 +40,24 @@ impl Changes {
                 changes.failed.push(format!("{more} namespaces more than {MOST_NAMESPACES} are not watched"))
             }
         }
+        match Alarm::new(&changes.watchers) {
+            Ok(alarm) => changes.alarm = Some(alarm),
+            Err(error) => changes.failed.push(format!("changes have no exact time: {error}")),
+        }
         changes
     }
 
-    /// Collects what happened until `at`: call it often, since that is the time that the changes get.
+    /// Returns when something has changed; `poll` is to be called with that time.
+    pub(super) async fn come(&self) -> Nanos {
+        if let Some(alarm) = &self.alarm
+            && let Ok(at) = alarm.rings().await
+        {
+            return at;
+        }
+        std::future::pending().await
+    }
+
+    /// Collects what happened until `at`: that is the time that the changes get.
     pub(super) fn poll(&mut self, at: Nanos) {
         for watcher in &mut self.watchers {
             match watcher.drain(at) {

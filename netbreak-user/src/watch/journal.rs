@@ -90,7 +90,7 @@ fn key(event: &Event) -> Key {
     (event.netns, event.what, event.device.clone(), event.key.clone())
 }
 
-/// `10.0.0.1/24 removed; after 2.0 s added`.
+/// `10.0.0.1/24 removed; after 2.00 s added`.
 fn come_back(gone: &mut Event, back: &Event) {
     let words = back.detail.strip_prefix(&back.key).unwrap_or(&back.detail).trim_start();
     gone.detail = format!("{}; {} {words}", gone.detail, after(back.at.saturating_sub(gone.at)));
@@ -99,11 +99,10 @@ fn come_back(gone: &mut Event, back: &Event) {
     gone.ifindex = back.ifindex;
 }
 
-/// Changes are read every tenth of a second.
 fn after(pause: Nanos) -> String {
     match pause {
         0 => "at once".to_owned(),
-        pause => format!("after {:.1} s", pause as f64 / SECOND as f64),
+        pause => format!("after {:.2} s", pause as f64 / SECOND as f64),
     }
 }
 
@@ -148,11 +147,11 @@ mod tests {
             journal.take(event);
         }
         let expected = [
-            (1, Some(7), "10.0.0.1/24 removed; after 2.5 s added"),
+            (1, Some(7), "10.0.0.1/24 removed; after 2.50 s added"),
             (1, Some(2), "removed; at once re-created, up: index 9 instead of 3"),
             (2, None, "renamed from x"),
             (4, None, "10.0.0.2/24 added"),
-            (5, Some(12), "default via 10.0.0.9 removed; after 1.0 s default via 10.0.0.8 added"),
+            (5, Some(12), "default via 10.0.0.9 removed; after 1.00 s default via 10.0.0.8 added"),
             (9, None, "down"),
         ];
         let expected = expected

@@ -1,7 +1,7 @@
 //! Hears what rtnetlink tells about one namespace.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result, anyhow};
 use netlink_packet_core::{
@@ -132,9 +132,9 @@ impl Watcher {
     }
 }
 
-impl AsRawFd for Watcher {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+impl AsFd for Watcher {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What happens beside the probes: netbreak itself is stopped, the machine's network is changed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netbreak_user::lab::{Lab, Role};
 use rustix::process::Signal;
@@ -51,8 +51,12 @@ fn changes_of_the_network_are_told() {
     ip("route add 10.9.0.0/16 via 10.0.1.1");
     ip("address del 10.0.1.99/32 dev c0");
     ip("address add 10.0.1.99/32 dev c0");
+    let removed = Instant::now();
     ip("link del extra");
+    // How long it is away.
+    std::thread::sleep(Duration::from_millis(300));
     make_link();
+    let most = removed.elapsed().as_secs_f64();
     ip("neighbour replace 10.0.1.55 lladdr 02:00:00:00:00:55 dev c0 nud permanent");
     ip("neighbour del 10.0.1.55 dev c0");
     let output = running.output();
@@ -62,6 +66,11 @@ fn changes_of_the_network_are_told() {
         assert_eq!(sensor(&report, sensor_)["state"], "on", "{report:#}");
     }
     let changes = report["changes"].as_array().unwrap();
+    let link = changes.iter().find(|change| change["device"] == "extra").unwrap();
+    let detail = link["detail"].as_str().unwrap();
+    let away: f64 =
+        detail.strip_prefix("removed; after ").unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!((0.24..most + 0.06).contains(&away), "{detail}, and it was at most {most}");
     for (what, device, begin, end) in [
         ("route", "c0", "10.9.0.0/16 via 10.0.1.1 removed; ", "10.9.0.0/16 via 10.0.1.1 added, in "),
         ("address", "c0", "10.0.1.99/32 removed; ", " added, in "),
