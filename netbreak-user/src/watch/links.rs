@@ -21,6 +21,16 @@ struct Link {
     name: String,
     up: bool,
     carrier: bool,
+    rest: Option<Rest>,
+}
+
+/// What only the device's own messages tell, not those of a bridge about its port.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Rest {
+    link_address: Vec<u8>,
+    mtu: u32,
+    /// The bridge or bond that it is a port of.
+    master: Option<u32>,
 }
 
 /// The links and addresses of one namespace as far as they were told.
@@ -38,9 +48,7 @@ impl Links {
         match message {
             RouteNetlinkMessage::NewLink(link) => self.link_is(link),
             // A bridge tells in this way that it lost a port (`br_ifinfo_notify` in net/bridge/br_netlink.c).
-            RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Bridge => {
-                vec![self.said(link.header.index, "bridge", Turn::Gone, "left its bridge".to_owned())]
-            }
+            RouteNetlinkMessage::DelLink(link) if is_of_bridge(link) => Vec::new(),
             RouteNetlinkMessage::DelLink(link) => Vec::from_iter(self.link_is_gone(link.header.index)),
             RouteNetlinkMessage::NewAddress(address) => {
                 let new = key(address).filter(|key| self.addresses.insert(*key));
@@ -88,7 +96,10 @@ impl Links {
         let Some(name) = name else { return Vec::new() };
         let flags = message.header.flags;
         let up = flags.contains(LinkFlags::Up);
-        let now = Link { name, up, carrier: up && flags.contains(LinkFlags::LowerUp) };
+        let carrier = up && flags.contains(LinkFlags::LowerUp);
+        let known = self.links.get(&message.header.index).and_then(|link| link.rest.clone());
+        let rest = if is_of_bridge(message) { known } else { Some(Rest::of(message)) };
+        let now = Link { name, up, carrier, rest };
         let index = message.header.index;
         let state = if up { "up" } else { "down" };
         let turn = |good| if good { Turn::Back } else { Turn::Gone };
@@ -110,7 +121,31 @@ impl Links {
             let detail = if now.carrier { "carrier found" } else { "carrier lost" };
             said.push(self.said(index, "carrier", turn(now.carrier), detail.to_owned()));
         }
+        if let (Some(before), Some(now)) = (&before.rest, &now.rest) {
+            let details = self.differ(before, now);
+            said.extend(
+                details.into_iter().map(|(key, detail)| self.said(index, key, Turn::Neither, detail)),
+            );
+        }
         said
+    }
+
+    /// What differs of the rest, each with its key.
+    fn differ(&self, before: &Rest, now: &Rest) -> Vec<(&'static str, String)> {
+        let mut details = Vec::new();
+        if before.link_address != now.link_address {
+            let (new, old) = (hex(&now.link_address), hex(&before.link_address));
+            details.push(("link address", format!("has link address {new}, had {old}")));
+        }
+        if before.mtu != now.mtu {
+            details.push(("mtu", format!("has mtu {}, had {}", now.mtu, before.mtu)));
+        }
+        if before.master != now.master {
+            let left = before.master.map(|master| format!("left {}", self.name(master)));
+            let joined = now.master.map(|master| format!("joined {}", self.name(master)));
+            details.extend(left.into_iter().chain(joined).map(|detail| ("master", detail)));
+        }
+        details
     }
 
     fn link_is_gone(&mut self, ifindex: u32) -> Option<Said> {
@@ -122,6 +157,30 @@ impl Links {
         }
         Some(said)
     }
+}
+
+impl Rest {
+    fn of(message: &LinkMessage) -> Rest {
+        let mut rest = Rest::default();
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::Address(address) => rest.link_address.clone_from(address),
+                LinkAttribute::Mtu(mtu) => rest.mtu = *mtu,
+                LinkAttribute::Controller(master) => rest.master = Some(*master),
+                _ => {}
+            }
+        }
+        rest
+    }
+}
+
+fn is_of_bridge(message: &LinkMessage) -> bool {
+    message.header.interface_family == AddressFamily::Bridge
+}
+
+/// A link address as `ip` writes it.
+pub(super) fn hex(link_address: &[u8]) -> String {
+    link_address.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
 /// Device, address and prefix length. IPv4 has its own address in `Local` (`Address` is the peer's), IPv6 only in
@@ -199,7 +258,7 @@ mod tests {
             (DelAddress(address(5)), vec!["ovn0 10.0.0.1/24 removed"]),
             (DelAddress(address(5)), vec![]),
             (NewLink(link(5, "ovn1", LinkFlags::empty())), vec!["ovn1 renamed from ovn0", "ovn1 down"]),
-            (DelLink(port(5, "ovn1")), vec!["ovn1 left its bridge"]),
+            (DelLink(port(5, "ovn1")), vec![]),
             (DelLink(link(5, "ovn1", LinkFlags::empty())), vec!["ovn1 removed"]),
             (DelLink(link(5, "ovn1", LinkFlags::empty())), vec![]),
             (NewLink(link(6, "ovn1", on)), vec!["ovn1 re-created, up: index 6 instead of 5"]),
@@ -208,6 +267,34 @@ mod tests {
             let said = links.take(&message);
             let said: Vec<String> = said.iter().map(|s| format!("{} {}", s.device, s.detail)).collect();
             assert_eq!(said, expected, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_address_an_mtu_and_a_bridge_are_told_when_they_change() {
+        let with = |attributes: &[LinkAttribute]| {
+            let mut message = link(5, "p1h", LinkFlags::Up);
+            message.attributes.extend(attributes.iter().cloned());
+            RouteNetlinkMessage::NewLink(message)
+        };
+        use LinkAttribute::{Address, Controller, Mtu};
+        let (one, two) = (Address(vec![2, 0, 0, 0, 0, 1]), Address(vec![2, 0, 0, 0, 0, 2]));
+        let mut links = Links::default();
+        links.take(&RouteNetlinkMessage::NewLink(link(9, "br0", LinkFlags::Up)));
+        for (message, expected) in [
+            (with(&[one.clone(), Mtu(1500)]), vec!["added, up"]),
+            (with(&[one, Mtu(1400)]), vec!["has mtu 1400, had 1500"]),
+            (
+                with(&[two.clone(), Mtu(1400)]),
+                vec!["has link address 02:00:00:00:00:02, had 02:00:00:00:00:01"],
+            ),
+            (with(&[two.clone(), Mtu(1400), Controller(9)]), vec!["joined br0"]),
+            // A bridge says less of its port.
+            (RouteNetlinkMessage::NewLink(port(5, "p1h")), vec![]),
+            (with(&[two, Mtu(1400)]), vec!["left br0"]),
+        ] {
+            let said = links.take(&message);
+            assert_eq!(said.iter().map(|said| said.detail.as_str()).collect::<Vec<_>>(), expected);
         }
     }
 

@@ -10,6 +10,7 @@ use netlink_packet_route::neighbour::{
 };
 
 use super::event::{Said, Turn, What};
+use super::links::hex;
 use crate::clock::Nanos;
 
 /// So many neighbours of a namespace are remembered, four times what the kernel keeps by default (`gc_thresh3`). Of
@@ -50,11 +51,11 @@ impl Neighbours {
                 let link_address = link_address(message);
                 let old = before.and_then(|known| known.link_address);
                 self.remember((ifindex, address), Known { link_address: link_address.clone(), failed: None });
-                let words = link_address.as_deref().map(in_words).unwrap_or_default();
+                let words = link_address.as_deref().map(hex).unwrap_or_default();
                 match old {
                     Some(old) if link_address.as_ref().is_some_and(|new| *new != old) => {
                         let turn = if failed_before { Turn::Back } else { Turn::Neither };
-                        Some(said(turn, &format!("is at {words}, was at {}", in_words(&old))))
+                        Some(said(turn, &format!("is at {words}, was at {}", hex(&old))))
                     }
                     _ if failed_before => Some(said(Turn::Back, "answered again")),
                     _ => None,
@@ -71,14 +72,14 @@ impl Neighbours {
         // Somebody who removes one lets it fail first (`neigh_delete` in net/core/neighbour.c); the kernel tidies up
         // failed ones and unused stale ones seconds later.
         let deleted = self.known.get(&(ifindex, address)).is_some_and(|known| known.failed == Some(at));
-        let in_use = matches!(
-            message.header.state,
-            NeighbourState::Reachable
-                | NeighbourState::Delay
-                | NeighbourState::Probe
-                | NeighbourState::Permanent
-        );
-        (deleted || in_use).then(|| said(ifindex, address, device, Turn::Gone, "removed"))
+        let what = match message.header.state {
+            // Nobody will learn it again.
+            NeighbourState::Permanent => "removed, was permanent",
+            NeighbourState::Reachable | NeighbourState::Delay | NeighbourState::Probe => "removed",
+            _ if deleted => "removed",
+            _ => return None,
+        };
+        Some(said(ifindex, address, device, Turn::Gone, what))
     }
 
     /// The device is gone, and with it all that was known of its neighbours.
@@ -108,10 +109,6 @@ fn link_address(message: &NeighbourMessage) -> Option<Vec<u8>> {
         NeighbourAttribute::LinkLayerAddress(address) => Some(address.clone()),
         _ => None,
     })
-}
-
-fn in_words(link_address: &[u8]) -> String {
-    link_address.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
 fn said(ifindex: u32, address: IpAddr, device: String, turn: Turn, what: &str) -> Said {
@@ -192,6 +189,7 @@ mod tests {
             (false, 3, Failed, 0, "Gone 10.0.0.1 removed"),
             (true, 4, Reachable, 2, "Back 10.0.0.1 answered again"),
             (false, 5, Reachable, 2, "Gone 10.0.0.1 removed"),
+            (false, 6, Permanent, 2, "Gone 10.0.0.1 removed, was permanent"),
         ]);
     }
 
