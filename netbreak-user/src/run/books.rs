@@ -9,7 +9,7 @@ use crate::{
     counters::{self, Snapshots},
     kernel::Tracer,
     netns::Namespace,
-    probe::{Kind, Outcome, Record},
+    probe::{Attempt, Kind, Outcome, Record},
     report::Book,
     verdict::{self, Cut, Names, Own, Side},
 };
@@ -86,11 +86,13 @@ fn own_numbers(records: &[Record]) -> Own {
     let mut own = Own::default();
     for record in records {
         let family = usize::from(matches!(record.address, IpAddr::V6(_)));
-        for attempt in &record.attempts {
-            if let Outcome::SendFailed { errno: libc::ENETUNREACH } = attempt.outcome {
-                own.no_route[family] += 1;
-            }
-        }
+        let no_route =
+            |attempt: &&Attempt| matches!(attempt.outcome, Outcome::SendFailed { errno: libc::ENETUNREACH });
+        own.no_route[family] += match (record.kind, record.address) {
+            // `raw_sendmsg` counts none; what is counted is the connect (`__ip4_datagram_connect`), until it succeeds.
+            (Kind::Icmp, IpAddr::V4(_)) => record.attempts.iter().take_while(no_route).count(),
+            _ => record.attempts.iter().filter(no_route).count(),
+        } as u64;
         if record.kind != Kind::Icmp {
             continue;
         }

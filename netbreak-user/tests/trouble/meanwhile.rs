@@ -87,3 +87,25 @@ fn changes_of_the_network_are_told() {
         assert_eq!(changes.iter().filter(is_it).count(), 1, "{what}: {changes:#?}");
     }
 }
+
+#[test]
+fn a_route_that_goes_away_keeps_the_books() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let _server = serve(&lab);
+    let running = Running::new(&from_client(
+        &lab,
+        "--icmp --udp 4000 --tcp 7000 --duration 1s --timeout 200ms --json -",
+    ));
+    wait_for_echoes(&lab, 30);
+    lab.ip(Role::Client, "route del default").unwrap();
+    let report = report(&running.output());
+    let books = report["books"].as_array().unwrap();
+    let no_route = books.iter().find(|book| book["counter"] == "Ip.OutNoRoutes").unwrap();
+    assert_eq!(no_route["balanced"], true, "{no_route:#}");
+    for kind in ["icmp", "udp", "tcp"] {
+        assert!(probe(&report, kind)["send_failed"].as_u64() > Some(0), "{kind}");
+    }
+}
