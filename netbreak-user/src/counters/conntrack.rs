@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-/// Sums over all CPUs, by the kernel's own names: `drop` (a packet of a new connection found the table full), `early_drop`
-/// (another connection made room), `insert_failed` (two packets of one new connection raced), `invalid` and others
-/// (`struct ip_conntrack_stat`, `ct_cpu_seq_show` in net/netfilter/nf_conntrack_standalone.c).
+/// Sums over all CPUs, by the kernel's own names: `drop` (a packet of a new connection found the table full),
+/// `early_drop` (another connection made room), `insert_failed` (two packets of one new connection raced),
+/// `invalid` and others (`struct ip_conntrack_stat`, `ct_cpu_seq_show` in net/netfilter/nf_conntrack_standalone.c).
 ///
 /// One line of names, then one line a CPU, hexadecimal. `None` when a line is not of that form.
 pub(super) fn parse(text: &str) -> Option<BTreeMap<&str, u64>> {

@@ -1,7 +1,7 @@
 //! The kernel's own counters, per network namespace, before and after a run: the other side of every book.
 //!
-//! `table`, `conntrack`, `device`, `softnet`, `qdisc` and `sockets` are pure parsers; `take` reads the files, `lists` asks
-//! by netlink.
+//! `table`, `conntrack`, `device`, `softnet`, `qdisc` and `sockets` are pure parsers; `take` reads the files,
+//! `lists` asks by netlink.
 
 mod conntrack;
 mod device;

@@ -1,12 +1,12 @@
-//! What the kernel counted of one namespace beside the probes' packets: no book, since no equality holds, but evidence for
-//! deaths that no tracepoint shows.
+//! What the kernel counted of one namespace beside the probes' packets: no book, since no equality holds, but
+//! evidence for deaths that no tracepoint shows.
 
 use crate::counters::{Hook, Qdisc, Snapshot, Socket, SocketKind, Sockets};
 
 /// Differences over the run. `None` = not measured, never 0.
 ///
-/// A queue or a socket that was made *and* removed during the run is in none of them, and neither is what a socket dropped
-/// that was closed before the end.
+/// A queue or a socket that was made *and* removed during the run is in none of them, and neither is what a socket
+/// dropped that was closed before the end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Side {
     /// Connections that found an accept queue full (`TcpExt.ListenOverflows`).

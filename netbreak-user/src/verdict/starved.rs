@@ -1,8 +1,9 @@
 //! Attempts that nobody can blame on the network: netbreak itself was not scheduled.
 //!
-//! An attempt that leaves late still has its whole time-out, which counts from the real send time, so being late alone kills
-//! nothing. Two things do take an answer's chance, and both need netbreak to have *slept*: no probe sent anything although
-//! attempts were due. (One probe that sends nothing may wait for a free connection; all of them share one thread.)
+//! An attempt that leaves late still has its whole time-out, which counts from the real send time, so being late
+//! alone kills nothing. Two things do take an answer's chance, and both need netbreak to have *slept*: no probe
+//! sent anything although attempts were due. (One probe that sends nothing may wait for a free connection; all of
+//! them share one thread.)
 
 use crate::{
     clock::Nanos,
@@ -18,8 +19,8 @@ pub struct Sleeps {
 }
 
 impl Sleeps {
-    /// Those longer than one and a half `timeout`s. Shorter ones take no answer's chance, and a probe whose connections are
-    /// all in use sends nothing for up to one time-out, too.
+    /// Those longer than one and a half `timeout`s. Shorter ones take no answer's chance, and a probe whose
+    /// connections are all in use sends nothing for up to one time-out, too.
     pub fn of(records: &[Record], timeout: Nanos) -> Self {
         // A stream's writes wait for its send buffer: that says nothing about netbreak.
         let attempts =
@@ -49,12 +50,12 @@ impl Sleeps {
         Self { timeout, spans }
     }
 
-    /// Did `attempt` of `record` die because netbreak slept? Only to be asked when nothing else explains it. It did if it
-    /// got no answer at all, and
-    /// - it waits for its answer in a task of its own (tcp, http), netbreak fell asleep before the fastest answer that
-    ///   ever came could have been there, and woke up when the time-out was over; or
-    /// - it left more than a time-out after it was due, because of a sleep, and what was due right before and right after
-    ///   that sleep was answered: then it is no break that happened to begin in the dark.
+    /// Did `attempt` of `record` die because netbreak slept? Only to be asked when nothing else explains it. It did
+    /// if it got no answer at all, and
+    /// - it waits for its answer in a task of its own (tcp, http), netbreak fell asleep before the fastest answer
+    ///   that ever came could have been there, and woke up when the time-out was over; or
+    /// - it left more than a time-out after it was due, because of a sleep, and what was due right before and right
+    ///   after that sleep was answered: then it is no break that happened to begin in the dark.
     pub fn explain(&self, record: &Record, attempt: &Attempt) -> bool {
         let is_silent = matches!(attempt.outcome, Outcome::Lost | Outcome::TimedOut);
         if !is_silent || record.kind == Kind::Stream {
@@ -103,8 +104,8 @@ mod tests {
     const TIMEOUT: Nanos = 1_000;
     const NOBODY: [u64; 0] = [];
 
-    /// One attempt every 100 from 0 on, answered after 10; those that were due between 1000 and 4000 left at 4000, one
-    /// right after the other.
+    /// One attempt every 100 from 0 on, answered after 10; those that were due between 1000 and 4000 left at 4000,
+    /// one right after the other.
     fn slept(kind: Kind) -> Record {
         let attempts = (0..60).map(|seq| {
             let planned = seq * 100;

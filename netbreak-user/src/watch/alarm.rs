@@ -11,8 +11,8 @@ use tokio::io::unix::AsyncFd;
 use super::Watcher;
 use crate::clock::{self, Nanos};
 
-/// One change has several messages (an address, then the route to its subnet), sent one after the other: they are read
-/// together, and get one time.
+/// One change has several messages (an address, then the route to its subnet), sent one after the other: they are
+/// read together, and get one time.
 const SETTLE: Duration = Duration::from_millis(5);
 
 /// All watchers as one descriptor.
@@ -25,8 +25,8 @@ impl Alarm {
         for watcher in watchers {
             epoll::add(&all, watcher, epoll::EventData::new_u64(0), epoll::EventFlags::IN)?;
         }
-        // SAFETY: an `OwnedFd` owns its open descriptor, which neither changes nor closes before the `AsyncFd` that takes
-        // it is dropped.
+        // SAFETY: an `OwnedFd` owns its open descriptor, which neither changes nor closes before the `AsyncFd` that
+        // takes it is dropped.
         Ok(Alarm(unsafe { AsyncFd::register_with_interest(all, Interest::READABLE) }?))
     }
 

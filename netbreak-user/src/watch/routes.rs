@@ -1,8 +1,9 @@
 //! Which messages about routes are a change, and what it is called.
 //!
-//! Every message about a route is a change of it, so nothing has to be remembered; what only follows from addresses is
-//! left out (the local table, broadcast, multicast, link-local) or marked with its subnet (the route to a
-//! device's own). Linux does not tell which IPv4 routes went with a link or an address (`fib_flush`, `fib_table_flush`).
+//! Every message about a route is a change of it, so nothing has to be remembered; what only follows from addresses
+//! is left out (the local table, broadcast, multicast, link-local) or marked with its subnet (the route to a
+//! device's own). Linux does not tell which IPv4 routes went with a link or an address (`fib_flush`,
+//! `fib_table_flush`).
 
 use std::net::{IpAddr, Ipv6Addr};
 
