@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 #[path = "common/skip.rs"]
 mod skip;
 
+use netbreak_user::counters::SocketKind;
 use netbreak_user::lab::{FAULTS, Fault, Lab, Role, SERVER_V4, SERVER_V6, find};
 use netbreak_user::probe::Kind;
 use netbreak_user::watch::{Watcher, What};
@@ -319,4 +320,130 @@ fn changes_of_links_are_heard_in_their_namespace() {
     let order = ["down", "up", "10.9.9.9/32 added", "removed"].map(|d| details.iter().position(|x| *x == d));
     assert!(order.is_sorted() && order[0].is_some(), "{details:?}");
     assert_eq!((client.drain(3).unwrap(), router.lost()), (vec![], 0));
+}
+
+#[test]
+fn changes_of_routes_and_neighbours_are_heard() {
+    if skipped(&["ip", "ping"]) {
+        return;
+    }
+    let lab = Lab::new().unwrap();
+    let mut watcher = Watcher::open(lab.namespace(Role::Client)).unwrap();
+    let mut at = 1;
+    // Does something, and gives what was heard until something about `what` ends in `last`.
+    let mut heard = |doing: &dyn Fn(), what: What, last: &str| {
+        let mut told = Vec::new();
+        at += 1;
+        doing();
+        wait_until(last, || {
+            told.extend(watcher.drain(at).unwrap().into_iter().map(|e| (e.what, e.device, e.detail)));
+            told.iter().any(|(of, _, detail)| *of == what && detail.ends_with(last))
+        });
+        // The kernel gives a device its link-local address when it likes.
+        told.retain(|(_, _, detail)| !detail.starts_with("fe80:"));
+        let words = told.iter().map(|(what, device, detail)| format!("{} {device} {detail}", what.name()));
+        words.collect::<Vec<_>>()
+    };
+    let ip = |arguments| move |lab: &Lab| lab.ip(Role::Client, arguments).unwrap();
+    for (arguments, what, expected) in [
+        ("route del default", What::Route, "route c0 default via 10.0.1.1 removed"),
+        ("route add default via 10.0.1.1", What::Route, "route c0 default via 10.0.1.1 added"),
+        (
+            "route replace default via 10.0.1.9",
+            What::Route,
+            "route c0 default via 10.0.1.9 replaced what was there",
+        ),
+        (
+            "route add blackhole 10.7.0.0/16 table 1000",
+            What::Route,
+            "route  blackhole 10.7.0.0/16 in table 1000 added",
+        ),
+        ("route del 10.0.1.0/24 dev c0", What::Route, "route c0 10.0.1.0/24 removed"),
+        ("route add 10.0.1.0/24 dev c0", What::Route, "route c0 10.0.1.0/24 added"),
+        ("-6 route del default", What::Route, "route c0 default via fd00:1::1 removed"),
+        ("neighbour del 10.0.1.1 dev c0", What::Neighbour, "neighbour c0 10.0.1.1 removed"),
+        // The route to the address's own subnet comes and goes with it.
+        ("address add 10.8.0.1/24 dev c0", What::Address, "address c0 10.8.0.1/24 added"),
+        ("address del 10.8.0.1/24 dev c0", What::Address, "address c0 10.8.0.1/24 removed"),
+    ] {
+        let last = expected.splitn(3, ' ').last().unwrap();
+        let told = heard(&|| ip(arguments)(&lab), what, last);
+        assert_eq!(told, [expected], "{arguments}");
+    }
+    // A next hop that nobody has: it fails after three questions, once, however often it is asked for.
+    let ping = |address| {
+        lab.namespace(Role::Client)
+            .command(&["ping", "-c", "1", "-W", "5", address])
+            .unwrap()
+            .output()
+            .unwrap();
+    };
+    let told = heard(&|| ping("10.0.1.77"), What::Neighbour, "failed");
+    assert_eq!(told, ["neighbour c0 10.0.1.77 failed"]);
+    lab.ip(Role::Router, "address add 10.0.1.77/24 dev r0").unwrap();
+    let told = heard(&|| ping("10.0.1.77"), What::Neighbour, "again");
+    assert_eq!(told, ["neighbour c0 10.0.1.77 answered again"]);
+    assert_eq!((watcher.lost(), watcher.unreadable()), (0, 0));
+}
+
+#[test]
+fn what_queues_and_sockets_drop_is_counted_where_it_was() {
+    if skipped(&["ip", "tc", "ping", "nft"]) {
+        return;
+    }
+    let mut lab = Lab::new().unwrap();
+    let server = |snapshots: &counters::Snapshots, lab: &Lab, role: Role| {
+        snapshots.namespaces[&lab.namespace(role).inode()].clone()
+    };
+    let take = |lab: &Lab| {
+        counters::take(&Role::ALL.map(|role| netns::Namespace::open(lab.namespace(role).path()).unwrap()))
+    };
+    // A packet socket that nobody reads.
+    let protocol = i32::from((libc::ETH_P_ALL as u16).to_be());
+    let packets = lab.namespace(Role::Router).run(|| {
+        let socket =
+            socket2::Socket::new(socket2::Domain::PACKET, socket2::Type::RAW, Some(protocol.into())).unwrap();
+        socket.set_recv_buffer_size(1).unwrap();
+        socket
+    });
+    let before = take(&lab);
+    assert_eq!(before.failed, Vec::<String>::new());
+    for (fault, kind) in [("udp-buffer", Kind::Udp), ("accept-queue", Kind::Tcp), ("tbf", Kind::Icmp)] {
+        let fault = find(fault).unwrap();
+        lab.apply(fault).unwrap();
+        lost(&lab, kind, fault.arguments);
+        if fault.name == "tbf" {
+            let drops = lab.read_truth(fault).unwrap();
+            let counted = server(&take(&lab).since(&before), &lab, Role::Router).qdiscs.unwrap();
+            let tbf: Vec<_> = counted.values().filter(|qdisc| qdisc.drops > 0).collect();
+            assert_eq!(
+                tbf.iter().map(|q| (q.device.as_str(), q.kind.as_str())).collect::<Vec<_>>(),
+                [("r1", "tbf")]
+            );
+            assert!(
+                tbf[0].overlimits > 0 && Some(tbf[0].drops) == drops && drops > Some(0),
+                "{tbf:?} {drops:?}"
+            );
+        } else {
+            let since = server(&take(&lab).since(&before), &lab, Role::Server);
+            let (of, port, counter) = match kind {
+                Kind::Udp => (SocketKind::Udp, 9999, "Udp.RcvbufErrors"),
+                _ => (SocketKind::TcpListener, 9998, "TcpExt.ListenDrops"),
+            };
+            let dropped: Vec<_> = since.sockets[&of].iter().map(|s| (s.port, Some(s.drops))).collect();
+            assert_eq!(dropped, [(port, since.get(counter))], "{since:?}");
+            assert!(since.get(counter) > Some(0));
+        }
+        lab.undo(fault).unwrap();
+    }
+    let since = take(&lab).since(&before);
+    let router = server(&since, &lab, Role::Router);
+    let dropped = &router.sockets[&SocketKind::Packet];
+    assert!(dropped.drops() > BURST && dropped.iter().count() == 1, "{dropped:?}");
+    let client = server(&since, &lab, Role::Client);
+    assert!(client.sockets.values().all(|sockets| sockets.drops() == 0), "{client:?}");
+    assert!(client.qdiscs.unwrap().values().all(|qdisc| qdisc.drops == 0));
+    // nft's `ct` loads connection tracking for that namespace, where it is not built in.
+    assert!(client.counters.get("Conntrack.drop").is_none_or(|drops| drops == 0));
+    drop(packets);
 }

@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -125,6 +125,7 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
         events: &events,
         trails: &Trails::default(),
         absences: &[],
+        sides: &BTreeMap::new(),
         names: &recording,
     };
     let judged = |(probe, record): (usize, &Record)| {

@@ -1,13 +1,23 @@
 //! The kernel's own counters, per network namespace, before and after a run: the other side of every book.
 //!
-//! `table` and `softnet` are pure parsers; `take` reads the files.
+//! `table`, `conntrack`, `device`, `softnet`, `qdisc` and `sockets` are pure parsers; `take` reads the files,
+//! `lists` asks by netlink.
 
+mod conntrack;
 mod device;
+mod lists;
+mod netlink;
+mod qdisc;
+mod sockets;
 mod softnet;
 mod table;
 mod take;
+#[cfg(test)]
+mod tests;
 
 pub use device::Device;
+pub use qdisc::{Hook, Place, Qdisc};
+pub use sockets::{Socket, SocketKind, Sockets};
 pub use softnet::Softnet;
 pub use table::Counters;
 pub use take::{MOST_NAMESPACES, take};
@@ -17,10 +27,14 @@ use std::collections::BTreeMap;
 /// The counters of one network namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// SNMP counters by name.
+    /// SNMP counters by name, and those of connection tracking where it is used (`Conntrack.drop`).
     pub counters: Counters,
     /// Its devices by name.
     pub devices: BTreeMap<String, Device>,
+    /// What waits at its devices. `None` when it could not be read.
+    pub qdiscs: Option<BTreeMap<Place, Qdisc>>,
+    /// Its sockets that dropped packets. A kind that could not be read is absent.
+    pub sockets: BTreeMap<SocketKind, Sockets>,
 }
 
 impl Snapshot {
@@ -30,13 +44,22 @@ impl Snapshot {
     }
 
     /// What was counted since `before`. A device that was not there before, or whose counters went back because
-    /// it was re-created under the same name, is left out.
+    /// it was re-created under the same name, is left out. A qdisc or a socket that was not there before counted all
+    /// since it was made; one that is gone again before the second snapshot is not seen.
     pub fn since(&self, before: &Snapshot) -> Snapshot {
         let device =
             |(name, after): (&String, &Device)| Some((name.clone(), after.since(before.devices.get(name)?)?));
+        let qdiscs = self.qdiscs.as_ref().zip(before.qdiscs.as_ref()).map(|(after, before)| {
+            let one = |(place, after): (&Place, &Qdisc)| Some((*place, after.since(before.get(place))?));
+            after.iter().filter_map(one).collect()
+        });
+        let sockets =
+            |(kind, after): (&SocketKind, &Sockets)| Some((*kind, after.since(before.sockets.get(kind)?)));
         Snapshot {
             counters: self.counters.since(&before.counters),
             devices: self.devices.iter().filter_map(device).collect(),
+            qdiscs,
+            sockets: self.sockets.iter().filter_map(sockets).collect(),
         }
     }
 }
@@ -67,51 +90,5 @@ impl Snapshots {
             left_out: self.left_out.max(before.left_out),
             failed,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn snapshot(text: &str, devices: &[(&str, u64)]) -> Snapshot {
-        let mut counters = Counters::default();
-        counters.add_table(text);
-        let device =
-            |(name, n): &(&str, u64)| (name.to_string(), Device { rx_packets: *n, ..Device::default() });
-        Snapshot { counters, devices: devices.iter().map(device).collect() }
-    }
-
-    #[test]
-    fn a_difference_has_only_what_both_sides_have() {
-        let before = snapshot("Ip: A B\nIp: 1 9\n", &[("eth0", 5), ("gone", 1), ("again", 7)]);
-        let after = snapshot("Ip: A B C\nIp: 4 8 3\n", &[("eth0", 9), ("new", 2), ("again", 1)]);
-        let since = after.since(&before);
-        assert_eq!(since.get("Ip.A"), Some(3));
-        assert_eq!(since.get("Ip.B"), None, "a counter that went back");
-        assert_eq!(since.get("Ip.C"), None, "a counter that was not there before");
-        let devices: Vec<_> = since.devices.iter().map(|(n, d)| (n.as_str(), d.rx_packets)).collect();
-        assert_eq!(devices, [("eth0", 4)]);
-    }
-
-    #[test]
-    fn namespaces_of_one_side_are_left_out_and_messages_kept_once() {
-        let one = snapshot("Ip: A\nIp: 1\n", &[]);
-        let two = snapshot("Ip: A\nIp: 6\n", &[]);
-        let before = Snapshots {
-            namespaces: [(1, one.clone()), (2, one.clone())].into(),
-            failed: vec!["x".to_owned()],
-            ..Snapshots::default()
-        };
-        let after = Snapshots {
-            namespaces: [(2, two), (3, one)].into(),
-            failed: vec!["x".to_owned(), "y".to_owned()],
-            left_out: 1,
-            ..Snapshots::default()
-        };
-        let since = after.since(&before);
-        assert_eq!(since.namespaces.keys().collect::<Vec<_>>(), [&2]);
-        assert_eq!(since.namespaces[&2].get("Ip.A"), Some(5));
-        assert_eq!((since.failed, since.left_out, since.softnet), (vec!["x".into(), "y".into()], 1, None));
     }
 }

@@ -10,7 +10,8 @@ pub struct Counters {
 
 impl Counters {
     /// A counter by name: `Tcp.RetransSegs`, `TcpExt.ListenOverflows`, `IpExt.InNoRoutes` for those of snmp and
-    /// netstat; snmp6 has the kernel's own names without a dot: `Icmp6OutEchos`, `Ip6InHdrErrors`, `Udp6NoPorts`.
+    /// netstat; `Conntrack.drop` for those of connection tracking; snmp6 has the kernel's own names without a dot:
+    /// `Icmp6OutEchos`, `Ip6InHdrErrors`, `Udp6NoPorts`.
     pub fn get(&self, name: &str) -> Option<u64> {
         self.values.get(name).copied()
     }
@@ -55,6 +56,11 @@ impl Counters {
                 self.values.insert(name.to_owned(), value);
             }
         }
+    }
+
+    /// Adds counters under `group`.
+    pub(super) fn add_group<'a>(&mut self, group: &str, values: impl IntoIterator<Item = (&'a str, u64)>) {
+        self.values.extend(values.into_iter().map(|(name, value)| (format!("{group}.{name}"), value)));
     }
 
     /// What was counted since `before`: the counters that both sides have and that did not go back (a gauge such

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use super::{Counters, Snapshot, Snapshots, device, softnet::Softnet};
+use super::{Counters, Snapshot, Snapshots, SocketKind, conntrack, device, lists, softnet::Softnet};
 use crate::netns::Namespace;
 
 /// More namespaces than this are not read: it bounds the time and the memory of a snapshot (about 40 KiB each).
@@ -11,6 +11,9 @@ pub const MOST_NAMESPACES: usize = 1024;
 
 /// The thread's own files: `/proc/net` would be the main thread's namespace (`proc_get_net_ns` in fs/proc/proc_net.c).
 const FILES: &str = "/proc/thread-self/net";
+
+/// The file of connection tracking's counters.
+const CONNTRACK: &str = "stat/nf_conntrack";
 
 /// Reads the counters of `namespaces`, at most [`MOST_NAMESPACES`] of them, on one thread that moves from one to the
 /// next. What cannot be read is absent and said in [`Snapshots::failed`]; the rest goes on.
@@ -60,8 +63,9 @@ fn read_here(missing: &mut dyn FnMut(&str, String)) -> Snapshot {
     let mut read = |file: &str, add: &mut dyn FnMut(&str) -> Result<(), String>| {
         let text = fs::read_to_string(format!("{FILES}/{file}"));
         match text {
-            // Without IPv6 in the kernel there is no snmp6, and nothing to say about it.
-            Err(e) if file == "snmp6" && e.kind() == io::ErrorKind::NotFound => {}
+            // Without IPv6 in the kernel there is no snmp6, and without connection tracking none of its counters:
+            // nothing to say about it.
+            Err(e) if matches!(file, "snmp6" | CONNTRACK) && e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => missing(file, e.to_string()),
             Ok(text) => add(&text).unwrap_or_else(|e| missing(file, e)),
         }
@@ -77,11 +81,25 @@ fn read_here(missing: &mut dyn FnMut(&str, String)) -> Snapshot {
         counters.add_list(text);
         Ok(())
     });
+    read(CONNTRACK, &mut |text| {
+        counters.add_group("Conntrack", conntrack::parse(text).ok_or("it has another form")?);
+        Ok(())
+    });
     read("dev", &mut |text| {
         snapshot.devices = device::parse(text).map_err(|e| e.to_string())?;
         Ok(())
     });
     snapshot.counters = counters;
+    match lists::qdiscs() {
+        Ok(qdiscs) => snapshot.qdiscs = Some(qdiscs),
+        Err(why) => missing("the queues of devices", why),
+    }
+    for kind in SocketKind::ALL {
+        match lists::sockets(kind) {
+            Ok(sockets) => drop(snapshot.sockets.insert(kind, sockets)),
+            Err(why) => missing(kind.name(), why),
+        }
+    }
     snapshot
 }
 

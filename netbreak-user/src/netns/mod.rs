@@ -186,7 +186,7 @@ pub fn current() -> Result<u32, Error> {
 }
 
 /// The calling thread's devices. `/sys/class/net` would show those of the namespace that mounted it.
-fn devices_here() -> Vec<(u32, String)> {
+pub(crate) fn devices_here() -> Vec<(u32, String)> {
     let mut found = Vec::new();
     // SAFETY: if_nameindex returns null or an array that ends with index 0 and a null name; each name is a
     // string that lives until if_freenameindex, which is called once, after the last use.

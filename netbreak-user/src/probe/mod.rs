@@ -30,7 +30,7 @@ pub use outage::outages;
 pub use prepare::{Prepared, prepare};
 pub use run::{Progress, run};
 pub use spec::{PrepareError, Spec};
-pub use stats::{Counts, Rtt};
+pub use stats::{Counts, Rtt, ScheduleDelay};
 
 use std::net::IpAddr;
 

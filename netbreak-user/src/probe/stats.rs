@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::attempt::{Attempt, Outcome};
+use super::attempt::{Attempt, Kind, Outcome};
 
 /// How many attempts had which outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,20 +72,49 @@ impl Rtt {
                 _ => None,
             })
         };
-        let (min, max) = (times().min()?, times().max()?);
-        // 1 ns to `max`, three significant digits: these bounds are always valid ones.
-        let mut histogram = Histogram::<u64>::new_with_max(max.max(2), 3).ok()?;
-        times().for_each(|time| histogram.saturating_record(time));
-        // A bucket stands for its highest value, which can lie beyond the largest time seen.
-        let percentile = |q| micros(histogram.value_at_quantile(q).clamp(min, max));
-        Some(Rtt {
-            min: micros(min),
-            p50: percentile(0.5),
-            p90: percentile(0.9),
-            p99: percentile(0.99),
-            max: micros(max),
-        })
+        spread(times)
     }
+}
+
+/// How much later than planned attempts left, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScheduleDelay {
+    /// Median.
+    pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+impl ScheduleDelay {
+    /// Over all attempts; `None` when there was none, and for a stream, whose writes wait for its send buffer: that is
+    /// the path's delay, not netbreak's.
+    pub fn of(kind: Kind, attempts: &[Attempt]) -> Option<ScheduleDelay> {
+        if kind == Kind::Stream {
+            return None;
+        }
+        let Rtt { p50, p99, max, .. } =
+            spread(|| attempts.iter().map(|attempt| attempt.sent.saturating_sub(attempt.planned)))?;
+        Some(ScheduleDelay { p50, p99, max })
+    }
+}
+
+/// Smallest, largest and percentiles of `times`, which are nanoseconds.
+fn spread<I: Iterator<Item = u64>>(times: impl Fn() -> I) -> Option<Rtt> {
+    let (min, max) = (times().min()?, times().max()?);
+    // 1 ns to `max`, three significant digits: these bounds are always valid ones.
+    let mut histogram = Histogram::<u64>::new_with_max(max.max(2), 3).ok()?;
+    times().for_each(|time| histogram.saturating_record(time));
+    // A bucket stands for its highest value, which can lie beyond the largest time seen.
+    let percentile = |q| micros(histogram.value_at_quantile(q).clamp(min, max));
+    Some(Rtt {
+        min: micros(min),
+        p50: percentile(0.5),
+        p90: percentile(0.9),
+        p99: percentile(0.99),
+        max: micros(max),
+    })
 }
 
 fn micros(nanos: u64) -> f64 {
@@ -152,6 +181,16 @@ mod tests {
         let near = |value: f64, expected: f64| (value - expected).abs() <= expected / 500.0;
         assert!(near(rtt.p50, 500.0) && near(rtt.p90, 900.0) && near(rtt.p99, 990.0), "{rtt:?}");
         assert_eq!((rtt.min, rtt.max), (1.0, 1000.0));
+    }
+
+    #[test]
+    fn attempts_are_late_by_what_they_left_after_their_plan() {
+        let late = |by: u64| Attempt { planned: 1_000, ..attempt(1_000 + by, Outcome::Lost) };
+        let attempts = [late(0), late(2_000), late(50_000)];
+        let delay = ScheduleDelay::of(Kind::Icmp, &attempts).unwrap();
+        assert_eq!((delay.p50, delay.max), (2.0, 50.0));
+        assert_eq!(ScheduleDelay::of(Kind::Icmp, &[]), None);
+        assert_eq!(ScheduleDelay::of(Kind::Stream, &attempts), None);
     }
 
     proptest! {

@@ -37,6 +37,11 @@ impl Probe {
         if let Some(death) = self.deaths.iter().find(|d| d.attempts == 0 || d.last_s < d.first_s) {
             return Err(format!("a death without attempts, or that ends before it starts: {death:?}"));
         }
+        if let Some(delay) = self.schedule_delay_us
+            && ![0.0, delay.p50, delay.p99, delay.max].is_sorted()
+        {
+            return Err(format!("{delay:?} is not ascending"));
+        }
         match self.rtt_us {
             Some(rtt) if self.answered == 0 => Err(format!("{rtt:?}, and nothing was answered")),
             Some(rtt) if ![rtt.min, rtt.p50, rtt.p90, rtt.p99, rtt.max].is_sorted() => {
@@ -140,13 +145,16 @@ mod tests {
     #[test]
     fn a_report_that_breaks_one_is_caught() {
         type Break = fn(&mut Report);
-        let breaks: [(&str, Break); 11] = [
+        let breaks: [(&str, Break); 12] = [
             ("schema", |r| r.schema.push('0')),
             ("Σ outcomes", |r| r.targets[0].probes[0].sent += 1),
             ("Σ deaths", |r| r.targets[0].probes[0].unexplained += 1),
             ("Σ outages", |r| r.targets[0].probes[0].outages[0].attempts += 1),
             ("duration_s", |r| r.targets[0].probes[0].outages[0].duration_s += 1.0),
             ("ascending", |r| r.targets[0].probes[0].rtt_us.iter_mut().for_each(|rtt| rtt.p50 = 1e9)),
+            ("p99", |r| {
+                r.targets[0].probes[0].schedule_delay_us.iter_mut().for_each(|delay| delay.p50 = 1e9)
+            }),
             ("book", |r| r.books[0].balanced = Some(false)),
             ("does not say why", |r| r.books.iter_mut().for_each(|b| b.why = None)),
             ("Σ drops", |r| r.losses.map_full += 1),

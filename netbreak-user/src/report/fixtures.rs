@@ -35,6 +35,11 @@ fn probe(kind: Kind, port: Option<u16>, sent: u64) -> Probe {
         send_failed: 0,
         http_errors: (kind == Kind::Http).then_some(0),
         rtt_us: Some(RttUs { min: 31.0, p50: 52.0, p90: 71.0, p99: 93.5, max: 312.0 }),
+        schedule_delay_us: (kind != Kind::Stream).then_some(ScheduleDelayUs {
+            p50: 61.5,
+            p99: 74.0,
+            max: 913.0,
+        }),
         outages: vec![],
         retransmits: (!matches!(kind, Kind::Icmp | Kind::Udp)).then_some(Retransmits { segments: 0, syn: 0 }),
         stream: None,
@@ -240,6 +245,7 @@ pub(crate) fn broken() -> Report {
         rtt_us: Some(RttUs { min: 31.0, p50: 52.0, p90: 71.0, p99: 412_000.0, max: 998_123.0 }),
         ..probes[1].clone()
     };
+    probes[2].schedule_delay_us = Some(ScheduleDelayUs { p50: 64.0, p99: 1_870_000.0, max: 2_104_311.5 });
     probes[2].http_errors = Some(17);
     probes[4].retransmits = Some(Retransmits { segments: 6, syn: 0 });
     probes[4].stream =
@@ -352,7 +358,8 @@ pub(crate) fn nothing_sent() -> Report {
     report.verdict = VerdictWord::Inconclusive;
     report.run.interrupted = true;
     report.run.duration_s = 0.0;
-    report.targets[0].probes = vec![Probe { rtt_us: None, ..probe(Kind::Icmp, None, 0) }];
+    report.targets[0].probes =
+        vec![Probe { rtt_us: None, schedule_delay_us: None, ..probe(Kind::Icmp, None, 0) }];
     report.books.clear();
     report
 }

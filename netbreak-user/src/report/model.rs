@@ -129,6 +129,9 @@ pub struct Probe {
     /// Round-trip times in microseconds; absent when nothing was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtt_us: Option<RttUs>,
+    /// How much later than planned its attempts left, in microseconds; absent for a stream, and when there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_delay_us: Option<ScheduleDelayUs>,
     /// Runs of attempts that were not answered in time.
     pub outages: Vec<Outage>,
     /// Retransmitted segments of this probe's flows; absent when not traced.
@@ -207,6 +210,18 @@ pub struct SinceUs {
     pub p50: f64,
     /// 99th percentile.
     pub p99: f64,
+}
+
+/// Real send time minus planned send time, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleDelayUs {
+    /// Median.
+    pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Largest.
+    pub max: f64,
 }
 
 /// A maximal run of attempts that were not answered in time.

@@ -18,10 +18,10 @@ use crate::{
         PID_1, PlaceRow, Reasons, Symbols, Tables, Tracer, Trails,
         prerequisites::{self, Facts},
     },
-    probe::{Counts, Kind, Record, Rtt, Spec, outages},
+    probe::{Counts, Kind, Record, Rtt, ScheduleDelay, Spec, outages},
     report::{
-        DropRow, DropTotal, Flow, Losses, Outage, Probe, Report, RttUs, Run, SCHEMA, Sensor, SensorState,
-        Stream, Target, VerdictWord,
+        DropRow, DropTotal, Flow, Losses, Outage, Probe, Report, RttUs, Run, SCHEMA, ScheduleDelayUs, Sensor,
+        SensorState, Stream, Target, VerdictWord,
     },
     verdict::{self, Evidence, Names as _},
 };
@@ -56,6 +56,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
     let reasons = gathered.tracer.map_or(&no_reasons, Tracer::reasons);
     let names = Names::new(&gathered.symbols, reasons, gathered.netns_names.clone(), &gathered.changes);
     let absences = gathered.changes.absences();
+    let sides = books::sides(&gathered.before, &gathered.after);
     let evidence = Evidence {
         start: gathered.start,
         timeout: gathered.specs.iter().map(|spec| spec.timeout).max().unwrap_or(0),
@@ -65,6 +66,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
         events: gathered.events,
         trails: gathered.trails,
         absences: &absences,
+        sides: &sides,
         names: &names,
     };
     let targets: Vec<Target> = gathered
@@ -103,7 +105,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
     let mut sensors = gathered.tracer.map_or_else(no_kernel, |tracer| tracer.sensors().to_vec());
     sensors.extend(other_sensors(gathered.tracer, &gathered.symbols));
     sensors.push(sensor("counters", &failed));
-    sensors.push(sensor("changes", &gathered.changes.failed));
+    sensors.push(sensor("changes", &gathered.changes.failed()));
     Report {
         schema: SCHEMA.to_owned(),
         run: Run {
@@ -157,6 +159,11 @@ fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record
             p90: rtt.p90,
             p99: rtt.p99,
             max: rtt.max,
+        }),
+        schedule_delay_us: ScheduleDelay::of(record.kind, &record.attempts).map(|delay| ScheduleDelayUs {
+            p50: delay.p50,
+            p99: delay.p99,
+            max: delay.max,
         }),
         outages: outages
             .iter()

@@ -1,6 +1,6 @@
 //! Both sides of the books at one moment, and the books of every namespace concerned.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use anyhow::{Context, Result};
@@ -9,9 +9,9 @@ use crate::{
     counters::{self, Snapshots},
     kernel::Tracer,
     netns::Namespace,
-    probe::{Kind, Outcome, Record},
+    probe::{Attempt, Kind, Outcome, Record},
     report::Book,
-    verdict::{self, Cut, Names, Own},
+    verdict::{self, Cut, Names, Own, Side},
 };
 
 /// The exact table around a snapshot of the kernel's counters.
@@ -68,6 +68,12 @@ pub(super) fn books(
     books
 }
 
+/// What was counted beside the books, by namespace.
+pub(super) fn sides(before: &Snapshot, after: &Snapshot) -> BTreeMap<u32, Side> {
+    let counted = after.counters.since(&before.counters);
+    counted.namespaces.iter().map(|(netns, since)| (*netns, Side::of(since))).collect()
+}
+
 /// Where more was counted than traced, what the kernel hides from tracing programs may be the rest.
 fn add_hidden(book: &mut Book, hidden: &str) {
     if let (Some(why), true) = (&mut book.why, book.counted > book.traced && book.traced.is_some()) {
@@ -80,11 +86,13 @@ fn own_numbers(records: &[Record]) -> Own {
     let mut own = Own::default();
     for record in records {
         let family = usize::from(matches!(record.address, IpAddr::V6(_)));
-        for attempt in &record.attempts {
-            if let Outcome::SendFailed { errno: libc::ENETUNREACH } = attempt.outcome {
-                own.no_route[family] += 1;
-            }
-        }
+        let no_route =
+            |attempt: &&Attempt| matches!(attempt.outcome, Outcome::SendFailed { errno: libc::ENETUNREACH });
+        own.no_route[family] += match (record.kind, record.address) {
+            // `raw_sendmsg` counts none; what is counted is the connect (`__ip4_datagram_connect`), until it succeeds.
+            (Kind::Icmp, IpAddr::V4(_)) => record.attempts.iter().take_while(no_route).count(),
+            _ => record.attempts.iter().filter(no_route).count(),
+        } as u64;
         if record.kind != Kind::Icmp {
             continue;
         }

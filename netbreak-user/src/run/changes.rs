@@ -1,5 +1,4 @@
-//! What changed while the probes ran: links and addresses of every namespace that is watched, and the daemons that
-//! packets depend on.
+//! What changed while the probes ran, in every namespace that is watched, and the daemons that packets depend on.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -11,21 +10,25 @@ use crate::{
     netns::Namespace,
     report::Change,
     verdict::{self, Absence, Names},
-    watch::{Device, Event, ProcessEvent, ProcessWatcher, Watcher},
+    watch::{Alarm, Device, Event, Journal, ProcessEvent, ProcessWatcher, Watcher},
 };
 
-/// Namespaces watched, and changes kept: both bound memory, not what a verdict needs.
+/// Namespaces watched: this bounds memory, not what a verdict needs.
 const MOST_NAMESPACES: usize = 256;
-const MOST_CHANGES: usize = 10_000;
+
+/// Starts and ends of daemons that are kept.
+const MOST_LIVES: usize = 10_000;
 
 /// The watchers and what they saw.
 pub(super) struct Changes {
     watchers: Vec<Watcher>,
-    events: Vec<Event>,
+    /// `None`: they are only read from time to time.
+    alarm: Option<Alarm>,
+    journal: Journal,
     processes: Option<ProcessWatcher>,
     lives: Vec<ProcessEvent>,
     /// Why some are not watched.
-    pub(super) failed: Vec<String>,
+    failed: Vec<String>,
 }
 
 impl Changes {
@@ -33,7 +36,8 @@ impl Changes {
     pub(super) fn watch(namespaces: &[Namespace]) -> Self {
         let mut changes = Self {
             watchers: Vec::new(),
-            events: Vec::new(),
+            alarm: None,
+            journal: Journal::default(),
             processes: None,
             lives: Vec::new(),
             failed: Vec::new(),
@@ -54,24 +58,35 @@ impl Changes {
                 changes.failed.push(format!("{more} namespaces more than {MOST_NAMESPACES} are not watched"))
             }
         }
+        match Alarm::new(&changes.watchers) {
+            Ok(alarm) => changes.alarm = Some(alarm),
+            Err(error) => changes.failed.push(format!("changes have no exact time: {error}")),
+        }
         changes
     }
 
-    /// Collects what happened until `at`: call it often, since that is the time that the changes get.
+    /// Returns when something has changed; `poll` is to be called with that time.
+    pub(super) async fn come(&self) -> Nanos {
+        if let Some(alarm) = &self.alarm
+            && let Ok(at) = alarm.rings().await
+        {
+            return at;
+        }
+        std::future::pending().await
+    }
+
+    /// Collects what happened until `at`: that is the time that the changes get.
     pub(super) fn poll(&mut self, at: Nanos) {
         for watcher in &mut self.watchers {
             match watcher.drain(at) {
-                Ok(events) => {
-                    let room = MOST_CHANGES.saturating_sub(self.events.len());
-                    self.events.extend(events.into_iter().take(room));
-                }
+                Ok(events) => events.into_iter().for_each(|event| self.journal.take(event)),
                 Err(error) => self.failed.push(format!("{error:#}")),
             }
         }
         match self.processes.as_mut().map(|watcher| watcher.look(at)) {
             None => {}
             Some(Ok(lives)) => {
-                let room = MOST_CHANGES.saturating_sub(self.lives.len());
+                let room = MOST_LIVES.saturating_sub(self.lives.len());
                 self.lives.extend(lives.into_iter().take(room));
             }
             Some(Err(error)) => {
@@ -104,15 +119,27 @@ impl Changes {
         self.watchers.iter().flat_map(of).collect()
     }
 
+    /// What was not seen, and why.
+    pub(super) fn failed(&self) -> Vec<String> {
+        let sum = |count: fn(&Watcher) -> u64| self.watchers.iter().map(count).sum::<u64>();
+        let counted = [
+            (sum(Watcher::lost), "times changes came faster than they were read, and some were lost"),
+            (sum(Watcher::unreadable), "messages about changes could not be read"),
+        ];
+        let counted = counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+        self.failed.iter().cloned().chain(counted).chain(self.journal.left_out()).collect()
+    }
+
     /// The changes in the namespaces `concerned`, and of all daemons, in order.
     pub(super) fn of(&self, concerned: &BTreeSet<u32>, start: Nanos, names: &dyn Names) -> Vec<Change> {
         let place = |netns| names.netns(netns).unwrap_or_else(|| format!("namespace {netns}"));
-        let links = self.events.iter().filter(|event| concerned.contains(&event.netns)).map(|event| {
+        let events = self.journal.events(|event| concerned.contains(&event.netns));
+        let links = events.into_iter().map(|event: Event| {
             let change = Change {
                 at_s: seconds_since(start, event.at),
                 what: event.what.name().to_owned(),
-                device: Some(event.device.clone()),
                 detail: format!("{}, in {}", event.detail, place(event.netns)),
+                device: Some(event.device).filter(|device| !device.is_empty()),
             };
             (event.at, change)
         });

@@ -125,6 +125,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         tokio::select! {
             records = &mut running.records => break records.context("the thread of the probes panicked")??,
             drained = drain(&mut events, &mut kept) => drained.context("cannot read events from the kernel")?,
+            at = changes.come() => changes.poll(at),
             _ = redraw.tick() => {
                 changes.poll(clock::now());
                 #[cfg(feature = "log")]

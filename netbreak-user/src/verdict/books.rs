@@ -102,8 +102,8 @@ const SPECS: &[Spec] = &[
     drops("listen overflows", &["TCP_LISTEN_OVERFLOW"], TCP, None, "TcpExt.ListenOverflows"),
 ];
 
-/// `ip_queue_xmit`, `udp_sendmsg`, `raw_sendmsg`, `ip6_dst_lookup_tail`: a send without a route is counted although there
-/// never was a packet.
+/// `ip_queue_xmit`, `udp_sendmsg`, `__ip4_datagram_connect`, `ip6_dst_lookup_tail`: a send without a route is counted
+/// although there never was a packet.
 const NO_ROUTE: [Spec; 2] = [
     drops("no route for sent packets", &["IP_OUTNOROUTES"], None, V4, "Ip.OutNoRoutes"),
     drops("no route for sent packets (IPv6)", &["IP_OUTNOROUTES"], None, V6, "Ip6OutNoRoutes"),

@@ -14,6 +14,7 @@ use super::{
     explain::{Place, explain},
     last::{Doing, last},
     stage,
+    starved::Sleeps,
 };
 use crate::{
     clock::{Nanos, seconds_since},
@@ -28,10 +29,12 @@ const TCP_SYN: u8 = 0x02;
 pub fn deaths(evidence: &Evidence, probe: usize) -> (Vec<Death>, u64) {
     let Some(record) = evidence.records.get(probe) else { return (Vec::new(), 0) };
     let events = Matched::new(evidence, record);
+    let sleeps = Sleeps::of(evidence.records, evidence.timeout);
     let mut groups: BTreeMap<Group, (u64, Nanos, Nanos)> = BTreeMap::new();
     let mut unexplained = 0;
     for attempt in record.attempts.iter().filter(|attempt| attempt.needs_a_death()) {
-        match death(evidence, probe, record, attempt, &events) {
+        let starved = || sleeps.explain(record, attempt).then(|| starved(evidence, attempt));
+        match death(evidence, probe, record, attempt, &events, starved) {
             Some((group, at)) => {
                 let (attempts, first, last) = groups.entry(group).or_insert((0, at, at));
                 *attempts += 1;
@@ -143,6 +146,7 @@ fn death(
     record: &Record,
     attempt: &Attempt,
     events: &Matched,
+    starved: impl FnOnce() -> Option<(Group, Nanos)>,
 ) -> Option<(Group, Nanos)> {
     let candidates = events.of(evidence, record, attempt);
     let last = last(evidence, probe as u32, attempt.seq, attempt.sent, &candidates);
@@ -208,6 +212,9 @@ fn death(
             attempt.sent,
         ));
     }
+    if let Some(starved) = starved() {
+        return Some(starved);
+    }
     let last = last?;
     let told = match attempt.outcome {
         Outcome::Unreachable { errno, .. } => Some(errno),
@@ -234,6 +241,22 @@ fn death(
 
 fn device_name(evidence: &Evidence, netns: Option<u32>, ifindex: Option<u32>) -> Option<String> {
     Some(evidence.names.device(netns?, ifindex?)?.name.clone())
+}
+
+/// The death of an attempt that netbreak is to blame for.
+fn starved(evidence: &Evidence, attempt: &Attempt) -> (Group, Nanos) {
+    let group = Group {
+        leg: Leg::Unknown,
+        cause: Cause::Starved,
+        reason: None,
+        symbol: None,
+        stage: None,
+        device: None,
+        ifindex: None,
+        netns: Some(evidence.netns),
+        doing: None,
+    };
+    (group, attempt.sent)
 }
 
 fn leg(event: &Event) -> Leg {

@@ -8,7 +8,9 @@ mod ending;
 mod explain;
 mod last;
 mod path;
+mod side;
 mod stage;
+mod starved;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +19,10 @@ pub use daemons::{Absence, absences};
 pub use deaths::{deaths, retransmits};
 pub use ending::Ending;
 pub use path::path;
+pub use side::{Queue, Side};
+pub use starved::Sleeps;
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use netbreak_common::Event;
 
@@ -58,6 +62,8 @@ pub struct Evidence<'a> {
     pub trails: &'a Trails,
     /// When daemons were away.
     pub absences: &'a [Absence],
+    /// What the kernel counted beside them, by namespace (inode number).
+    pub sides: &'a BTreeMap<u32, Side>,
     /// Names for all of it.
     pub names: &'a dyn Names,
 }

@@ -1,42 +1,59 @@
 //! Hears what rtnetlink tells about one namespace.
 
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::{Context, Result, anyhow};
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{
+    NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::neighbour::NeighbourMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
-use super::{Devices, Event, Links};
+use super::known::{Known, without_echoes};
+use super::{Devices, Event};
 use crate::clock::Nanos;
 use crate::netns::Namespace;
 
 /// Multicast groups, as bits (`RTMGRP_*` in include/uapi/linux/rtnetlink.h).
-const GROUPS: u32 = (libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR) as u32;
+const GROUPS: u32 = (libc::RTMGRP_LINK
+    | libc::RTMGRP_NEIGH
+    | libc::RTMGRP_IPV4_IFADDR
+    | libc::RTMGRP_IPV6_IFADDR
+    | libc::RTMGRP_IPV4_ROUTE
+    | libc::RTMGRP_IPV6_ROUTE) as u32;
+
+/// Asked for as the buffer of what was not read yet (`net.core.rmem_max` bounds it): a routing daemon changes thousands
+/// of routes at a time.
+const BUFFER: usize = 1 << 20;
 
 /// A netlink socket in one namespace, and what is known of it.
 pub struct Watcher {
     socket: Socket,
-    links: Links,
+    netns: u32,
     devices: Devices,
+    known: Known,
     lost: u64,
+    unreadable: u64,
 }
 
 impl Watcher {
     /// Starts to listen in `namespace` and learns what is there now, which makes no events.
     pub fn open(namespace: &Namespace) -> Result<Watcher> {
-        let failed = || format!("cannot watch the links of network namespace {}", namespace.inode());
+        let failed = || format!("cannot watch the changes of network namespace {}", namespace.inode());
         let socket = namespace.run(listen).with_context(failed)?.with_context(failed)?;
-        let mut watcher =
-            Watcher { socket, links: Links::new(namespace.inode()), devices: Devices::default(), lost: 0 };
+        let (netns, devices) = (namespace.inode(), Devices::default());
+        let known = Known::new(netns);
+        let mut watcher = Watcher { socket, netns, devices, known, lost: 0, unreadable: 0 };
         // One dump at a time: the kernel refuses a second one on the same socket (EBUSY in __netlink_dump_start).
         for request in [
             RouteNetlinkMessage::GetLink(LinkMessage::default()),
             RouteNetlinkMessage::GetAddress(AddressMessage::default()),
+            RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()),
         ] {
             watcher.learn(request).with_context(failed)?;
         }
@@ -51,18 +68,19 @@ impl Watcher {
         loop {
             match self.socket.recv_from_full() {
                 Ok((bytes, _)) => {
-                    for message in messages(&bytes)? {
+                    for message in self.messages(&bytes) {
+                        let replaces = message.header.flags & NLM_F_REPLACE != 0;
                         if let NetlinkPayload::InnerMessage(message) = message.payload {
                             self.devices.take(&message);
-                            events.extend(self.links.take(at, &message));
+                            events.extend(self.known.take(at, replaces, &message));
                         }
                     }
                 }
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(events),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(without_echoes(events)),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 // The socket's buffer was full, and the kernel threw messages away.
                 Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => self.lost += 1,
-                Err(e) => return Err(anyhow!("cannot read changes of links: {e}")),
+                Err(e) => return Err(anyhow!("cannot read changes: {e}")),
             }
         }
     }
@@ -74,7 +92,12 @@ impl Watcher {
 
     /// The namespace, and every device that it has or had.
     pub fn devices(&self) -> (u32, &Devices) {
-        (self.links.netns(), &self.devices)
+        (self.netns, &self.devices)
+    }
+
+    /// How many messages were of a form that is not known here.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
     }
 
     /// Asks for a dump and reads it to its end. What happens meanwhile is learned with it.
@@ -88,44 +111,47 @@ impl Watcher {
         self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0)?;
         loop {
             let (bytes, _) = self.socket.recv_from_full()?;
-            for message in messages(&bytes)? {
+            for message in self.messages(&bytes) {
                 match message.payload {
                     NetlinkPayload::Done(_) => return Ok(()),
                     NetlinkPayload::Error(e) => return Err(e.to_io().into()),
                     NetlinkPayload::InnerMessage(message) => {
                         self.devices.take(&message);
-                        drop(self.links.take(0, &message));
+                        drop(self.known.take(0, false, &message));
                     }
                     _ => {}
                 }
             }
         }
     }
+
+    /// The messages of one datagram. They start at multiples of four bytes (`NLMSG_ALIGN`). One that cannot be read is
+    /// counted: a new kind of tunnel or next hop does not end the watch.
+    fn messages(&mut self, bytes: &[u8]) -> Vec<NetlinkMessage<RouteNetlinkMessage>> {
+        let mut rest = bytes;
+        let mut found = Vec::new();
+        while let Some((length, _)) = rest.split_first_chunk() {
+            match NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest) {
+                Ok(message) => found.push(message),
+                Err(_) => self.unreadable += 1,
+            }
+            let length = (u32::from_ne_bytes(*length) as usize).next_multiple_of(4).max(4);
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        found
+    }
 }
 
-impl AsRawFd for Watcher {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_raw_fd()
+impl AsFd for Watcher {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
 /// A socket belongs to the namespace of the thread that makes it.
 fn listen() -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.set_rx_buf_sz(BUFFER)?;
     socket.bind(&SocketAddr::new(0, GROUPS))?;
     Ok(socket)
-}
-
-/// The messages of one datagram. They start at multiples of four bytes (`NLMSG_ALIGN`).
-fn messages(bytes: &[u8]) -> Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
-    let mut rest = bytes;
-    let mut found = Vec::new();
-    while !rest.is_empty() {
-        let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
-            .map_err(|e| anyhow!("rtnetlink sent what cannot be read: {e}"))?;
-        let length = (message.header.length as usize).next_multiple_of(4).max(4);
-        rest = rest.get(length..).unwrap_or_default();
-        found.push(message);
-    }
-    Ok(found)
 }

@@ -6,6 +6,7 @@
 
 mod clock;
 mod killed;
+mod meanwhile;
 mod midway;
 mod output;
 mod panics;

@@ -8,6 +8,8 @@ use crate::report::{Probe, Report, Target};
 
 /// Where the text of a probe's details begins.
 const DETAIL: usize = 16;
+/// Attempts that left this much after their plan are told, in microseconds.
+const LEFT_LATE: f64 = 100_000.0;
 /// More outages of one probe than this are summed up.
 const OUTAGES: usize = 5;
 
@@ -55,6 +57,7 @@ fn probe(page: &mut Page, probe: &Probe, places: &Places) {
         );
         page.paragraph("    http", DETAIL, Style::Warning, &text);
     }
+    left_late(page, probe);
     stream(page, probe);
     retransmits(page, probe);
     outages(page, probe);
@@ -85,6 +88,18 @@ fn outcomes(page: &mut Page, probe: &Probe) {
     if probe.duplicate > 0 {
         page.paragraph("    duplicate", DETAIL, Style::Plain, &count(probe.duplicate, "answer"));
     }
+}
+
+/// While nothing was sent nothing was measured. Shorter pauses are in JSON only.
+fn left_late(page: &mut Page, probe: &Probe) {
+    let Some(delay) = probe.schedule_delay_us.filter(|delay| delay.max >= LEFT_LATE) else { return };
+    let text = format!(
+        "attempts left up to {} after their plan (p99 {}): netbreak was not scheduled, or waited for a free \
+         connection; a break shorter than that may be missed",
+        time(delay.max / 1e6),
+        time(delay.p99 / 1e6),
+    );
+    page.paragraph("    schedule", DETAIL, Style::Warning, &text);
 }
 
 fn stream(page: &mut Page, probe: &Probe) {

@@ -1,6 +1,6 @@
 //! Events, attempts and names, made by hand.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 
 use netbreak_common::{Event, FAMILY_V4, HOPS, Hop, LEG_REPLY, LEG_REQUEST, Passage, STACK_DEPTH, sensor};
@@ -228,6 +228,7 @@ fn with_evidence<T>(
         events,
         trails,
         absences: &[],
+        sides: &BTreeMap::new(),
         names: &names,
     })
 }

@@ -1,7 +1,7 @@
 use netbreak_common::{Event, sensor};
 
 use super::build::*;
-use crate::probe::{Kind, Outcome};
+use crate::probe::{Attempt, Kind, Outcome};
 use crate::report::{Cause, Leg};
 
 const LOST: Outcome = Outcome::Lost;
@@ -126,4 +126,17 @@ fn a_stream_dies_of_what_was_dropped_around_the_write() {
     let cause = |time| deaths(&record, &[event(Kind::Stream, time, 77)]).1;
     assert_eq!((cause(4_000), cause(6_000)), (0, 0), "within one time-out");
     assert_eq!((cause(3_999), cause(6_001)), (1, 1), "too far away");
+}
+
+/// Left two time-outs late, as netbreak slept: whether that is what it died of depends on what else is known.
+#[test]
+fn netbreak_is_to_blame_only_where_nothing_else_is() {
+    let on_time = |seq, sent| attempt(seq, sent, Outcome::Answered { at: sent + 1 });
+    let late = Attempt { planned: 1_000, ..attempt(1, 1_000 + 2 * TIMEOUT, Outcome::Lost) };
+    let record = record(Kind::Icmp, vec![on_time(0, 900), late, on_time(2, 1_000 + 2 * TIMEOUT + 50)]);
+    let (found, unexplained) = deaths(&record, &[]);
+    assert_eq!(found.iter().map(|d| (d.cause, d.attempts)).collect::<Vec<_>>(), [(Cause::Starved, 1)]);
+    assert_eq!((found[0].netns, unexplained), (Some(HERE), 0));
+    let (found, _) = deaths(&record, &[event(Kind::Icmp, late.sent + 5, 1)]);
+    assert_eq!(found.iter().map(|d| (d.cause, d.attempts)).collect::<Vec<_>>(), [(Cause::Netfilter, 1)]);
 }

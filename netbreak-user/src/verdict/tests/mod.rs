@@ -1,7 +1,7 @@
 //! The verdict on evidence made by hand, and on a recording: no kernel, no clock, no root.
 
 mod books;
-mod build;
+pub mod build;
 mod deaths;
 mod last;
 mod path;
