@@ -54,11 +54,17 @@ impl Known {
 
 /// Leaves out what only follows from something else that was told at the same time.
 pub(super) fn without_echoes(events: Vec<Event>) -> Vec<Event> {
-    let follows = |event: &Event| {
+    let follows = |(number, event): &(usize, &Event)| {
         let same_device = |other: &&Event| other.ifindex == event.ifindex && other.netns == event.netns;
-        events.iter().filter(same_device).any(|other| echoes(event, other))
+        let comes_back = |other: &Event| other.key == event.key && other.turn == Turn::Back;
+        // What came back in between went for a reason of its own.
+        let came_back = events[*number..].iter().filter(same_device).any(comes_back);
+        events
+            .iter()
+            .filter(same_device)
+            .any(|other| echoes(event, other) && (event.what != What::Link || !came_back))
     };
-    events.iter().filter(|event| !follows(event)).cloned().collect()
+    events.iter().enumerate().filter(|event| !follows(event)).map(|(_, event)| event.clone()).collect()
 }
 
 /// Does `event` only follow from `other`, which is of the same device?
@@ -105,6 +111,7 @@ mod tests {
         let removed = event(Neighbour, "10.0.1.1", "10.0.1.1 removed", None);
         let pinned = event(Neighbour, "10.0.1.5", "10.0.1.5 removed, was permanent", None);
         let gone = event(Link, "link", "removed", None);
+        let up = Event { turn: Turn::Back, ..event(Link, "state", "up", None) };
         for (events, left) in [
             (vec![&address, &own, &added], vec![&address, &added]),
             (vec![&other, &own], vec![&other, &own]),
@@ -112,6 +119,7 @@ mod tests {
             (vec![&failed, &removed], vec![&removed]),
             (vec![&failed], vec![&failed]),
             (vec![&down, &address, &gone], vec![&address, &gone]),
+            (vec![&down, &up, &down, &gone], vec![&down, &up, &gone]),
         ] {
             let told = without_echoes(events.into_iter().cloned().collect());
             assert_eq!(told, left.into_iter().cloned().collect::<Vec<_>>());
