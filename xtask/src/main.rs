@@ -6,6 +6,7 @@ mod ci;
 mod cmd;
 mod demo;
 mod image;
+mod lab;
 mod setup;
 mod test;
 mod workspace;
@@ -58,11 +59,23 @@ enum Task {
         #[arg(value_enum)]
         names: Vec<bench::Name>,
     },
+    /// Break the lab in every way that is known, and see what netbreak makes of it
+    #[command(subcommand)]
+    Lab(Lab),
     /// What must pass before a merge: test, formatting, lints, licences
     Ci {
         /// Leave the tests out
         #[arg(long)]
         no_test: bool,
+    },
+}
+
+#[derive(clap::Subcommand)]
+enum Lab {
+    /// How many lost attempts are located rightly, wrongly or not at all; fails when anything is wrong
+    Score {
+        /// A part of the names of the faults to try; all if there is none
+        filter: Option<String>,
     },
 }
 
@@ -75,6 +88,7 @@ fn main() -> ExitCode {
         Task::Image { binary: false } => image::run(),
         Task::Test { args } => test::run(&args),
         Task::Bench { names } => bench::run(&names),
+        Task::Lab(Lab::Score { filter }) => lab::score(filter.as_deref()),
         Task::Ci { no_test } => ci::run(no_test),
     };
     match result {

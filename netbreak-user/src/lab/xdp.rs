@@ -31,20 +31,23 @@ const XDP_DROP: i32 = 1;
 const XDP_PASS: i32 = 2;
 
 /// Drops IPv4; of IPv6, all but hop-by-hop options and ICMPv6 other than echoes: ARP, neighbour and multicast listener
-/// discovery pass. Offsets are those of Ethernet frames; each probe's packet has 55 bytes and more.
-const PROGRAM: [u64; 17] = [
+/// discovery pass. Offsets are those of Ethernet frames; what is too short to be looked at passes, too.
+const PROGRAM: [u64; 20] = [
     instruction(MOVE, 0, 0, 0, XDP_PASS),
     instruction(LOAD_WORD, 2, 1, 0, 0), // xdp_md.data
     instruction(LOAD_WORD, 3, 1, 4, 0), // xdp_md.data_end
     instruction(COPY, 4, 2, 0, 0),
-    instruction(ADD, 4, 0, 0, 55),
-    instruction(IF_GREATER, 4, 3, 10, 0), // too short: the end
+    instruction(ADD, 4, 0, 0, 21),
+    instruction(IF_GREATER, 4, 3, 13, 0), // too short: the end
     instruction(LOAD_HALF, 5, 2, 12, 0),
-    instruction(IF_EQUAL, 5, 0, 7, 0x0008), // ETH_P_IP, as it lies in memory: drop
-    instruction(IF_NOT, 5, 0, 7, 0xdd86),   // not ETH_P_IPV6: the end
+    instruction(IF_EQUAL, 5, 0, 10, 0x0008), // ETH_P_IP, as it lies in memory: drop
+    instruction(IF_NOT, 5, 0, 10, 0xdd86),   // not ETH_P_IPV6: the end
     instruction(LOAD_BYTE, 5, 2, 20, 0),
-    instruction(IF_EQUAL, 5, 0, 5, 0), // IPPROTO_HOPOPTS: the end
-    instruction(IF_NOT, 5, 0, 3, 58),  // not IPPROTO_ICMPV6: drop
+    instruction(IF_EQUAL, 5, 0, 8, 0), // IPPROTO_HOPOPTS: the end
+    instruction(IF_NOT, 5, 0, 6, 58),  // not IPPROTO_ICMPV6: drop
+    instruction(COPY, 4, 2, 0, 0),
+    instruction(ADD, 4, 0, 0, 55),
+    instruction(IF_GREATER, 4, 3, 4, 0), // too short: the end
     instruction(LOAD_BYTE, 5, 2, 54, 0),
     instruction(AND, 5, 0, 0, 0xfe),
     instruction(IF_NOT, 5, 0, 1, 128), // neither ICMPV6_ECHO_REQUEST nor ICMPV6_ECHO_REPLY: the end

@@ -10,8 +10,8 @@ const fn dies(cause: Cause, device: &'static str, reasons: &'static [&'static st
 }
 
 const NEIGHBOUR: Option<Expected> =
-    dies(Cause::Neighbour, "r1", &["NEIGH_FAILED", "NEIGH_QUEUEFULL", "NOT_SPECIFIED"]);
-/// IPv6 has a reason of its own for a missing route only since Linux 5.17 plus; see `ip6_pkt_drop` in net/ipv6/route.c.
+    dies(Cause::Neighbour, "r1", &["NEIGH_FAILED", "NEIGH_QUEUEFULL", "QUEUE_PURGE", "NOT_SPECIFIED"]);
+/// The reasons of `ip_error` in net/ipv4/route.c and of `ip6_pkt_drop` in net/ipv6/route.c.
 const NO_ROUTE: Option<Expected> =
     dies(Cause::Route, "r0", &["IP_INNOROUTES", "IP_OUTNOROUTES", "NOT_SPECIFIED"]);
 const NO_ROUTE_COUNT: Truth = Truth::Snmp(Router, &["IpExt.InNoRoutes", "Ip6InNoRoutes"]);

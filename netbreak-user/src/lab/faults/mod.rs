@@ -23,12 +23,16 @@ macro_rules! table {
     };
 }
 
-/// Counts requests of all probes and does something with them.
+/// Counts requests of all probes and does something with them. Not ICMP errors, which may be of another time.
 macro_rules! requests {
     ($where:literal, $verdict:literal) => {
         concat!(
             $where,
-            " meta l4proto { icmp, tcp, udp } counter name died ",
+            " meta l4proto { tcp, udp } counter name died ",
+            $verdict,
+            "\n",
+            $where,
+            " icmp type echo-request counter name died ",
             $verdict,
             "\n",
             $where,

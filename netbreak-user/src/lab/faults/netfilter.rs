@@ -37,7 +37,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "the router drops requests in nft forward",
         Router Some("r0"),
         "inet" "forward priority 0",
-        "oifname \"r1\" counter name died drop"
+        requests!("oifname \"r1\"", "drop")
     ),
     Fault {
         effect: Effect::KillsSome,
@@ -46,7 +46,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "the router drops half of the requests in nft forward, at random",
             Router Some("r0"),
             "inet" "forward priority 0",
-            "oifname \"r1\" numgen random mod 2 0 counter name died drop"
+            requests!("oifname \"r1\" numgen random mod 2 0", "drop")
         )
     },
     Fault {
@@ -57,7 +57,7 @@ pub(super) const FAULTS: &[Fault] = &[
             "the router drops requests over a rate in nft forward",
             Router Some("r0"),
             "inet" "forward priority 0",
-            "oifname \"r1\" limit rate over 20/second burst 5 packets counter name died drop"
+            requests!("oifname \"r1\" limit rate over 20/second burst 5 packets", "drop")
         )
     },
     drops!(
@@ -110,7 +110,7 @@ pub(super) const FAULTS: &[Fault] = &[
         "the router rejects requests with an ICMP error",
         Router Some("r0"),
         "inet" "forward priority 0",
-        "oifname \"r1\" counter name died reject"
+        requests!("oifname \"r1\"", "reject")
     ),
     Fault {
         probes: TCP,

@@ -55,7 +55,8 @@ pub(super) const FAULTS: &[Fault] = &[
             table!(
                 "inet",
                 "postrouting priority 0",
-                "oifname \"r1\" ip protocol { icmp, tcp, udp } counter name died ip checksum set 0xbad"
+                "oifname \"r1\" ip protocol { tcp, udp } counter name died ip checksum set 0xbad\n\
+                 oifname \"r1\" icmp type echo-request counter name died ip checksum set 0xbad"
             ),
         )],
         undo: &[UNDO_NFT],
@@ -140,9 +141,16 @@ pub(super) const FAULTS: &[Fault] = &[
         demo: false,
         probes: &[Kind::Tcp],
         effect: Effect::Refuses,
+        needs: Need::Nftables,
         arguments: &["--tcp", "9"],
+        // What it refuses is counted by the answers.
+        apply: &[Step::Nft(
+            Server,
+            table!("inet", "output priority 0", "oifname \"s0\" tcp sport 9 counter name died"),
+        )],
+        undo: &[Step::Nft(Server, "flush table inet netbreak")],
         expected: dies(Cause::Socket, &["NO_SOCKET"]),
-        truth: Truth::Snmp(Server, &["Tcp.OutRsts"]),
+        truth: Truth::Nft(Server, "inet", "netbreak"),
         ..FAULT
     },
     Fault {

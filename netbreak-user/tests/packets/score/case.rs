@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use netbreak_user::lab::{Effect, FAULTS, Family, Fault, Role, Truth, find};
 use netbreak_user::probe::Kind;
+use netbreak_user::report::Leg;
 
 use super::judge::{Score, judge};
 use super::seen::Seen;
@@ -33,6 +34,8 @@ pub enum When {
     Throughout,
     /// They come and go during the run.
     ForAWhile,
+    /// They come during the run, and stay.
+    ToTheEnd,
 }
 
 /// Faults that are there together: what becomes of the probes, and whether each packet that a fault counts was an attempt.
@@ -73,16 +76,23 @@ impl Case {
             name,
             faults: vec![fault],
             effect: fault.effect,
-            exact: fault.truth != Truth::Everything,
+            exact: fault.truth != Truth::Everything && kinds != [Kind::Stream],
             when,
             kinds: kinds.iter().copied().filter(|kind| fault.probes.contains(kind)).collect(),
         };
         let mut cases = vec![case(fault.name.to_owned(), When::Throughout, kinds)];
         // A port on which nobody answers is broken from the start.
         let names_a_port = fault.arguments.iter().any(|argument| matches!(*argument, "--udp" | "--tcp"));
-        if !names_a_port {
+        // Coming and going is the same on both legs.
+        let is_image = fault.expected.is_some_and(|expected| expected.leg == Leg::Reply);
+        if !names_a_port && !is_image {
             // Single packets only, since a connection that it hits may live.
             cases.push(case(format!("{} for a while", fault.name), When::ForAWhile, &SINGLE));
+        }
+        // A stream's attempts are writes, whose segments are sent again and again: a short break makes them late. One
+        // of each sort of fault is enough: those that the demo shows.
+        if fault.demo && fault.effect == Effect::KillsAll {
+            cases.push(case(format!("{} stream", fault.name), When::ToTheEnd, &[Kind::Stream]));
         }
         cases.retain(|case| !case.kinds.is_empty());
         cases
@@ -114,7 +124,7 @@ impl Case {
         let witness = Witness::new();
         let done = match self.when {
             When::Throughout => self.throughout(&mut served),
-            When::ForAWhile => self.for_a_while(&mut served),
+            When::ForAWhile | When::ToTheEnd => self.midway(&mut served),
         };
         let truths = self.faults.iter().map(|fault| served.lab.read_truth(fault).unwrap()).collect();
         judge(&Seen::new(self, &served, &done, truths, &witness))
@@ -133,10 +143,11 @@ impl Case {
         done
     }
 
-    fn for_a_while(&self, served: &mut Served) -> Done {
+    fn midway(&self, served: &mut Served) -> Done {
         let counter = match (self.kinds[0], self.families()[0]) {
             (Kind::Icmp, Family::V4) => "Icmp.OutEchos",
             (Kind::Icmp, Family::V6) => "Icmp6OutEchos",
+            (Kind::Stream, _) => "Tcp.OutSegs",
             (_, Family::V4) => "Udp.OutDatagrams",
             (_, Family::V6) => "Udp6OutDatagrams",
         };
@@ -144,6 +155,11 @@ impl Case {
         let run = self.start(served, &["--interval", "10ms", "--duration", "1s", "--timeout", "300ms"]);
         wait_until("probes leave", || served.counter(Role::Client, counter) >= before + 15);
         self.apply(served);
+        if self.when == When::ToTheEnd {
+            let done = run.finish();
+            self.undo(served);
+            return done;
+        }
         // How long it is there. Not all faults let a counter of packets go on.
         std::thread::sleep(Duration::from_millis(350));
         self.undo(served);

@@ -1,9 +1,11 @@
 //! Right, wrong, or not at all.
 
 use netbreak_user::lab::{Effect, Truth};
+use netbreak_user::probe::Kind;
 use netbreak_user::report::{Cause, Death};
 
 use super::case::{Case, When};
+use super::open;
 use super::seen::Seen;
 
 /// What became of a case's lost attempts.
@@ -29,6 +31,10 @@ pub struct Score {
     pub truths: Vec<Option<u64>>,
     /// Is there no drop to be seen, so that only the way of a packet can tell?
     pub silent: bool,
+    /// What is known to be wrong with the verdict about it.
+    pub known: Option<&'static str>,
+    /// Does it follow a connection, whose attempts are no packets?
+    pub stream: bool,
     /// What must not be.
     pub complaints: Vec<String>,
 }
@@ -51,6 +57,12 @@ const IN_PASSING: &[(&str, &str)] = &[
     ("rp-filter", "the route that the filter checks is the one that answers take, a moment before and after"),
     ("mtu", "an answer as long as its request does not fit into the smaller device (`is_skb_forwardable`)"),
     ("address-removed", "what a device takes along when its address goes"),
+    ("tap", "whoever deletes the device is its reader for a moment"),
+    (
+        "tc-ingress",
+        "a device that gets clsact has no other qdisc for a moment (`dev_deactivate` in `qdisc_graft`)",
+    ),
+    ("tc-egress", "the same"),
     ("bridge", "packets on their way while a port changes its place"),
 ];
 
@@ -75,6 +87,8 @@ pub fn judge(seen: &Seen) -> Score {
         hidden: unexplained.min(seen.unseen),
         truths: seen.truths.clone(),
         silent,
+        known: open::why(case),
+        stream: case.kinds == [Kind::Stream],
         complaints: Vec::new(),
     };
     let mut complaints = Vec::new();
@@ -84,7 +98,7 @@ pub fn judge(seen: &Seen) -> Score {
         }
     };
     must(score.sent > 0, "nothing was sent");
-    let in_passing = case.when == When::ForAWhile
+    let in_passing = case.when != When::Throughout
         && case.faults.iter().any(|fault| IN_PASSING.iter().any(|(name, _)| *name == fault.name));
     must(wrong == 0 || in_passing, "wrong deaths");
     effect(seen, &score, in_passing, &mut must);
@@ -105,7 +119,7 @@ fn effect(seen: &Seen, score: &Score, in_passing: bool, must: &mut impl FnMut(bo
     match (case.when, case.effect) {
         (_, Effect::Spares) if in_passing => return,
         (_, Effect::Spares) => must(answered == score.sent && score.lost == 0, "not all were answered"),
-        (When::ForAWhile, _) => must(
+        (When::ForAWhile | When::ToTheEnd, _) => must(
             seen.probes().all(|probe| probe.answered > 0 && !probe.outages.is_empty()),
             "each probe must have answers and an outage",
         ),
@@ -124,7 +138,7 @@ fn explained(seen: &Seen, score: &Score, in_passing: bool, must: &mut impl FnMut
     let waiting = seen.case.faults.iter().filter_map(|f| f.expected).any(|e| waits(e.cause));
     let probes = seen.probes().count() as u64;
     let slack = match seen.case.when {
-        When::ForAWhile if waiting || in_passing => u64::MAX,
+        When::ForAWhile | When::ToTheEnd if waiting || in_passing => u64::MAX,
         When::Throughout if waiting => 3 * probes,
         _ => 0,
     };

@@ -6,67 +6,68 @@ use comfy_table::{CellAlignment, Table, presets::NOTHING};
 
 use super::judge::Score;
 
-/// One line a case, what is to be said of those that failed, and a total.
+const HEADER: [&str; 10] =
+    ["fault", "probes", "sent", "lost", "right", "wrong", "unexplained", "hidden", "counted", ""];
+
+/// What is to be said of cases that failed, one line a case, and totals.
 pub fn render(scores: &[Score]) -> String {
     let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header([
-        "fault",
-        "probes",
-        "sent",
-        "lost",
-        "right",
-        "wrong",
-        "unexplained",
-        "hidden",
-        "counted",
-        "",
-    ]);
-    for score in scores {
-        let counted: Vec<String> =
-            score.truths.iter().map(|t| t.map_or_else(|| "–".to_owned(), |n| n.to_string())).collect();
-        let verdict = match (score.complaints.is_empty(), score.silent) {
-            (false, _) => "FAILED",
-            (true, true) if score.unexplained > 0 => "no drop to see",
-            _ => "",
-        };
-        table.add_row([
-            score.name.clone(),
-            score.probes.clone(),
-            score.sent.to_string(),
-            score.lost.to_string(),
-            score.right.to_string(),
-            score.wrong.to_string(),
-            score.unexplained.to_string(),
-            score.hidden.to_string(),
-            counted.join(" "),
-            verdict.to_owned(),
-        ]);
-    }
+    table.load_style(NOTHING).set_header(HEADER).add_rows(scores.iter().map(row));
     for column in table.column_iter_mut().skip(2).take(7) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut text = String::new();
     for score in scores.iter().filter(|score| !score.complaints.is_empty()) {
-        let _ = writeln!(text, "{}: FAILED\n  {}\n", score.name, score.complaints.join("\n  "));
+        let _ = writeln!(text, "{}: {}\n  {}\n", score.name, verdict(score), score.complaints.join("\n  "));
     }
-    let _ = writeln!(text, "{table}\n\n{}", total(scores));
+    for line in table.lines() {
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    let clean = scores.iter().filter(|score| score.complaints.is_empty() && score.unexplained == 0).count();
+    let _ = writeln!(text, "\n{clean} of {} cases have nothing wrong and nothing unexplained.", scores.len());
+    let streams = |wanted| scores.iter().filter(|score| score.stream == wanted).collect::<Vec<_>>();
+    let _ = writeln!(text, "attempts: {}", total(&streams(false)));
+    let _ = writeln!(text, "writes of streams: {}", total(&streams(true)));
     text
 }
 
-fn total(scores: &[Score]) -> String {
-    let sum = |number: fn(&Score) -> u64| -> u64 { scores.iter().map(number).sum() };
-    let (lost, right, wrong) = (sum(|s| s.lost), sum(|s| s.right), sum(|s| s.wrong));
-    let percent = |part: u64| if lost == 0 { 100.0 } else { 100.0 * part as f64 / lost as f64 };
-    let failed = scores.iter().filter(|score| !score.complaints.is_empty()).count();
+fn row(score: &Score) -> [String; 10] {
+    let counted = score.truths.iter().map(|truth| truth.map_or_else(|| "–".to_owned(), |n| n.to_string()));
+    [
+        score.name.clone(),
+        score.probes.clone(),
+        score.sent.to_string(),
+        score.lost.to_string(),
+        score.right.to_string(),
+        score.wrong.to_string(),
+        score.unexplained.to_string(),
+        score.hidden.to_string(),
+        counted.collect::<Vec<_>>().join(" "),
+        verdict(score),
+    ]
+}
+
+fn verdict(score: &Score) -> String {
+    match (score.complaints.is_empty(), score.known) {
+        (false, Some(why)) => format!("wrong, known: {why}"),
+        (false, None) => "FAILED".to_owned(),
+        (true, _) if score.silent && score.unexplained > 0 => "no drop to see".to_owned(),
+        (true, _) => String::new(),
+    }
+}
+
+fn total(scores: &[&Score]) -> String {
+    let sum = |number: fn(&Score) -> u64| -> u64 { scores.iter().map(|score| number(score)).sum() };
+    let lost = sum(|score| score.lost);
+    let share = |part: u64| match lost {
+        0 => part.to_string(),
+        _ => format!("{part} ({:.2} %)", 100.0 * part as f64 / lost as f64),
+    };
     format!(
-        "{} cases, {failed} failed. {lost} attempts lost: {right} located rightly ({:.2} %), {wrong} wrongly ({:.2} %), \
-         {} unexplained ({:.2} %; {} hidden by this kernel at the most)",
-        scores.len(),
-        percent(right),
-        percent(wrong),
-        sum(|s| s.unexplained),
-        percent(sum(|s| s.unexplained)),
-        sum(|s| s.hidden),
+        "{lost} lost, {} located rightly, {} wrongly, {} unexplained (at the most {} of them hidden by this kernel)",
+        share(sum(|score| score.right)),
+        share(sum(|score| score.wrong)),
+        share(sum(|score| score.unexplained)),
+        sum(|score| score.hidden),
     )
 }
