@@ -81,16 +81,14 @@ impl Case {
             kinds: kinds.iter().copied().filter(|kind| fault.probes.contains(kind)).collect(),
         };
         let mut cases = vec![case(fault.name.to_owned(), When::Throughout, kinds)];
-        // A port on which nobody answers is broken from the start.
-        let names_a_port = fault.arguments.iter().any(|argument| matches!(*argument, "--udp" | "--tcp"));
-        // Coming and going is the same on both legs.
+        // One of each sort is enough of what follows: those that the demo shows.
+        let spares = fault.effect == Effect::Spares;
         let is_image = fault.expected.is_some_and(|expected| expected.leg == Leg::Reply);
-        if !names_a_port && !is_image {
+        if (fault.demo && !is_image) || spares {
             // Single packets only, since a connection that it hits may live.
             cases.push(case(format!("{} for a while", fault.name), When::ForAWhile, &SINGLE));
         }
-        // A stream's attempts are writes, whose segments are sent again and again: a short break makes them late. One
-        // of each sort of fault is enough: those that the demo shows.
+        // A stream's attempts are writes, whose segments are sent again and again: a short break makes them late.
         if fault.demo && fault.effect == Effect::KillsAll {
             cases.push(case(format!("{} stream", fault.name), When::ToTheEnd, &[Kind::Stream]));
         }
