@@ -138,7 +138,8 @@ fn explained(seen: &Seen, score: &Score, in_passing: bool, must: &mut impl FnMut
     let waiting = seen.case.faults.iter().filter_map(|f| f.expected).any(|e| waits(e.cause));
     let probes = seen.probes().count() as u64;
     let slack = match seen.case.when {
-        When::ForAWhile | When::ToTheEnd if waiting || in_passing => u64::MAX,
+        When::ForAWhile if waiting || in_passing => u64::MAX,
+        When::ToTheEnd if waiting => u64::MAX,
         When::Throughout if waiting => 3 * probes,
         _ => 0,
     };
