@@ -33,6 +33,20 @@ pub(super) const FAULTS: &[Fault] = &[
         ..FAULT
     },
     Fault {
+        name: "masquerade",
+        summary: "the router hides the client's address behind its own",
+        needs: Need::Nftables,
+        demo: false,
+        effect: Effect::Spares,
+        apply: &[Step::Nft(
+            Router,
+            "table inet hides {\n chain requests {\n type nat hook postrouting priority 100;\n\
+             oifname \"r1\" masquerade\n }\n}\n",
+        )],
+        undo: &[Step::Nft(Router, "delete table inet hides")],
+        ..FAULT
+    },
+    Fault {
         name: "bridge",
         summary: "the router's link to the server is a port of a bridge that floods, and another port hears all requests",
         demo: false,

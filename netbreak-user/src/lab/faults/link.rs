@@ -133,6 +133,25 @@ pub(super) const FAULTS: &[Fault] = &[
         ..FAULT
     },
     Fault {
+        name: "dnat-nobody",
+        summary: "the router sends requests on to an address that nobody has (DNAT, IPv4)",
+        needs: Need::Nftables,
+        families: V4,
+        demo: false,
+        apply: &[
+            IMPATIENT[0],
+            IMPATIENT[1],
+            Step::Nft(
+                Router,
+                "table inet elsewhere {\n chain requests {\n type nat hook prerouting priority -100;\n\
+                 iifname \"r0\" ip daddr 10.0.2.2 dnat ip to 10.0.2.77\n }\n}\n",
+            ),
+        ],
+        undo: &[Step::Nft(Router, "delete table inet elsewhere"), PATIENT[0], PATIENT[1]],
+        expected: NEIGHBOUR,
+        ..FAULT
+    },
+    Fault {
         name: "tbf",
         summary: "the router's queue for requests overflows (1 kB/s)",
         effect: Effect::KillsSome,

@@ -54,6 +54,9 @@ const TOGETHER: &[(&[&str], Effect, bool)] = &[
     (&["duplicates", "nft-forward-random-reply"], Effect::KillsSome, false),
     (&["duplicates", "nft-input"], Effect::KillsAll, false),
     (&["duplicates-reply", "nft-input-reply"], Effect::KillsAll, false),
+    (&["masquerade", "nft-input"], Effect::KillsAll, true),
+    (&["masquerade", "nft-output-reply"], Effect::KillsAll, true),
+    (&["masquerade", "nft-forward-random-reply"], Effect::KillsSome, true),
     (&["bridge", "nft-input"], Effect::KillsAll, false),
     (&["bridge", "packet-sockets", "nft-input-reply"], Effect::KillsAll, false),
 ];

@@ -63,6 +63,7 @@ const IN_PASSING: &[(&str, &str)] = &[
         "a device that gets clsact has no other qdisc for a moment (`dev_deactivate` in `qdisc_graft`)",
     ),
     ("tc-egress", "the same"),
+    ("masquerade", "tracking that begins between request and answer takes the answer for a clash"),
     ("bridge", "packets on their way while a port changes its place"),
 ];
 

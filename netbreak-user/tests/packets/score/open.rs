@@ -11,6 +11,7 @@ const FAULTS: &[(&str, &str)] = &[
         "replier-no-route",
         "IPv6 echoes: the drop of the request is all there is to see of the reply that was not made",
     ),
+    ("dnat-nobody", "a packet whose destination was rewritten is not known as the attempt's"),
     ("icmp-ignored", "IPv6: a drop in `icmpv6_rcv` has no cause"),
 ];
 
