@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 mod skip;
 
 use netbreak_user::counters::SocketKind;
-use netbreak_user::lab::{FAULTS, Fault, Lab, Role, SERVER_V4, SERVER_V6, find};
+use netbreak_user::lab::{Effect, FAULTS, Family, Fault, Lab, Role, SERVER_V4, SERVER_V6, find};
 use netbreak_user::probe::Kind;
+use netbreak_user::report::Cause;
 use netbreak_user::watch::{Watcher, What};
 use netbreak_user::{counters, netns};
 use skip::skipped;
@@ -35,25 +36,42 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Sends a burst of one kind over IPv4 and says how many packets were not answered.
-fn lost(lab: &Lab, kind: Kind, arguments: &[&str]) -> u64 {
+/// Sends a burst of one kind and says how many packets were not answered.
+fn lost(lab: &Lab, family: Family, kind: Kind, arguments: &[&str]) -> u64 {
+    let port = || arguments.iter().find_map(|argument| argument.parse().ok());
     match kind {
-        Kind::Icmp if arguments.contains(&"--dont-fragment") => ping(lab, &["-s", "1400", "-M", "do"]),
-        Kind::Icmp => ping(lab, &[]),
-        Kind::Udp if arguments.contains(&"--dont-fragment") => udp(lab, None, 1400),
-        Kind::Udp => udp(lab, arguments.iter().find_map(|a| a.parse().ok()), 10),
-        _ => tcp(lab, arguments.iter().find_map(|a| a.parse().ok())),
+        Kind::Icmp if arguments.contains(&"--dont-fragment") => {
+            ping(lab, family, &["-s", "1400", "-M", "do"])
+        }
+        Kind::Icmp => ping(lab, family, &[]),
+        Kind::Udp if arguments.contains(&"--dont-fragment") => udp(lab, family, None, 1400),
+        Kind::Udp => udp(lab, family, port(), 10),
+        _ => tcp(lab, family, port()),
     }
 }
 
-fn ping(lab: &Lab, more: &[&str]) -> u64 {
+fn server(family: Family) -> IpAddr {
+    if family == Family::V4 { SERVER_V4.into() } else { SERVER_V6.into() }
+}
+
+fn any(family: Family) -> SocketAddr {
+    let address: IpAddr =
+        if family == Family::V4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    (address, 0).into()
+}
+
+fn ping(lab: &Lab, family: Family, more: &[&str]) -> u64 {
     let count = BURST.to_string();
-    let server = SERVER_V4.to_string();
+    let server = server(family).to_string();
     let mut argv = vec!["ping", "-n", "-q", "-c", &count, "-i", "0.002", "-W", "0.3"];
     argv.extend(more);
     argv.push(&server);
     let output = lab.namespace(Role::Client).command(&argv).unwrap().output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !text.contains(" packets transmitted") && !output.status.success() {
+        // It does not even begin without a route.
+        return BURST;
+    }
     let number = |before: &str| -> u64 {
         let words = text.split(before).next().unwrap_or_default();
         words
@@ -67,32 +85,32 @@ fn ping(lab: &Lab, more: &[&str]) -> u64 {
 }
 
 /// To an echo of our own, or to `port` where nobody answers. Linux sends what fits the link with DF set.
-fn udp(lab: &Lab, port: Option<u16>, size: usize) -> u64 {
-    let bind = |role| lab.namespace(role).run(|| UdpSocket::bind("0.0.0.0:0").unwrap()).unwrap();
-    let (client, server) = (bind(Role::Client), bind(Role::Server));
-    for socket in [&client, &server] {
+fn udp(lab: &Lab, family: Family, port: Option<u16>, size: usize) -> u64 {
+    let bind = |role| lab.namespace(role).run(|| UdpSocket::bind(any(family)).unwrap()).unwrap();
+    let (client, echo) = (bind(Role::Client), bind(Role::Server));
+    for socket in [&client, &echo] {
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     }
-    let port = port.unwrap_or_else(|| server.local_addr().unwrap().port());
+    let port = port.unwrap_or_else(|| echo.local_addr().unwrap().port());
     for _ in 0..BURST {
         // A refused or forbidden datagram is an error here, and not answered either.
-        let _ = client.send_to(&vec![7; size], (SERVER_V4, port));
+        let _ = client.send_to(&vec![7; size], (server(family), port));
     }
     let mut buffer = [0; 2048];
     let arrived: Vec<SocketAddr> =
-        (0..BURST).map_while(|_| server.recv_from(&mut buffer).ok()).map(|(_, from)| from).collect();
+        (0..BURST).map_while(|_| echo.recv_from(&mut buffer).ok()).map(|(_, from)| from).collect();
     for from in &arrived {
-        let _ = server.send_to(b"echo", from);
+        let _ = echo.send_to(&vec![7; size], from);
     }
     let answered = arrived.iter().take_while(|_| client.recv(&mut buffer).is_ok()).count();
     BURST - answered as u64
 }
 
 /// One connect, to a listener of our own or to `port`. A SYN that dies is sent again, so more packets than this may be counted.
-fn tcp(lab: &Lab, port: Option<u16>) -> u64 {
-    let listener = lab.namespace(Role::Server).run(|| TcpListener::bind("0.0.0.0:0").unwrap()).unwrap();
+fn tcp(lab: &Lab, family: Family, port: Option<u16>) -> u64 {
+    let listener = lab.namespace(Role::Server).run(|| TcpListener::bind(any(family)).unwrap()).unwrap();
     let port = port.unwrap_or_else(|| listener.local_addr().unwrap().port());
-    let address = SocketAddr::from((SERVER_V4, port));
+    let address = SocketAddr::from((server(family), port));
     let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(300));
     u64::from(lab.namespace(Role::Client).run(connect).unwrap().is_err())
 }
@@ -103,31 +121,37 @@ fn prove(lab: &mut Lab, fault: &Fault) {
     lab.apply(fault).unwrap();
     let mut counted = lab.read_truth(fault).unwrap();
     assert!(counted.is_none_or(|n| n == 0), "{name}: {counted:?} died before anything was sent");
-    for kind in [Kind::Icmp, Kind::Udp, Kind::Tcp].into_iter().filter(|k| fault.probes.contains(k)) {
-        let lost = lost(lab, kind, fault.arguments);
+    let kinds = [Kind::Icmp, Kind::Udp, Kind::Tcp];
+    let hit = |family: &Family| kinds.map(|kind| (*family, kind));
+    for (family, kind) in fault.families.iter().flat_map(hit).filter(|(_, kind)| fault.probes.contains(kind))
+    {
+        let lost = lost(lab, family, kind, fault.arguments);
         let now = lab.read_truth(fault).unwrap();
         let died = now.map(|n| n - counted.unwrap_or(0));
         counted = now;
-        let seen = format!("{name} {}: {lost} lost, {died:?} counted", kind.name());
+        let seen = format!("{name} {} {}: {lost} lost, {died:?} counted", family.name(), kind.name());
         println!("{seen}");
-        match (name, kind) {
-            ("nft-forward-random" | "tbf", Kind::Tcp) => {}
-            ("nft-forward-random", _) => assert!(died == Some(lost) && 0 < lost && lost < BURST, "{seen}"),
+        let in_queue = fault.expected.is_some_and(|expected| expected.cause == Cause::Queue);
+        match (fault.effect, kind) {
+            (Effect::Spares, _) => assert_eq!((lost, died), (0, None), "{seen}"),
+            (Effect::KillsSome, Kind::Tcp) => {}
             // A queue is no grave: what waits in it is late.
-            ("tbf", _) => assert!(died.is_some_and(|n| 0 < n), "{seen}"),
+            (Effect::KillsSome, _) if in_queue => assert!(died.is_some_and(|n| 0 < n), "{seen}"),
+            (Effect::KillsSome, _) => assert!(died == Some(lost) && 0 < lost, "{seen}"),
             // A lost SYN, or SYN-ACK, is sent again.
-            (_, Kind::Tcp) => assert!(lost == 1 && died.is_none_or(|n| n >= 1), "{seen}"),
+            (Effect::KillsAll | Effect::Refuses, Kind::Tcp) => {
+                assert!(lost == 1 && died.is_none_or(|n| n >= 1), "{seen}");
+            }
             _ => assert!(lost == BURST && died.is_none_or(|n| n == BURST), "{seen}"),
         }
     }
     lab.undo(fault).unwrap();
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: the count outlives the undo");
-    wait_until(&format!("{name} is healed"), || ping(lab, &[]) == 0);
-    assert_eq!((udp(lab, None, 1400), tcp(lab, None)), (0, 0), "{name} is not healed");
+    for family in Family::ALL {
+        wait_until(&format!("{name} is healed for {}", family.name()), || ping(lab, *family, &[]) == 0);
+        assert_eq!((udp(lab, *family, None, 1400), tcp(lab, *family, None)), (0, 0), "{name} is not healed");
+    }
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: died after the undo");
-    wait_until(&format!("{name} is healed for IPv6"), || {
-        lab.exec(Role::Client, &["ping", "-n", "-q", "-c", "1", "-W", "0.1", &SERVER_V6.to_string()]).is_ok()
-    });
 }
 
 /// A quarter of the faults: the four tests run side by side.
@@ -170,7 +194,10 @@ fn a_new_lab_is_whole_and_apart() {
     let start = Instant::now();
     let lab = Lab::new().unwrap();
     println!("a lab takes {:?}", start.elapsed());
-    assert_eq!((ping(&lab, &[]), udp(&lab, None, 10), tcp(&lab, None)), (0, 0, 0));
+    assert_eq!(
+        (ping(&lab, Family::V4, &[]), udp(&lab, Family::V4, None, 10), tcp(&lab, Family::V4, None)),
+        (0, 0, 0)
+    );
 
     let inodes: HashSet<u32> = lab.names().into_iter().map(|(inode, _)| inode).collect();
     assert_eq!(inodes.len(), 3);
@@ -207,7 +234,7 @@ fn a_command_that_fails_says_what_it_said() {
     lab.apply(fault).unwrap();
     let said = format!("{:#}", lab.apply(fault).unwrap_err());
     assert!(said.contains("`route-missing`"), "{said}");
-    assert_eq!(ping(&lab, &[]), 0);
+    assert_eq!(ping(&lab, Family::V4, &[]), 0);
     assert!(lab.undo(find("nft-forward").unwrap()).is_err());
 }
 
@@ -278,7 +305,7 @@ fn counters_come_from_the_namespace_they_are_said_to_be_of() {
     let lab = Lab::new().unwrap();
     let namespaces = Role::ALL.map(|role| netns::Namespace::open(lab.namespace(role).path()).unwrap());
     let before = counters::take(&namespaces);
-    assert_eq!(ping(&lab, &[]), 0);
+    assert_eq!(ping(&lab, Family::V4, &[]), 0);
     let start = Instant::now();
     let after = counters::take(&namespaces);
     println!("the counters of three namespaces take {:?}", start.elapsed());
@@ -411,7 +438,7 @@ fn what_queues_and_sockets_drop_is_counted_where_it_was() {
     for (fault, kind) in [("udp-buffer", Kind::Udp), ("accept-queue", Kind::Tcp), ("tbf", Kind::Icmp)] {
         let fault = find(fault).unwrap();
         lab.apply(fault).unwrap();
-        lost(&lab, kind, fault.arguments);
+        lost(&lab, Family::V4, kind, fault.arguments);
         if fault.name == "tbf" {
             let drops = lab.read_truth(fault).unwrap();
             let counted = server(&take(&lab).since(&before), &lab, Role::Router).qdiscs.unwrap();

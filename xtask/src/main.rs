@@ -6,6 +6,7 @@ mod ci;
 mod cmd;
 mod demo;
 mod image;
+mod lab;
 mod setup;
 mod test;
 mod workspace;
@@ -62,6 +63,9 @@ enum Task {
         #[arg(value_enum)]
         names: Vec<bench::Name>,
     },
+    /// Break the lab in every way that is known, and see what netbreak makes of it
+    #[command(subcommand)]
+    Lab(LabTask),
     /// What must pass before a merge: test, formatting, lints, licences
     Ci {
         /// Leave the tests out
@@ -77,6 +81,15 @@ enum Lab {
     Ovn,
 }
 
+#[derive(clap::Subcommand)]
+enum LabTask {
+    /// How many lost attempts are located rightly, wrongly or not at all; fails when anything is wrong
+    Score {
+        /// A part of the names of the faults to try; all if there is none
+        filter: Option<String>,
+    },
+}
+
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Setup { bench, image, lab } => setup::run(Wanted { bench, image, ovn: lab.is_some() }),
@@ -86,6 +99,7 @@ fn main() -> ExitCode {
         Task::Image { binary: false } => image::run(),
         Task::Test { args } => test::run(&args),
         Task::Bench { names } => bench::run(&names),
+        Task::Lab(LabTask::Score { filter }) => lab::score(filter.as_deref()),
         Task::Ci { no_test } => ci::run(no_test),
     };
     match result {

@@ -1,12 +1,6 @@
 //! What a fault is: how it is brought about and undone, and what the kernel then shows.
 
-use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::OwnedFd;
-
-use anyhow::{Context, Result, ensure};
-use socket2::{Domain, SockRef, Socket, Type};
-
-use super::{Lab, Role, SERVER_V4};
+use super::{Role, Step};
 use crate::probe::Kind;
 use crate::report::{Cause, Leg};
 
@@ -23,16 +17,57 @@ pub struct Fault {
     pub demo: bool,
     /// The probes that it hits.
     pub probes: &'static [Kind],
+    /// The address families that it hits.
+    pub families: &'static [Family],
+    /// What becomes of those probes.
+    pub effect: Effect,
     /// What `netbreak run` must be told besides the probe, such as a size.
     pub arguments: &'static [&'static str],
     /// How it is brought about. The step that starts it is the last one that touches packets.
     pub apply: &'static [Step],
     /// How it is undone. The count of the dead stays.
     pub undo: &'static [Step],
-    /// What the verdict must say about icmp and udp attempts. `None`: no packet of them dies by `kfree_skb`.
+    /// What the verdict must say about lost attempts. `None`: none is lost.
     pub expected: Option<Expected>,
     /// Who knows how many died.
     pub truth: Truth,
+    /// Has it an image that hits replies? The table of faults then has both.
+    pub mirrors: bool,
+}
+
+/// An address family of the lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Both.
+    pub const ALL: &'static [Family] = &[Family::V4, Family::V6];
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        }
+    }
+}
+
+/// What becomes of the probes while a fault is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Every attempt is lost.
+    KillsAll,
+    /// Some are lost, some are answered.
+    KillsSome,
+    /// Every attempt is refused, which is an answer of the path; the packets that were refused are counted.
+    Refuses,
+    /// Every attempt is answered, whatever else there is to see.
+    Spares,
 }
 
 /// A program beside iproute2, which the lab needs anyway.
@@ -42,7 +77,7 @@ pub enum Need {
     Iproute2,
     /// `nft`.
     Nftables,
-    /// `iptables`.
+    /// `iptables` with its backends.
     Iptables,
     /// `nft` and `ethtool`.
     Ethtool,
@@ -54,7 +89,7 @@ impl Need {
         match self {
             Need::Iproute2 => &["ip", "tc"],
             Need::Nftables => &["ip", "tc", "nft"],
-            Need::Iptables => &["ip", "tc", "iptables"],
+            Need::Iptables => &["ip", "tc", "iptables", "iptables-legacy", "ip6tables-legacy"],
             Need::Ethtool => &["ip", "tc", "nft", "ethtool"],
         }
     }
@@ -71,101 +106,22 @@ pub struct Expected {
     pub role: Role,
     /// Device of the packet; `None` where it has none.
     pub device: Option<&'static str>,
-    /// The kernel's reason (as of 6.18).
-    pub reason: &'static str,
-}
-
-/// One thing that is done to the lab.
-#[derive(Debug, Clone, Copy)]
-pub enum Step {
-    /// `ip` with these arguments.
-    Ip(Role, &'static str),
-    /// `tc` with these arguments.
-    Tc(Role, &'static str),
-    /// Rules for `nft`, in one transaction.
-    Nft(Role, &'static str),
-    /// Any other program and its arguments.
-    Run(Role, &'static [&'static str]),
-    /// A value under `/proc/sys/net`.
-    Sysctl(Role, &'static str, &'static str),
-    /// A UDP socket of the server on this port whose receive buffer is full and stays so.
-    FullSocket(u16),
-    /// A TCP socket of the server that listens on this port and whose accept queue is full and stays so.
-    FullBacklog(u16),
-    /// The end of all such sockets.
-    CloseSockets,
-}
-
-impl Step {
-    pub(super) fn run(&self, lab: &mut Lab) -> Result<()> {
-        match *self {
-            Step::Ip(role, arguments) => lab.ip(role, arguments),
-            Step::Tc(role, arguments) => lab.tc(role, arguments),
-            Step::Nft(role, rules) => lab.nft(role, rules),
-            Step::Run(role, argv) => lab.exec(role, argv).map(drop),
-            Step::Sysctl(role, key, value) => lab.namespace(role).sysctl(key, value),
-            Step::FullSocket(port) => {
-                let filled = lab.namespace(Role::Server).run(|| full_socket(port))?;
-                let (socket, refused) =
-                    filled.with_context(|| format!("cannot fill a socket on port {port}"))?;
-                lab.baseline += refused;
-                lab.sockets.push(socket.into());
-                Ok(())
-            }
-            Step::FullBacklog(port) => {
-                let filled = lab.namespace(Role::Server).run(|| full_backlog(port))?;
-                lab.sockets
-                    .extend(filled.with_context(|| format!("cannot fill the accept queue of port {port}"))?);
-                Ok(())
-            }
-            Step::CloseSockets => {
-                lab.sockets.clear();
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Fills the smallest receive buffer with the smallest datagrams, so that none fits any more, of whatever size.
-/// Says how many of ours were refused meanwhile.
-fn full_socket(port: u16) -> Result<(UdpSocket, u64)> {
-    const ENOUGH: u64 = 64;
-    let socket = UdpSocket::bind((SERVER_V4, port))?;
-    SockRef::from(&socket).set_recv_buffer_size(0)?;
-    socket.set_nonblocking(true)?;
-    let sender = UdpSocket::bind((SERVER_V4, 0))?;
-    // Loopback delivers before send returns: what does not fit is gone already.
-    let fill = || (0..ENOUGH).try_for_each(|_| sender.send_to(b"x", (SERVER_V4, port)).map(drop));
-    fill()?;
-    let mut fits = 0;
-    while socket.recv(&mut [0; 16]).is_ok() {
-        fits += 1;
-    }
-    ensure!(fits < ENOUGH, "{ENOUGH} datagrams fit into the smallest receive buffer");
-    fill()?;
-    Ok((socket, 2 * (ENOUGH - fits)))
-}
-
-/// A queue of length 0 takes one connection (`sk_acceptq_is_full` in include/net/sock.h), which stays in it.
-fn full_backlog(port: u16) -> Result<[OwnedFd; 2]> {
-    let address = SocketAddr::from((SERVER_V4, port));
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    listener.bind(&address.into())?;
-    listener.listen(0)?;
-    Ok([listener.into(), TcpStream::connect(address)?.into()])
+    /// The reasons that the kernel may give (as of 6.18), or the errno. Empty: it frees no packet as dropped, so that only
+    /// the way that a packet took can tell.
+    pub reasons: &'static [&'static str],
 }
 
 /// Who knows how many packets died of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truth {
-    /// The nft counter `died` of the table `netbreak` of this family.
-    Nft(Role, &'static str),
-    /// An SNMP counter, since the fault was brought about. Nothing else in the lab raises it.
-    Snmp(Role, &'static str),
-    /// The drops of the root qdisc of this device.
-    Qdisc(Role, &'static str),
-    /// The packets of an iptables rule: the table, and the chain whose first rule it is.
-    Iptables(Role, &'static str, &'static str),
+    /// The nft counter `died` of this family and table.
+    Nft(Role, &'static str, &'static str),
+    /// The sum of these SNMP counters, since the fault was brought about. Nothing else in the lab raises them.
+    Snmp(Role, &'static [&'static str]),
+    /// The drops of the qdisc of this device: `root`, or `clsact`.
+    Qdisc(Role, &'static str, &'static str),
+    /// The packets of an iptables rule: the program, the table, and the chain whose first rule it is.
+    Iptables(Role, &'static str, &'static str, &'static str),
     /// Nobody: it is every packet of that leg sent while the fault was there.
     Everything,
 }

@@ -5,16 +5,22 @@
 
 mod fault;
 mod faults;
+mod mirror;
 mod namespace;
 pub mod ovs;
+mod sockets;
+mod step;
 mod topology;
 mod truth;
+mod xdp;
 
-pub use fault::{Expected, Fault, Need, Step, Truth};
+pub use fault::{Effect, Expected, Family, Fault, Need, Truth};
 pub use faults::{FAULTS, find};
 pub use namespace::{Guard, LabNamespace};
+pub use step::{Step, XdpMode};
 pub use topology::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::process::Output;
 
@@ -48,10 +54,12 @@ impl Role {
 /// Client, router and server, connected and ready. Dropping it removes everything.
 pub struct Lab {
     namespaces: [LabNamespace; 3],
-    /// What faults opened inside it.
-    sockets: Vec<OwnedFd>,
-    /// What the counter of the last fault said before anything died of it.
-    baseline: u64,
+    /// What faults opened inside it: sockets, and links of programs.
+    open: Vec<OwnedFd>,
+    /// Datagrams of our own that a step of the current fault had refused.
+    refused: u64,
+    /// What the counters of each fault said before anything died of it, by its name.
+    baselines: HashMap<&'static str, u64>,
 }
 
 impl Lab {
@@ -59,7 +67,8 @@ impl Lab {
     /// Needs root and iproute2; the error says which command failed and what it said.
     pub fn new() -> Result<Lab> {
         let [client, router, server] = Role::ALL.map(|role| LabNamespace::new(role.name()));
-        let lab = Lab { namespaces: [client?, router?, server?], sockets: Vec::new(), baseline: 0 };
+        let namespaces = [client?, router?, server?];
+        let lab = Lab { namespaces, open: Vec::new(), refused: 0, baselines: HashMap::new() };
         topology::build(&lab).context("cannot build the lab")?;
         Ok(lab)
     }
@@ -101,14 +110,17 @@ impl Lab {
 
     /// Brings a fault about. If a step fails the earlier ones are undone.
     pub fn apply(&mut self, fault: &Fault) -> Result<()> {
-        if let Truth::Snmp(role, name) = fault.truth {
-            self.baseline = truth::snmp(self, role, name)?;
-        }
+        let counted = match fault.truth {
+            Truth::Snmp(role, names) => truth::snmp(self, role, names)?,
+            _ => 0,
+        };
+        self.refused = 0;
         let outcome = fault.apply.iter().try_for_each(|step| step.run(self));
         if outcome.is_err() {
             // The reason is the step that failed; an undo that fails because its step never ran adds nothing.
             fault.undo.iter().for_each(|step| drop(step.run(self)));
         }
+        self.baselines.insert(fault.name, counted + self.refused);
         outcome.with_context(|| format!("cannot bring about the fault `{}`", fault.name))
     }
 
@@ -118,11 +130,12 @@ impl Lab {
         outcome.with_context(|| format!("cannot undo the fault `{}`", fault.name))
     }
 
-    /// How many packets have died of `fault`, the last one brought about, by the kernel's own count. `None` where the kernel has none: then it
-    /// is every packet of the fault's leg that was sent meanwhile. Final once the fault is undone, and readable until the
-    /// next one.
+    /// How many packets have died of `fault` since it was brought about, by the kernel's own count. `None` where the kernel
+    /// has none: then it is every packet of the fault's leg that was sent meanwhile. Final once the fault is undone, and
+    /// readable until the next one.
     pub fn read_truth(&self, fault: &Fault) -> Result<Option<u64>> {
-        truth::read(self, fault.truth)
+        let baseline = self.baselines.get(fault.name).copied().unwrap_or(0);
+        truth::read(self, fault.truth, baseline)
             .with_context(|| format!("cannot read the truth about `{}`", fault.name))
     }
 

@@ -31,10 +31,13 @@ route add default via fd00:1::1
 const ROUTER: &str = "\
 link set lo up
 address add 10.0.1.1/24 dev r0
-address add 10.0.2.1/24 dev r1
 address add fd00:1::1/64 dev r0 nodad
-address add fd00:2::1/64 dev r1 nodad
 link set r0 up
+";
+/// The router's side of its link to the server.
+const ROUTER_TO_SERVER: &str = "\
+address add 10.0.2.1/24 dev r1
+address add fd00:2::1/64 dev r1 nodad
 link set r1 up
 ";
 const SERVER: &str = "\
@@ -68,18 +71,26 @@ pub(super) fn build(lab: &Lab) -> Result<()> {
         lab.namespace(role).sysctls(&EVERYWHERE)?;
     }
     lab.namespace(Role::Router).sysctls(&FORWARDING)?;
-    let links = format!(
-        "link add r0 address 02:00:00:00:01:01 type veth peer name c0 address 02:00:00:00:01:02 netns {client}\n\
-         link add r1 address 02:00:00:00:02:01 type veth peer name s0 address 02:00:00:00:02:02 netns {server}\n",
-        client = lab.namespace(Role::Client).pid(),
-        server = lab.namespace(Role::Server).pid(),
+    let link = format!(
+        "link add r0 address 02:00:00:00:01:01 type veth peer name c0 address 02:00:00:00:01:02 netns {}\n",
+        lab.namespace(Role::Client).pid(),
     );
-    batch(lab, Role::Router, &(links + ROUTER))?;
+    batch(lab, Role::Router, &(link + ROUTER))?;
     batch(lab, Role::Client, CLIENT)?;
-    batch(lab, Role::Server, SERVER)?;
+    reconnect(lab)?;
     let [client, server] = [Role::Client, Role::Server].map(|role| lab.namespace(role));
     reach((client, CLIENT_V4.into()), (server, SERVER_V4.into()))?;
     reach((client, CLIENT_V6.into()), (server, SERVER_V6.into()))
+}
+
+/// Makes the link between router and server.
+pub(super) fn reconnect(lab: &Lab) -> Result<()> {
+    let link = format!(
+        "link add r1 address 02:00:00:00:02:01 type veth peer name s0 address 02:00:00:00:02:02 netns {}\n",
+        lab.namespace(Role::Server).pid(),
+    );
+    batch(lab, Role::Router, &(link + ROUTER_TO_SERVER))?;
+    batch(lab, Role::Server, SERVER)
 }
 
 fn batch(lab: &Lab, role: Role, commands: &str) -> Result<()> {

@@ -6,7 +6,7 @@ mod skip;
 mod witness;
 
 pub use process::{Done, Run};
-pub use served::{HTTP, Served, TCP, UDP, V4, V6};
+pub use served::{HTTP, STREAM, Served, TCP, UDP, V4, V6};
 pub use skip::skipped;
 pub use witness::Witness;
 

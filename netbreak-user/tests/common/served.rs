@@ -17,7 +17,7 @@ pub const HTTP: u16 = 8080;
 /// Where it echoes datagrams.
 pub const UDP: u16 = 4000;
 /// Where it swallows streams.
-const STREAM: u16 = 5201;
+pub const STREAM: u16 = 5201;
 /// The server.
 pub const V4: IpAddr = IpAddr::V4(SERVER_V4);
 /// The server, over IPv6.
@@ -60,8 +60,15 @@ impl Served {
 
     /// Starts `netbreak run` in the client; reports go to us.
     pub fn start(&self, address: IpAddr, arguments: &[&str]) -> Run {
+        self.start_all(&[address], arguments)
+    }
+
+    /// The same with several addresses of the server.
+    pub fn start_all(&self, addresses: &[IpAddr], arguments: &[&str]) -> Run {
         let netns = format!("pid:{}", self.lab.namespace(Role::Client).pid());
-        Run::start(&[&[&address.to_string(), "--netns", &netns], arguments].concat())
+        let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        Run::start(&[&addresses[..], &["--netns", &netns], arguments].concat())
     }
 
     /// The ports of the client's connections, in no other lab of this process.
@@ -69,11 +76,15 @@ impl Served {
         &self.ports
     }
 
-    /// A counter of a namespace such as `Icmp.OutEchos`, since the namespace's birth.
+    /// A counter of a namespace such as `Icmp.OutEchos` or `Icmp6OutEchos`, since the namespace's birth.
     pub fn counter(&self, role: Role, name: &str) -> u64 {
-        let file = format!("/proc/{}/net/snmp", self.lab.namespace(role).pid());
-        let text = std::fs::read_to_string(&file).unwrap();
-        let (table, column) = name.split_once('.').unwrap();
+        let directory = format!("/proc/{}/net", self.lab.namespace(role).pid());
+        let Some((table, column)) = name.split_once('.') else {
+            let text = std::fs::read_to_string(directory + "/snmp6").unwrap();
+            let line = text.lines().find(|line| line.split_whitespace().next() == Some(name)).unwrap();
+            return line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        };
+        let text = std::fs::read_to_string(directory + "/snmp").unwrap();
         let mut lines = text.lines().filter(|line| line.split(':').next() == Some(table));
         let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
         let index = names.split(' ').position(|word| word == column).unwrap();

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, UdpSocket};
 
-use netbreak_user::lab::{Fault, Lab, Need, Role, SERVER_V4, Step, Truth};
+use netbreak_user::lab::{Effect, Family, Fault, Lab, Need, Role, SERVER_V4, Step, Truth};
 use netbreak_user::probe::Kind;
 use netbreak_user::report::Report;
 
@@ -19,11 +19,14 @@ const fn drops(truth: Role, rules: &'static [Step]) -> Fault {
         needs: Need::Nftables,
         demo: false,
         probes: &[Kind::Udp],
+        families: &[Family::V4],
+        effect: Effect::Spares,
         arguments: &[],
         apply: rules,
         undo: &[],
         expected: None,
-        truth: Truth::Nft(truth, "inet"),
+        truth: Truth::Nft(truth, "inet", "netbreak"),
+        mirrors: false,
     }
 }
 

@@ -8,7 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod control;
-mod faults;
 mod flood;
 mod forms;
 mod retransmits;
+mod score;

@@ -6,7 +6,7 @@
 /// The table `netbreak` with the counter `died` at 0 and one chain, in one transaction. Its undo empties the chain
 /// and leaves the counter, so that it can be read when nothing is added any more; the next fault makes it anew.
 macro_rules! table {
-    ($family:literal, $hook:literal, $rules:expr) => {
+    ($family:literal, $hook:literal, $($rules:expr),+) => {
         concat!(
             "add table ",
             $family,
@@ -17,25 +17,61 @@ macro_rules! table {
             " netbreak {\n counter died { }\n chain probes {\n type filter hook ",
             $hook,
             ";\n",
-            $rules,
+            $($rules,)+
             "\n }\n}\n"
         )
     };
 }
 
+/// Counts requests of all probes and does something with them. Not ICMP errors, which may be of another time.
+macro_rules! requests {
+    ($where:literal, $verdict:literal) => {
+        concat!(
+            $where,
+            " meta l4proto { tcp, udp } counter name died ",
+            $verdict,
+            "\n",
+            $where,
+            " icmp type echo-request counter name died ",
+            $verdict,
+            "\n",
+            $where,
+            " icmpv6 type echo-request counter name died ",
+            $verdict
+        )
+    };
+}
+
+mod benign;
+mod iptables;
 mod link;
 mod netfilter;
+mod programs;
 mod route;
+mod sender;
 mod socket;
 
 use std::sync::LazyLock;
 
-use super::Fault;
+use super::{Effect, Family, Fault, Need, Truth, mirror};
 use crate::probe::Kind;
 
-/// Every fault, in the order of `netbreak demo --list`.
+/// Every fault, in the order of `netbreak demo --list`: each with its image for replies behind it, if it has one.
 pub static FAULTS: LazyLock<Vec<&'static Fault>> = LazyLock::new(|| {
-    [netfilter::FAULTS, route::FAULTS, link::FAULTS, socket::FAULTS].into_iter().flatten().collect()
+    let tables = [
+        netfilter::FAULTS,
+        iptables::FAULTS,
+        route::FAULTS,
+        sender::FAULTS,
+        link::FAULTS,
+        programs::FAULTS,
+        socket::FAULTS,
+        benign::FAULTS,
+    ];
+    let with_image = |fault: &'static Fault| {
+        [Some(fault), fault.mirrors.then(|| mirror::image(fault))].into_iter().flatten()
+    };
+    tables.into_iter().flatten().flat_map(with_image).collect()
 });
 
 /// The fault of that name.
@@ -44,10 +80,31 @@ pub fn find(name: &str) -> Option<&'static Fault> {
 }
 
 const ALL: &[Kind] = &[Kind::Icmp, Kind::Tcp, Kind::Http, Kind::Udp, Kind::Stream];
+const TCP: &[Kind] = &[Kind::Tcp, Kind::Http, Kind::Stream];
+const V4: &[Family] = &[Family::V4];
+const V6: &[Family] = &[Family::V6];
+
+/// What most faults have in common: all requests of both families die, nothing but iproute2 is needed, nobody counts.
+const FAULT: Fault = Fault {
+    name: "",
+    summary: "",
+    needs: Need::Iproute2,
+    demo: true,
+    probes: ALL,
+    families: Family::ALL,
+    effect: Effect::KillsAll,
+    arguments: &[],
+    apply: &[],
+    undo: &[],
+    expected: None,
+    truth: Truth::Everything,
+    mirrors: false,
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Leg;
 
     #[test]
     fn every_fault_has_a_name_of_its_own() {
@@ -62,10 +119,27 @@ mod tests {
 
     #[test]
     fn what_the_demo_shows_needs_no_other_program() {
-        use crate::lab::Need;
+        // Its lab's server answers over IPv4, and the demo is about what breaks.
         for fault in FAULTS.iter().filter(|f| f.demo) {
             assert!(matches!(fault.needs, Need::Iproute2 | Need::Nftables), "{}", fault.name);
             assert!(fault.arguments.is_empty() && fault.probes.contains(&Kind::Icmp), "{}", fault.name);
+            assert!(fault.families.contains(&Family::V4) && fault.expected.is_some(), "{}", fault.name);
+        }
+    }
+
+    #[test]
+    fn images_hit_replies_on_the_other_side() {
+        let image = find("nft-ingress-reply").unwrap();
+        assert_eq!(image.expected.map(|e| (e.leg, e.device)), Some((Leg::Reply, Some("r1"))));
+        assert_eq!(image.summary, "the router drops replies in nft netdev ingress, before it looks at them");
+        let images = FAULTS.iter().filter(|fault| fault.mirrors).count();
+        assert!(images > 20 && FAULTS.iter().filter(|f| f.name.ends_with("-reply")).count() >= images);
+    }
+
+    #[test]
+    fn only_a_fault_that_spares_all_expects_no_death() {
+        for fault in FAULTS.iter() {
+            assert_eq!(fault.expected.is_none(), fault.effect == Effect::Spares, "{}", fault.name);
         }
     }
 }

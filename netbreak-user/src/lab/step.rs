@@ -1,0 +1,95 @@
+//! One thing that is done to the lab to break or to mend it.
+
+use anyhow::{Context, Result};
+
+use super::{Lab, Role, sockets, topology, xdp};
+
+/// One thing that is done to the lab.
+#[derive(Debug, Clone, Copy)]
+pub enum Step {
+    /// `ip` with these arguments.
+    Ip(Role, &'static str),
+    /// `tc` with these arguments.
+    Tc(Role, &'static str),
+    /// Rules for `nft`, in one transaction.
+    Nft(Role, &'static str),
+    /// Any other program and its arguments.
+    Run(Role, &'static [&'static str]),
+    /// A value under `/proc/sys/net`.
+    Sysctl(Role, &'static str, &'static str),
+    /// A program on this device that drops probe packets.
+    Xdp(Role, &'static str, XdpMode),
+    /// A UDP socket of the server on this port whose receive buffer is full and stays so.
+    FullSocket(u16),
+    /// A TCP socket of the server that listens on this port and whose accept queue is full and stays so.
+    FullBacklog(u16),
+    /// A TCP socket of the server that listens on this port and whose SYN queue is full and stays so, if SYN-ACKs of the
+    /// server to itself are dropped and there are no SYN cookies.
+    HalfOpen(u16),
+    /// A packet socket in every namespace, on all devices. Nobody reads what they get.
+    PacketSockets,
+    /// The end of all such sockets and programs.
+    Close,
+    /// The link between router and server, after it was deleted.
+    Reconnect,
+}
+
+/// How a device runs an XDP program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum XdpMode {
+    /// On packets that the stack has made already.
+    Generic,
+    /// In the driver.
+    Native,
+}
+
+impl Step {
+    pub(super) fn run(&self, lab: &mut Lab) -> Result<()> {
+        match *self {
+            Step::Ip(role, arguments) => lab.ip(role, arguments),
+            Step::Tc(role, arguments) => lab.tc(role, arguments),
+            Step::Nft(role, rules) => lab.nft(role, rules),
+            Step::Run(role, argv) => lab.exec(role, argv).map(drop),
+            Step::Sysctl(role, key, value) => lab.namespace(role).sysctl(key, value),
+            Step::Xdp(role, device, mode) => {
+                let attached = lab.namespace(role).run(|| xdp::attach(device, mode))?;
+                let link = attached.with_context(|| {
+                    format!("cannot attach an XDP program to {device} in the {}", role.name())
+                })?;
+                lab.open.push(link);
+                Ok(())
+            }
+            Step::FullSocket(port) => {
+                let filled = lab.namespace(Role::Server).run(|| sockets::full_buffer(port))?;
+                let (socket, refused) =
+                    filled.with_context(|| format!("cannot fill a socket on port {port}"))?;
+                lab.refused += refused;
+                lab.open.push(socket);
+                Ok(())
+            }
+            Step::FullBacklog(port) => {
+                let filled = lab.namespace(Role::Server).run(|| sockets::full_accept_queue(port))?;
+                lab.open
+                    .extend(filled.with_context(|| format!("cannot fill the accept queue of port {port}"))?);
+                Ok(())
+            }
+            Step::HalfOpen(port) => {
+                let filled = lab.namespace(Role::Server).run(|| sockets::full_syn_queue(port))?;
+                lab.open.extend(filled.with_context(|| format!("cannot fill the SYN queue of port {port}"))?);
+                Ok(())
+            }
+            Step::PacketSockets => {
+                for role in Role::ALL {
+                    let socket = lab.namespace(role).run(sockets::packets)?;
+                    lab.open.push(socket.context("cannot open a packet socket")?);
+                }
+                Ok(())
+            }
+            Step::Close => {
+                lab.open.clear();
+                Ok(())
+            }
+            Step::Reconnect => topology::reconnect(lab),
+        }
+    }
+}
