@@ -10,6 +10,8 @@ use crate::{
     read::{Access, Kernel, load, offset, read, setting},
 };
 
+const RST: u8 = 0x04;
+
 /// A packet of an attempt.
 #[derive(Clone, Copy)]
 pub struct Ours {
@@ -114,12 +116,17 @@ fn segment<A: Access>(
     if value.attempt == NO_ATTEMPT || linear() < 20 {
         return None;
     }
+    let flags = headers.after::<u8>(length, 13);
+    // A RST on its way to the target is no attempt: it ends one, or a firewall made it.
+    if leg == LEG_REQUEST && flags & RST != 0 {
+        return None;
+    }
     Some(Ours {
         attempt: value.attempt,
         probe: value.probe,
         sequence: u32::from_be(headers.after::<u32>(length, 4)),
         leg,
-        flags: headers.after::<u8>(length, 13),
+        flags,
     })
 }
 

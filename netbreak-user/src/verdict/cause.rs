@@ -44,7 +44,10 @@ fn of_reason(reason: &str, ending: &Ending) -> Option<Cause> {
 fn of_function(function: &str) -> Option<Cause> {
     Some(match function {
         // `ip_error` and `ip6_pkt_drop` are where routes of kind unreachable, blackhole and prohibit lead.
-        "ip_error" | "ip6_pkt_drop" | "ip6_pkt_discard" | "ip6_pkt_prohibit" => Cause::Route,
+        "ip_error" | "ip6_pkt_drop" | "ip6_pkt_discard" | "ip6_pkt_prohibit" | "dst_discard"
+        | "dst_discard_out" => Cause::Route,
+        // An echo that the host took and did not answer.
+        "icmp_rcv" | "icmpv6_rcv" => Cause::Socket,
         // `is_skb_forwardable`: the device on the other side is not up.
         "__dev_forward_skb2" | "__dev_forward_skb" | "internal_dev_recv" => Cause::Link,
         "do_xdp_generic" => Cause::Xdp,
@@ -65,8 +68,9 @@ fn of_function(function: &str) -> Option<Cause> {
 /// From an errno that the kernel gave instead of sending.
 pub fn of_errno(errno: i32) -> Cause {
     match errno {
-        libc::ENETUNREACH | libc::EHOSTUNREACH => Cause::Route,
-        libc::EPERM | libc::EACCES => Cause::Netfilter,
+        // A route of kind unreachable, prohibit (EACCES) or blackhole (EINVAL), or none: `fib_props`, net/ipv4/fib_semantics.c.
+        libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::EINVAL => Cause::Route,
+        libc::EPERM => Cause::Netfilter,
         libc::ENOBUFS | libc::EAGAIN => Cause::Queue,
         libc::EMSGSIZE => Cause::Mtu,
         libc::ENODEV | libc::ENXIO | libc::ENETDOWN | libc::EADDRNOTAVAIL => Cause::Link,
@@ -100,7 +104,7 @@ mod tests {
 
     #[test]
     fn causes_follow_from_reason_then_from_functions() {
-        let table: [(Option<&str>, &[&str], Cause); 20] = [
+        let table: [(Option<&str>, &[&str], Cause); 22] = [
             (Some("NETFILTER_DROP"), &["nft_do_chain", "nf_hook_slow", "ip_forward"], Cause::Netfilter),
             (Some("NETFILTER_DROP"), &[], Cause::Netfilter),
             (None, &["nft_do_chain"], Cause::Netfilter),
@@ -120,6 +124,8 @@ mod tests {
             (Some("NOT_SPECIFIED"), &["do_xdp_generic"], Cause::Xdp),
             (Some("TC_EGRESS"), &["__dev_queue_xmit"], Cause::Tc),
             (Some("OVS_DROP_LAST_ACTION"), &["do_execute_actions"], Cause::OvsFlow),
+            (Some("NOT_SPECIFIED"), &["dst_discard_out", "ip6_forward"], Cause::Route),
+            (Some("NOT_SPECIFIED"), &["icmpv6_rcv"], Cause::Socket),
             (Some("NOT_SPECIFIED"), &["somewhere_new"], Cause::Other),
         ];
         for (reason, chain, cause) in table {

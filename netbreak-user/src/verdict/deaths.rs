@@ -23,6 +23,7 @@ use crate::{
 };
 
 const TCP_SYN: u8 = 0x02;
+const TCP_RST: u8 = 0x04;
 
 /// The deaths of a probe (its index among the records), most attempts first, and how many lost attempts stay
 /// unexplained.
@@ -150,9 +151,17 @@ fn death(
 ) -> Option<(Group, Nanos)> {
     let candidates = events.of(evidence, record, attempt);
     let last = last(evidence, probe as u32, attempt.seq, attempt.sent, &candidates);
-    // Whatever was dropped before that was a copy.
-    let seen_last = last.as_ref().map_or(0, |last| last.at);
-    let drops = candidates.iter().filter(|event| event.sensor == sensor::DROP && event.time >= seen_last);
+    // Whatever was dropped before that was a copy. But where it was refused as somebody else's it was one itself.
+    let seen_last = last.as_ref().filter(|last| !last.is_refused).map_or(0, |last| last.at);
+    // A RST on its way to the target is no attempt: it ends one, or a firewall made it.
+    let is_reset = |event: &Event| {
+        matches!(record.kind, Kind::Tcp | Kind::Http)
+            && event.leg == LEG_REQUEST
+            && event.flags & TCP_RST != 0
+    };
+    let drops = candidates
+        .iter()
+        .filter(|event| event.sensor == sensor::DROP && event.time >= seen_last && !is_reset(event));
     let drop = drops
         .map(|event| (event, Ending::of(event, evidence.names)))
         .filter(|(_, ending)| !ending.is_a_copy())
@@ -273,6 +282,7 @@ fn errno_name(errno: i32) -> String {
     match rustix::io::Errno::from_raw_os_error(errno) {
         rustix::io::Errno::NETUNREACH => "ENETUNREACH".into(),
         rustix::io::Errno::HOSTUNREACH => "EHOSTUNREACH".into(),
+        rustix::io::Errno::INVAL => "EINVAL".into(),
         rustix::io::Errno::PERM => "EPERM".into(),
         rustix::io::Errno::ACCESS => "EACCES".into(),
         rustix::io::Errno::NOBUFS => "ENOBUFS".into(),

@@ -56,6 +56,9 @@ pub fn explain(place: &Place) -> String {
             format!("a queue of {device} was full: look at `tc -s qdisc show dev {device}` {here}")
         }
         Cause::Socket => match place.reason {
+            _ if place.stage == Some("icmp receive") => {
+                explain_last(&Doing::Consumed(Some("icmp".to_owned())), &here, device, to)
+            }
             Some("QUEUE_PURGE") => format!(
                 "they waited unread on the queue of a socket or a TAP device, and its process went away {here}"
             ),

@@ -24,6 +24,8 @@ pub struct Last {
     pub netns: Option<u32>,
     /// When.
     pub at: Nanos,
+    /// Did the host refuse it there because its link address was somebody else's?
+    pub is_refused: bool,
 }
 
 /// What a packet did when it was seen last.
@@ -59,20 +61,15 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
         (None, None) => {
             let (leg, doing) = (Leg::Request, Doing::Waiting);
             let netns = Some(evidence.netns);
-            let waiting = Last { leg, doing, ifindex: None, netns, at: sent };
+            let waiting = Last { leg, doing, ifindex: None, netns, at: sent, is_refused: false };
             return evidence.trails.knows(probe, attempt).then_some(waiting);
         }
     };
     let at = trail.last;
     let Some((stop, device)) = end(&trail, evidence.names) else {
         let symbol = trail.stops.last().and_then(|stop| evidence.names.symbol(stop.location));
-        return Some(Last {
-            leg,
-            doing: Doing::Consumed(symbol),
-            ifindex: None,
-            netns: Some(evidence.netns),
-            at,
-        });
+        let (doing, netns) = (Doing::Consumed(symbol), Some(evidence.netns));
+        return Some(Last { leg, doing, ifindex: None, netns, at, is_refused: false });
     };
     // What a socket or the stack took has left its device: it was on the one that it came from.
     let (ifindex, netns) = (Some(device.ifindex), Some(device.netns));
@@ -92,7 +89,7 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
         Doing::Delivered if !is_there || is_for_others => doing = Doing::ReadFromPacketSocket,
         _ => {}
     }
-    Some(Last { leg, doing, ifindex, netns, at })
+    Some(Last { leg, doing, ifindex, netns, at, is_refused: is_for_others })
 }
 
 /// The stop that tells the end, and the last one at a device.

@@ -41,6 +41,8 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("ip6_rcv_core", "ip receive"),
     ("ip_error", "routing"),
     ("ip6_pkt_drop", "routing"),
+    ("dst_discard", "routing"),
+    ("dst_discard_out", "routing"),
     ("ip_rcv_finish_core", "routing"),
     ("ip_route_input_slow", "routing"),
     ("ip_forward", "ip forward"),

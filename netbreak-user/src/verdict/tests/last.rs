@@ -118,6 +118,25 @@ fn a_drop_that_the_packet_outlived_was_a_copys() {
 }
 
 #[test]
+fn a_copy_that_a_bridge_sent_elsewhere_does_not_outlive_the_packet() {
+    let hops = [hop(110, STAGE_RECEIVE, SERVERS), hop(120, STAGE_RECEIVE, VETH)];
+    let (netns, ifindex) = VETH;
+    let refused =
+        Event { netns, ifindex, ..freed(event(Kind::Icmp, 121, 0), "OTHERHOST", "ip_rcv_core", &[]) };
+    let dropped = event(Kind::Icmp, 115, 0);
+    assert_eq!(one(Kind::Icmp, &hops, &[], &[dropped, refused]).cause, Cause::Netfilter);
+}
+
+#[test]
+fn a_firewalls_rst_to_the_target_is_no_attempt() {
+    let answer = reply(event(Kind::Tcp, 115, 0));
+    let rst = Event { flags: 0x14, ..event(Kind::Tcp, 125, 0) };
+    let death =
+        one(Kind::Tcp, &[hop(110, STAGE_RECEIVE, SERVERS)], &[hop(112, STAGE_RECEIVE, VETH)], &[answer, rst]);
+    assert_eq!((death.leg, death.first_s), (Leg::Reply, 115e-9));
+}
+
+#[test]
 fn a_segment_that_is_sent_again_died_where_the_last_one_did() {
     let hops = [hop(110, STAGE_RECEIVE, VETH), hop(1_110, STAGE_RECEIVE, VETH)];
     let both = [event(Kind::Tcp, 115, 0), event(Kind::Tcp, 1_115, 0)];
