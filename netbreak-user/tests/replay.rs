@@ -124,6 +124,7 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
         records: &records,
         events: &events,
         trails: &Trails::default(),
+        changes: &[],
         absences: &[],
         sides: &BTreeMap::new(),
         names: &recording,

@@ -56,6 +56,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
     let reasons = gathered.tracer.map_or(&no_reasons, Tracer::reasons);
     let names = Names::new(&gathered.symbols, reasons, gathered.netns_names.clone(), &gathered.changes);
     let absences = gathered.changes.absences();
+    let changes = gathered.changes.events();
     let sides = books::sides(&gathered.before, &gathered.after);
     let evidence = Evidence {
         start: gathered.start,
@@ -65,6 +66,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
         records: gathered.records,
         events: gathered.events,
         trails: gathered.trails,
+        changes: &changes,
         absences: &absences,
         sides: &sides,
         names: &names,

@@ -105,6 +105,11 @@ impl Changes {
         self.watchers.iter().flat_map(of).collect()
     }
 
+    /// Every change that is kept, in order.
+    pub(super) fn events(&self) -> Vec<Event> {
+        self.journal.events(|_| true)
+    }
+
     /// When daemons were away.
     pub(super) fn absences(&self) -> Vec<Absence> {
         verdict::absences(&self.lives)

@@ -21,13 +21,16 @@ pub struct Place<'a> {
     pub doing: Option<&'a Doing>,
 }
 
+/// What a device without a name is called.
+const NO_DEVICE: &str = "the device";
+
 /// The sentence.
 pub fn explain(place: &Place) -> String {
     let here = match place.netns {
         Some(netns) => format!("in {netns}"),
         None => "there".to_owned(),
     };
-    let device = place.device.unwrap_or("the device");
+    let device = place.device.unwrap_or(NO_DEVICE);
     let to = place.destination;
     if let Some(doing) = place.doing {
         return explain_last(doing, &here, device, to);
@@ -106,6 +109,9 @@ pub fn explain(place: &Place) -> String {
 /// The sentence where nothing but the last place is known.
 fn explain_last(doing: &Doing, here: &str, device: &str, to: &str) -> String {
     match doing {
+        Doing::Waiting if device != NO_DEVICE => format!(
+            "they waited for the link address of the next hop behind {device} {here}, which did not answer: look at `ip neighbour show dev {device}` {here}"
+        ),
         Doing::Waiting => format!(
             "they were sent and reached no device: the next hop's link address is not known, look at `ip neighbour` and `ip route get {to}` {here}"
         ),

@@ -4,11 +4,12 @@ use netbreak_common::{
     Event, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_SOCKET, STAGE_TRANSMIT,
 };
 
-use super::{Evidence, Names, ending::Ending};
+use super::{Change, Evidence, Names, ending::Ending};
 use crate::{
-    clock::Nanos,
+    clock::{Nanos, SECOND},
     kernel::{Stop, Trail},
     report::{Cause, Leg},
+    watch::{Turn, What},
 };
 
 /// Where an attempt was seen last, and what that says.
@@ -84,12 +85,35 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
         (event.netns, event.ifindex) == (device.netns, device.ifindex)
             && Ending::of(event, evidence.names).reason.as_deref() == Some("OTHERHOST")
     });
+    if let (Doing::Received, false, Some(ifindex)) =
+        (&doing, is_for_others, silent_neighbour(evidence, &device, at))
+    {
+        let (doing, ifindex) = (Doing::Waiting, Some(ifindex));
+        return Some(Last { leg, doing, ifindex, netns, at, is_refused: false });
+    }
     match doing {
         Doing::Received if is_there && !is_for_others => doing = Doing::Arrived,
         Doing::Delivered if !is_there || is_for_others => doing = Doing::ReadFromPacketSocket,
         _ => {}
     }
     Some(Last { leg, doing, ifindex, netns, at, is_refused: is_for_others })
+}
+
+/// How long a packet may wait for its neighbour, and longer: three requests a second apart (`mcast_solicit`,
+/// `retrans_time`).
+const NEIGHBOUR_WAIT: Nanos = 4 * SECOND;
+
+/// The device behind which a neighbour did not answer while a packet was in this namespace that had come by `device`.
+fn silent_neighbour(evidence: &Evidence, device: &Stop, at: Nanos) -> Option<u32> {
+    let concerns = |change: &&Change| {
+        change.what == What::Neighbour
+            && change.turn == Turn::Gone
+            && change.netns == device.netns
+            && change.ifindex != device.ifindex
+            && change.at <= at + NEIGHBOUR_WAIT
+            && change.until.is_none_or(|until| until >= at)
+    };
+    evidence.changes.iter().find(concerns).map(|change| change.ifindex)
 }
 
 /// The stop that tells the end, and the last one at a device.

@@ -26,7 +26,12 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use netbreak_common::Event;
 
-use crate::{clock::Nanos, kernel::Trails, probe::Record, watch::Device};
+use crate::{
+    clock::Nanos,
+    kernel::Trails,
+    probe::Record,
+    watch::{Device, Event as Change},
+};
 
 /// Names of the running kernel's numbers. `None` = not known here.
 pub trait Names {
@@ -60,6 +65,8 @@ pub struct Evidence<'a> {
     pub events: &'a [Event],
     /// Which places the packets of unanswered attempts passed.
     pub trails: &'a Trails,
+    /// What changed meanwhile, ascending by time.
+    pub changes: &'a [Change],
     /// When daemons were away.
     pub absences: &'a [Absence],
     /// What the kernel counted beside them, by namespace (inode number).

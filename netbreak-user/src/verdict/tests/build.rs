@@ -9,7 +9,7 @@ use crate::clock::Nanos;
 use crate::kernel::Trails;
 use crate::probe::{Attempt, Kind, Outcome, Record};
 use crate::report::{Death, Path};
-use crate::verdict::{self, Evidence, Names};
+use crate::verdict::{self, Change, Evidence, Names};
 use crate::watch::Device;
 
 pub const REMOTE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
@@ -202,18 +202,29 @@ pub fn deaths(record: &Record, events: &[Event]) -> (Vec<Death>, u64) {
 
 /// The verdict on one probe whose packets were followed.
 pub fn deaths_seen(record: &Record, events: &[Event], trails: &Trails) -> (Vec<Death>, u64) {
-    with_evidence(record, events, trails, |evidence| verdict::deaths(evidence, 0))
+    deaths_amid(record, events, trails, &[])
+}
+
+/// The verdict on one probe whose packets were followed while something changed.
+pub fn deaths_amid(
+    record: &Record,
+    events: &[Event],
+    trails: &Trails,
+    changes: &[Change],
+) -> (Vec<Death>, u64) {
+    with_evidence(record, events, trails, changes, |evidence| verdict::deaths(evidence, 0))
 }
 
 /// The path of one probe.
 pub fn path_of(record: &Record, trails: &Trails) -> Option<Path> {
-    with_evidence(record, &[], trails, |evidence| verdict::path(evidence, 0))
+    with_evidence(record, &[], trails, &[], |evidence| verdict::path(evidence, 0))
 }
 
 fn with_evidence<T>(
     record: &Record,
     events: &[Event],
     trails: &Trails,
+    changes: &[Change],
     judge: impl FnOnce(&Evidence) -> T,
 ) -> T {
     let names = names();
@@ -227,6 +238,7 @@ fn with_evidence<T>(
         records,
         events,
         trails,
+        changes,
         absences: &[],
         sides: &BTreeMap::new(),
         names: &names,

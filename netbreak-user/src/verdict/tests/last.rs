@@ -9,6 +9,8 @@ use crate::{
     kernel::Trails,
     probe::{Kind, Outcome},
     report::{Cause, Death, Leg},
+    verdict::Change,
+    watch::{Turn, What},
 };
 
 /// The death of a lost echo that left at 100 and passed these places.
@@ -64,6 +66,31 @@ fn an_attempt_that_reached_no_device_waits_for_its_neighbour() {
     let waiting = echo(&[], &[]);
     assert_eq!(place(&waiting), (Cause::Neighbour, Leg::Request, Some(HERE), None, Some("neighbour")));
     assert_eq!(waiting.first_s, 100e-9);
+}
+
+#[test]
+fn a_packet_that_a_router_keeps_waits_for_its_neighbour() {
+    let mut trails = Trails::default();
+    trails.unanswered(0, 0, [Some(&passage(0, &[hop(110, STAGE_RECEIVE, VETH)])), None]);
+    let record = record(Kind::Icmp, vec![attempt(0, 100, Outcome::Lost)]);
+    let failed = |at, until, (netns, ifindex): (u32, u32)| Change {
+        at,
+        until,
+        netns,
+        ifindex,
+        device: "d1".to_owned(),
+        what: What::Neighbour,
+        key: "10.0.2.2".to_owned(),
+        turn: Turn::Gone,
+        subnet: None,
+        detail: "10.0.2.2 failed".to_owned(),
+    };
+    let judged = |change| deaths_amid(&record, &[], &trails, &[change]).0.remove(0);
+    let waits = judged(failed(200, None, WIRE));
+    assert_eq!(place(&waits), (Cause::Neighbour, Leg::Request, Some(ROUTER), Some(4), Some("neighbour")));
+    for other in [failed(50, Some(90), WIRE), failed(5_000_000_000, None, WIRE), failed(200, None, VETH)] {
+        assert_eq!(judged(other).cause, Cause::Unseen);
+    }
 }
 
 #[test]

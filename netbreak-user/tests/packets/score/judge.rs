@@ -144,7 +144,7 @@ fn explained(seen: &Seen, score: &Score, in_passing: bool, must: &mut impl FnMut
         When::Throughout if waiting => 3 * probes,
         _ => 0,
     };
-    must(score.silent || score.unexplained <= seen.unseen.saturating_add(slack), "unexplained attempts");
+    must(score.unexplained <= seen.unseen.saturating_add(slack), "unexplained attempts");
 }
 
 /// Is it as many as the kernel counted?

@@ -4,15 +4,11 @@ use super::case::{Case, When};
 
 /// Faults, and what is wrong with the verdict about them.
 const FAULTS: &[(&str, &str)] = &[
-    ("route-blackhole", "IPv6: the route's discard (`dst_discard_out`) is not known as a cause"),
-    ("sender-prohibit", "EACCES is taken for netfilter's EPERM"),
-    ("sender-blackhole", "EINVAL has no cause"),
     (
         "replier-no-route",
-        "IPv6 echoes: the drop of the request is all there is to see of the reply that was not made",
+        "the reply that was not made for want of a route leaves no trace: the request is said to have died at its host",
     ),
     ("dnat-nobody", "a packet whose destination was rewritten is not known as the attempt's"),
-    ("icmp-ignored", "IPv6: a drop in `icmpv6_rcv` has no cause"),
 ];
 
 /// Why this case may fail; `None` if it may not.
