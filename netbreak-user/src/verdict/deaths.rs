@@ -226,7 +226,7 @@ fn death(
     }
     let last = last?;
     let told = match attempt.outcome {
-        Outcome::Unreachable { errno, .. } => Some(errno),
+        Outcome::Unreachable { errno, .. } if last.doing != Doing::Waiting => Some(errno),
         _ => None,
     };
     Some((

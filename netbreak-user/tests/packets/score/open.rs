@@ -3,13 +3,10 @@
 use super::case::{Case, When};
 
 /// Faults, and what is wrong with the verdict about them.
-const FAULTS: &[(&str, &str)] = &[
-    (
-        "replier-no-route",
-        "the reply that was not made for want of a route leaves no trace: the request is said to have died at its host",
-    ),
-    ("dnat-nobody", "a packet whose destination was rewritten is not known as the attempt's"),
-];
+const FAULTS: &[(&str, &str)] = &[(
+    "replier-no-route",
+    "the reply that was not made for want of a route leaves no trace: the request is said to have died at its host",
+)];
 
 /// Why this case may fail; `None` if it may not.
 pub fn why(case: &Case) -> Option<&'static str> {

@@ -58,8 +58,8 @@ impl<'a> Seen<'a> {
             && death.leg == expected.leg
             && death.netns == Some(self.served.inode(expected.role))
             && (expected.device.is_none() || death.device.as_deref() == expected.device)
-            && (expected.reasons.is_empty()
-                || reason.is_some_and(|reason| expected.reasons.contains(&reason)))
+            // Where no drop was seen the place came from the path, and there is no reason.
+            && (expected.reasons.is_empty() || reason.is_none_or(|reason| expected.reasons.contains(&reason)))
     }
 
     /// Is it the death that one of the faults brings?
