@@ -121,7 +121,13 @@ impl Visits {
                 self.http_errors += u64::from(http_error);
                 self.control.count_answered();
             }
-            Ok((seq, Visit { outcome, .. })) => self.tracker.settle(seq, outcome),
+            Ok((seq, Visit { outcome, .. })) => {
+                self.tracker.settle(seq, outcome);
+                // A RST is an answer of the path.
+                if matches!(outcome, Outcome::Refused { .. }) {
+                    self.registry.settled(self.index, seq, true);
+                }
+            }
             // Aborted by us: its attempt stays open, and so times out.
             Err(error) if error.is_cancelled() => (),
             Err(error) => panic::resume_unwind(error.into_panic()),

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::{Nanos, SECOND, seconds_since},
     kernel::{
-        PID_1, PlaceRow, Reasons, Symbols, Tables, Tracer, Trails,
+        PATH, PID_1, PlaceRow, Reasons, Symbols, Tables, Tracer, Trails,
         prerequisites::{self, Facts},
     },
     probe::{Counts, Kind, Record, Rtt, ScheduleDelay, Spec, outages},
@@ -296,6 +296,13 @@ fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols) -> Vec<Sensor> {
             None => {
                 add("drop reasons", SensorState::Off, Some("this kernel's kfree_skb tells none".to_owned()))
             }
+        }
+        if !tracer.sensors().iter().any(|sensor| PATH.contains(&sensor.name.as_str())) {
+            add(
+                "path",
+                SensorState::Off,
+                Some("--no-path was given: what was not dropped has no place".to_owned()),
+            );
         }
         if symbols.is_empty() {
             add("symbols", SensorState::Off, Some(prerequisites::explain_no_symbols(&Facts::read())));

@@ -131,7 +131,7 @@ fn end(trail: &Trail, names: &dyn Names) -> Option<(Stop, Stop)> {
 }
 
 /// Where a datagram is freed that its socket's owner has read: it is copied without a tracepoint (`copy_linear_skb`).
-pub fn is_a_read_datagram(symbol: Option<&str>) -> bool {
+pub(super) fn is_a_read_datagram(symbol: Option<&str>) -> bool {
     symbol.is_some_and(|symbol| matches!(symbol, "skb_consume_udp" | "udp_recvmsg" | "udpv6_recvmsg"))
 }
 

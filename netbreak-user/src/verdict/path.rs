@@ -106,7 +106,7 @@ fn stage(evidence: &Evidence, (leg, stage, netns, ifindex): &At) -> PathStage {
 }
 
 /// A stage in words.
-pub fn name(stage: u8) -> &'static str {
+fn name(stage: u8) -> &'static str {
     match stage {
         STAGE_QUEUE => "qdisc",
         STAGE_TRANSMIT => "device transmit",
