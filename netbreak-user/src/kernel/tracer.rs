@@ -92,16 +92,19 @@ impl Tracer {
     /// [`Tracer::sensors`].
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut steps = Steps::new();
-        let btf = KernelBtf::open()?;
-        let mut settings = settings(&btf)?;
+        // Two readers of the same file: each takes as long as half of the programs do to load.
+        let (btf, aya_btf) = std::thread::scope(|scope| {
+            // Absent only where the kernel's BTF is unreadable to aya's own parser: then raw tracepoints serve.
+            let aya_btf = scope.spawn(|| Btf::from_sys_fs().ok());
+            let btf = KernelBtf::open().and_then(|btf| settings(&btf).map(|settings| (btf, settings)));
+            (btf, aya_btf.join().ok().flatten())
+        });
+        let (btf, mut settings) = btf?;
         settings.parse_only = options.parse_only.into();
         let room = options.follow.map(|follow| follow.room).unwrap_or_default();
         (settings.probes, settings.ledger_mask) = (room.probes, room.attempts.saturating_sub(1));
         settings.run_id = options.follow.map(|follow| run_id(follow.run_id)).unwrap_or_default();
-        steps.done("offsets from BTF");
-        // Absent only where the kernel's BTF is unreadable to aya's own parser: then raw tracepoints serve.
-        let aya_btf = Btf::from_sys_fs().ok();
-        steps.done("BTF for loading");
+        steps.done("BTF, read twice at once");
         let mut ebpf = EbpfLoader::new()
             .btf(aya_btf.as_ref())
             .override_global("SETTINGS", &settings, true)
