@@ -136,31 +136,6 @@ pub struct Losses {
     pub unreadable: u64,
 }
 
-/// A flow of a probe. Packets match it in both directions.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct ProbeKey {
-    /// The address that the probe visits; IPv4 in the first four bytes.
-    pub remote: [u8; 16],
-    /// Its port; 0 for ICMP.
-    pub remote_port: u16,
-    /// Our port, or echo identifier.
-    pub local_port: u16,
-    /// IP protocol number.
-    pub protocol: u8,
-    /// One of `FAMILY_*`.
-    pub family: u8,
-    /// Always 0.
-    pub pad: [u8; 2],
-}
-
-/// Probe flows at one time.
-pub const MAX_PROBE_FLOWS: u32 = 65_536;
-
-/// Words of the bitmap of probe ports: the cheapest test that tells that a packet is not ours. Bit `port % 64` of
-/// word `port / 64` is set while some probe flow has that local port.
-pub const PORT_WORDS: u32 = 65_536 / 64;
-
 const _: () = {
     assert!(size_of::<PlaceKey>() == 24);
     assert!(size_of::<Place>() == 32);
@@ -170,7 +145,6 @@ const _: () = {
     assert!(size_of::<FlowKey6>() == 40);
     assert!(size_of::<Counters>() == 24);
     assert!(size_of::<Losses>() == 16);
-    assert!(size_of::<ProbeKey>() == 24);
 };
 
 #[cfg(feature = "user")]
@@ -191,6 +165,4 @@ mod pod {
     unsafe impl aya::Pod for Counters {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Losses {}
-    // SAFETY: as above.
-    unsafe impl aya::Pod for ProbeKey {}
 }

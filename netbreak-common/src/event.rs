@@ -17,10 +17,8 @@ pub struct Event<S = Stack> {
     pub time: u64,
     /// Address of the kernel code that freed the packet; 0 for other sensors than `DROP`.
     pub location: u64,
-    /// Which attempt: the sequence in the payload of our echo or datagram, or TCP's sequence number.
-    pub sequence: u64,
-    /// Which run: the run identifier in that payload; 0 for TCP.
-    pub run_id: u64,
+    /// The attempt's sequence number within its probe.
+    pub attempt: u64,
     /// Who called.
     pub stack: S,
     /// See [`crate::sensor`].
@@ -43,6 +41,10 @@ pub struct Event<S = Stack> {
     pub destination_port: u16,
     /// Segments.
     pub segments: u32,
+    /// Index of the probe within the run.
+    pub probe: u32,
+    /// TCP: the sequence number; 0 where something happened to a socket.
+    pub sequence: u32,
     /// One of [`crate::sensor`].
     pub sensor: u8,
     /// One of `FAMILY_*`.
@@ -53,8 +55,8 @@ pub struct Event<S = Stack> {
     pub leg: u8,
     /// TCP flags, or ICMP type.
     pub flags: u8,
-    /// Is [`Event::sequence`] known (1) or could it not be read (0)?
-    pub sequence_known: u8,
+    /// Is [`Event::attempt`] known (1), or does the flow carry many attempts and nothing tells which (0)?
+    pub attempt_known: u8,
     /// Always 0.
     pub pad: [u8; 2],
 }
@@ -64,7 +66,7 @@ pub const LEG_REQUEST: u8 = 0;
 /// The packet went from the target to the probe.
 pub const LEG_REPLY: u8 = 1;
 
-const _: () = assert!(size_of::<Event>() == 8 * (4 + STACK_DEPTH) + 16 + 48 + 16);
+const _: () = assert!(size_of::<Event>() == 8 * (3 + STACK_DEPTH) + 16 + 48 + 24);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, only integers and arrays of them, padding is explicit: every bit pattern is valid.

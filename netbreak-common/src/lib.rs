@@ -6,12 +6,14 @@
 
 mod account;
 mod event;
+mod flow;
 mod path;
 mod settings;
 pub mod wire;
 
 pub use account::*;
 pub use event::*;
+pub use flow::*;
 pub use path::*;
 pub use settings::*;
 

@@ -55,25 +55,9 @@ pub struct Passage {
     pub hops: [Hop; HOPS],
 }
 
-/// What the kernel side knows of a probe's flow.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ProbeValue {
-    /// The attempt that the flow belongs to; [`NO_ATTEMPT`] where the payload tells, or nothing does.
-    pub attempt: u64,
-    /// Index of the probe within the run.
-    pub probe: u32,
-    /// Always 0.
-    pub pad: u32,
-}
-
-/// See [`ProbeValue::attempt`].
-pub const NO_ATTEMPT: u64 = u64::MAX;
-
 const _: () = {
     assert!(size_of::<Hop>() == 32);
     assert!(size_of::<Passage>() == 16 + HOPS * 32);
-    assert!(size_of::<ProbeValue>() == 16);
 };
 
 #[cfg(feature = "user")]
@@ -82,6 +66,4 @@ mod pod {
 
     // SAFETY: `repr(C)`, only integers and arrays of them, no padding but explicit: every bit pattern is valid.
     unsafe impl aya::Pod for Passage {}
-    // SAFETY: as above.
-    unsafe impl aya::Pod for ProbeValue {}
 }

@@ -28,6 +28,8 @@ pub struct Offsets {
     pub skb_protocol: u32,
     /// `sk_buff.network_header`
     pub skb_network_header: u32,
+    /// `sk_buff._nfct`; [`ABSENT`] without connection tracking
+    pub skb_nfct: u32,
     /// `sk_buff.cb` + `tcp_skb_cb.tcp_gso_segs`
     pub skb_tcp_gso_segs: u32,
     /// `sk_buff.cb` + `tcp_skb_cb.seq`
@@ -66,6 +68,10 @@ pub struct Offsets {
     pub sk_protocol: u32,
     /// `sock.sk_err`
     pub sk_err: u32,
+    /// `nf_conn.status`
+    pub conn_status: u32,
+    /// `nf_conn.tuplehash[IP_CT_DIR_ORIGINAL].tuple`
+    pub conn_tuple: u32,
 }
 
 impl Offsets {
@@ -92,7 +98,9 @@ pub struct Settings {
     pub send_reset_arguments: u32,
     /// Arguments of `consume_skb`: 1 (skb) or 2 (+ location).
     pub consume_skb_arguments: u32,
-    /// Probes of this run: each has its part of the ledger.
+    /// The probes' namespace, by inode number.
+    pub netns: u32,
+    /// Probes of this run whose packets are followed: each has its part of the ledger.
     pub probes: u32,
     /// Attempts of a probe that the ledger holds, less 1: a mask of bits.
     pub ledger_mask: u32,
@@ -100,7 +108,7 @@ pub struct Settings {
     pub parse_only: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == size_of::<Offsets>() + 9 * 4);
+const _: () = assert!(size_of::<Settings>() == size_of::<Offsets>() + 10 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, only integers, padding is explicit: every bit pattern is valid.

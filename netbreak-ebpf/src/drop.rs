@@ -8,8 +8,7 @@ use aya_ebpf::{
 use netbreak_common::{PlaceKey, sensor};
 
 use crate::{
-    account,
-    event::{self, identity_of_packet},
+    account, event,
     packet::Packet,
     read::{Access, Direct, Kernel, Probed, Typed, load, netns, offset, setting},
 };
@@ -64,7 +63,7 @@ fn dropped<C: EbpfContext, A: Access>(ctx: &C, skb: Kernel, location: u64, reaso
         packet.protocol
     );
     account::count(&place, &packet, skb);
-    event::report(ctx, &place, &packet, skb, identity_of_packet);
+    event::report_packet(ctx, &place, &packet, skb);
 }
 
 /// (ifindex, namespace) of a packet: from its device, else its socket and route, else the receiving socket.

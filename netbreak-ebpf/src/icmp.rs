@@ -10,7 +10,7 @@ use netbreak_common::{PlaceKey, sensor};
 use crate::{
     account,
     drop::whereabouts,
-    event::{self, Identity, identity_of_packet},
+    event,
     packet::{Packet, TCP},
     read::{Access, Kernel, Probed, Typed, forget, load, offset},
     retransmit::place,
@@ -46,7 +46,7 @@ fn sent<C: EbpfContext>(ctx: &C, skb: Kernel, kind: u32, code: u32) {
         pad: 0,
     };
     account::count(&place, &packet, skb);
-    event::report(ctx, &place, &packet, skb, identity_of_packet);
+    event::report_packet(ctx, &place, &packet, skb);
 }
 
 /// (sk), `sk_error_report`.
@@ -72,6 +72,6 @@ fn error_reported<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel) {
     let place = place::<A>(sensor::SOCKET_ERROR, error.unsigned_abs(), sk, &packet);
     account::count(&place, &packet, core::ptr::null());
     if packet.protocol == TCP {
-        event::report(ctx, &place, &packet, core::ptr::null(), |_, _| Identity::of_flags(0));
+        event::report_socket(ctx, &place, &packet, || (None, 0));
     }
 }

@@ -9,6 +9,7 @@
 
 mod account;
 mod bench;
+mod connection;
 mod drop;
 mod event;
 mod icmp;

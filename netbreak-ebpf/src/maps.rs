@@ -3,11 +3,12 @@
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf},
 };
 use netbreak_common::{
-    CHUNK, CachedPlace, Chunk, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS,
-    PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue, RING_BYTES,
+    ALIAS_PORTS, CHUNK, CachedPlace, Chunk, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses, MAX_ALIASES,
+    MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey,
+    ProbeValue, RING_BYTES,
 };
 
 /// Known places.
@@ -47,7 +48,7 @@ pub static COUNTERS: PerCpuArray<Chunk> = PerCpuArray::with_max_entries(DEFAULT_
 #[map]
 pub static LOSSES: PerCpuArray<Losses> = PerCpuArray::with_max_entries(1, 0);
 
-/// Flows of probes.
+/// Connections of probes.
 #[map]
 pub static PROBES: HashMap<ProbeKey, ProbeValue> =
     HashMap::with_max_entries(MAX_PROBE_FLOWS, BPF_F_NO_PREALLOC);
@@ -55,6 +56,15 @@ pub static PROBES: HashMap<ProbeKey, ProbeValue> =
 /// Local ports of `PROBES`, a bit each.
 #[map]
 pub static PROBE_PORTS: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
+
+/// What connections of probes are called where their addresses or ports have been translated, and what they are called
+/// in `PROBES`. One that is gone from there means nothing here any more.
+#[map]
+pub static ALIASES: LruHashMap<ProbeKey, ProbeKey> = LruHashMap::with_max_entries(MAX_ALIASES, 0);
+
+/// Local ports of `ALIASES`, a byte each.
+#[map]
+pub static ALIASED: Array<[u8; ALIAS_PORTS]> = Array::with_max_entries(1, 0);
 
 /// Where each attempt's packets were: probe by probe, attempt by attempt, leg by leg.
 #[map]

@@ -2,17 +2,16 @@
 
 use core::{marker::PhantomData, mem::MaybeUninit};
 
-use netbreak_common::{FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, NO_ATTEMPT, ProbeKey, ProbeValue, wire};
+use netbreak_common::{FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, wire};
 
 use crate::{
-    maps,
-    packet::{ETH_P_IP, ETH_P_IPV6, Headers, ICMP, ICMP6, TCP, UDP},
-    read::{Access, Kernel, load, offset, read, setting},
+    connection::{SYN, Segment, is_known_port, of_packet},
+    packet::{ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, Headers, ICMP, ICMP6, TCP, UDP},
+    read::{Access, Kernel, Probed, bytes, load, offset, read, setting},
 };
 
-const RST: u8 = 0x04;
-
-/// A packet of an attempt.
+/// A packet of an attempt. Functions write it to where they are told and return whether they did: of an `Option` that is
+/// `None` the compiler keeps undefined parts in registers, which the verifier refuses, and BTF cannot describe it.
 #[derive(Clone, Copy)]
 pub struct Ours {
     pub attempt: u64,
@@ -22,136 +21,188 @@ pub struct Ours {
     pub leg: u8,
     /// TCP: the flags. ICMP: the type.
     pub flags: u8,
+    /// Is `attempt` known? Else the connection carries those of many.
+    pub is_known: bool,
+}
+
+/// The first half of what every payload of ours begins with: it alone tells nearly all others apart.
+pub const MAGIC: u32 = {
+    let [a, b, c, d, ..] = wire::MAGIC;
+    u32::from_ne_bytes([a, b, c, d])
+};
+
+/// The other half.
+const VERSION: u32 = {
+    let [.., a, b, c, d] = wire::MAGIC;
+    u32::from_ne_bytes([a, b, c, d])
+};
+
+/// Where a network header lies.
+#[derive(Clone, Copy)]
+struct Place {
+    skb: Kernel,
+    at: Kernel,
+    /// Bytes before it, from the packet's own network header on.
+    before: u32,
+    ether_type: u16,
 }
 
 /// The attempt that `skb` belongs to. Echoes and datagrams tell by their payload, whatever has become of their
-/// addresses; of segments the ports and addresses are asked for.
+/// addresses, segments by their connection; within a tunnel what is inside tells.
 #[inline(always)]
-pub fn identify<A: Access>(skb: Kernel) -> Option<Ours> {
+pub fn identify<A: Access>(skb: Kernel, into: *mut Ours) -> bool {
     let ether_type = u16::from_be(load::<_, A>(skb, offset!(skb_protocol)));
-    if ether_type != ETH_P_IP && ether_type != ETH_P_IPV6 {
-        return None;
-    }
     let head = load::<Kernel, A>(skb, offset!(skb_head));
     let network = u32::from(load::<u16, A>(skb, offset!(skb_network_header)));
     let at = head.wrapping_add(network as usize);
-    let mut copy = MaybeUninit::uninit();
-    if !A::BYTES && !read(at, &mut copy) {
-        return None;
-    }
-    let headers = Headers::<A> { at, copy: &copy, access: PhantomData };
-    let (protocol, length) = if ether_type == ETH_P_IPV6 {
-        (headers.get::<u8>(6), 40)
-    } else {
-        // Fragment offset, hop limit and protocol in one load. Only a first fragment has a transport header.
-        let [high, low, _, protocol] = headers.get::<u32>(6).to_ne_bytes();
-        if u16::from_be_bytes([high, low]) & 0x1fff != 0 {
-            return None;
+    match ether_type {
+        ETH_P_IP | ETH_P_IPV6 => of_header::<A, false>(&Place { skb, at, before: 0, ether_type }, into),
+        // The network header of a tagged packet is its tag: (control, inner type), `eth_type_trans`.
+        ETH_P_8021Q | ETH_P_8021AD => {
+            let ether_type = u16::from_be(bytes::<u16, Probed>(at, 2));
+            inner::<Probed>(&Place { skb, at: at.wrapping_add(4), before: 4, ether_type }, into)
         }
-        (protocol, u32::from(headers.get::<u8>(0) & 0xf) * 4)
-    };
-    let linear = || load::<u32, A>(skb, offset!(skb_tail)).wrapping_sub(network + length) as i32;
-    match protocol {
-        ICMP | ICMP6 | UDP => message(&headers, protocol, length, linear),
-        TCP => segment(&headers, ether_type, length, linear),
-        _ => None,
+        _ => false,
     }
+}
+
+/// As [`identify`], for what happens rarely.
+#[inline(never)]
+pub fn identify_slowly(skb: u64, into: *mut Ours) -> bool {
+    identify::<Probed>(skb as Kernel, into)
+}
+
+/// Not inlined: what is within a tunnel costs others neither registers nor stack.
+#[inline(never)]
+fn inner<A: Access>(place: &Place, into: *mut Ours) -> bool {
+    of_header::<A, true>(place, into)
+}
+
+#[inline(always)]
+fn of_header<A: Access, const INNER: bool>(place: &Place, into: *mut Ours) -> bool {
+    let mut copy = MaybeUninit::uninit();
+    if !A::BYTES && !read(place.at, &mut copy) {
+        return false;
+    }
+    let headers = Headers::<A> { at: place.at, copy: &copy, access: PhantomData };
+    let (protocol, length) = match place.ether_type {
+        ETH_P_IPV6 => (headers.get::<u8>(6), 40),
+        ETH_P_IP => {
+            // Fragment offset, hop limit and protocol in one load. Only a first fragment has a transport header.
+            let [high, low, _, protocol] = headers.get::<u32>(6).to_ne_bytes();
+            if u16::from_be_bytes([high, low]) & 0x1fff != 0 {
+                return false;
+            }
+            (protocol, u32::from(headers.get::<u8>(0) & 0xf) * 4)
+        }
+        _ => return false,
+    };
+    match protocol {
+        ICMP | ICMP6 | UDP => {
+            if message(place, &headers, protocol, length, into) {
+                return true;
+            }
+            if INNER || protocol != UDP {
+                return false;
+            }
+            let frame = tunnelled(&headers, length);
+            if frame == 0 {
+                return false;
+            }
+            let ether_type = u16::from_be(bytes::<u16, A>(place.at.wrapping_add(frame as usize), 12));
+            let (at, before) = (place.at.wrapping_add(frame as usize + 14), place.before + frame + 14);
+            inner::<A>(&Place { skb: place.skb, at, before, ether_type }, into)
+        }
+        TCP => segment(place, &headers, length, into),
+        _ => false,
+    }
+}
+
+/// Linear bytes from `before` bytes behind the packet's network header on.
+#[inline(always)]
+fn linear<A: Access>(skb: Kernel, before: u32) -> i32 {
+    let network = u32::from(load::<u16, A>(skb, offset!(skb_network_header)));
+    load::<u32, A>(skb, offset!(skb_tail)).wrapping_sub(network + before) as i32
 }
 
 /// An echo or a datagram: eight bytes of header, then our payload.
 #[inline(always)]
 fn message<A: Access>(
+    place: &Place,
     headers: &Headers<A>,
     protocol: u8,
     length: u32,
-    linear: impl FnOnce() -> i32,
-) -> Option<Ours> {
-    const MAGIC: [u32; 2] = {
-        let [a, b, c, d, e, f, g, h] = wire::MAGIC;
-        [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
-    };
+    into: *mut Ours,
+) -> bool {
     let payload = |at: usize| headers.after::<[u32; 2]>(length, 8 + at);
-    // Its first half alone tells nearly all others apart.
-    if headers.after::<u32>(length, 8) != MAGIC[0] || payload(0) != MAGIC {
-        return None;
+    if headers.after::<u32>(length, 8) != MAGIC || payload(0) != [MAGIC, VERSION] {
+        return false;
     }
-    if payload(wire::RUN_ID_OFFSET) != setting!(run_id) || linear() < 8 + wire::HEADER_LEN as i32 {
-        return None;
+    if payload(wire::RUN_ID_OFFSET) != setting!(run_id)
+        || linear::<A>(place.skb, place.before + length) < 8 + wire::HEADER_LEN as i32
+    {
+        return false;
     }
     let flags = if protocol == UDP { 0 } else { headers.after::<u8>(length, 0) };
     let leg = match (protocol, flags) {
         (UDP, _) => headers.after::<u8>(length, 8 + wire::LEG_OFFSET),
         (_, 8 | 128) => LEG_REQUEST,
         (_, 0 | 129) => LEG_REPLY,
-        _ => return None,
+        _ => return false,
     };
     let [high, low] = payload(wire::SEQ_OFFSET).map(u32::from_be);
     let [probe, _] = payload(wire::PROBE_OFFSET).map(u32::from_be);
-    Some(Ours { attempt: u64::from(high) << 32 | u64::from(low), probe, sequence: 0, leg: leg & 1, flags })
+    let attempt = u64::from(high) << 32 | u64::from(low);
+    // SAFETY: the caller's, of this size.
+    unsafe { into.write(Ours { attempt, probe, sequence: 0, leg: leg & 1, flags, is_known: true }) };
+    true
+}
+
+// The ports that IANA gave them, and the one that Linux took for VXLAN before.
+const VXLAN: u16 = 4789;
+const VXLAN_LINUX: u16 = 8472;
+const GENEVE: u16 = 6081;
+
+/// Is it where tunnels end?
+#[inline(always)]
+pub fn is_tunnel_port(port: u16) -> bool {
+    matches!(port, VXLAN | VXLAN_LINUX | GENEVE)
+}
+
+/// Where the frame within a VXLAN or Geneve packet begins, from the outer network header on; 0 when there is none.
+#[inline(always)]
+fn tunnelled<A: Access>(headers: &Headers<A>, length: u32) -> u32 {
+    const ETHERNET: u16 = 0x6558;
+    let header = match u16::from_be(headers.after(length, 2)) {
+        VXLAN | VXLAN_LINUX => 8,
+        // Its options are counted in words; it carries other things than Ethernet too.
+        GENEVE if u16::from_be(headers.after(length, 10)) == ETHERNET => {
+            8 + u32::from(headers.after::<u8>(length, 8) & 0x3f) * 4
+        }
+        _ => return 0,
+    };
+    length + 8 + header
 }
 
 /// A segment of a connection.
 #[inline(always)]
-fn segment<A: Access>(
-    headers: &Headers<A>,
-    ether_type: u16,
-    length: u32,
-    linear: impl FnOnce() -> i32,
-) -> Option<Ours> {
+fn segment<A: Access>(place: &Place, headers: &Headers<A>, length: u32, into: *mut Ours) -> bool {
     let [source_port, destination_port] = headers.after::<[u16; 2]>(length, 0).map(u16::from_be);
-    let from_us = is_probe_port(source_port);
-    if !from_us && !is_probe_port(destination_port) {
-        return None;
+    let flags = headers.after::<u8>(length, 13);
+    // What a translated connection is called is learnt from its SYN.
+    if flags & SYN == 0 && !is_known_port(source_port) && !is_known_port(destination_port) {
+        return false;
     }
-    let (family, source, destination) = if ether_type == ETH_P_IPV6 {
+    let (family, source, destination) = if place.ether_type == ETH_P_IPV6 {
         (FAMILY_V6, headers.get::<[u32; 4]>(8), headers.get::<[u32; 4]>(24))
     } else {
         (FAMILY_V4, [headers.get(12), 0, 0, 0], [headers.get(16), 0, 0, 0])
     };
-    let request = from_us.then(|| probe(family, TCP, &destination, destination_port, source_port)).flatten();
-    let (value, leg) = match request {
-        Some(value) => (value, LEG_REQUEST),
-        None => (probe(family, TCP, &source, source_port, destination_port)?, LEG_REPLY),
-    };
-    if value.attempt == NO_ATTEMPT || linear() < 20 {
-        return None;
+    let [sequence, acknowledged] = headers.after::<[u32; 2]>(length, 4).map(u32::from_be);
+    if linear::<A>(place.skb, place.before + length) < 20 {
+        return false;
     }
-    let flags = headers.after::<u8>(length, 13);
-    // A RST on its way to the target is no attempt: it ends one, or a firewall made it.
-    if leg == LEG_REQUEST && flags & RST != 0 {
-        return None;
-    }
-    Some(Ours {
-        attempt: value.attempt,
-        probe: value.probe,
-        sequence: u32::from_be(headers.after::<u32>(length, 4)),
-        leg,
-        flags,
-    })
-}
-
-/// The cheapest test that a port fails that is nobody's.
-#[inline(always)]
-pub fn is_probe_port(port: u16) -> bool {
-    match maps::PROBE_PORTS.get(u32::from(port) / 64) {
-        Some(word) => word >> (port % 64) & 1 == 1,
-        None => false,
-    }
-}
-
-/// The probe whose flow this is.
-#[inline(always)]
-pub fn probe(
-    family: u8,
-    protocol: u8,
-    remote: &[u32; 4],
-    remote_port: u16,
-    local_port: u16,
-) -> Option<ProbeValue> {
-    // SAFETY: the same 16 bytes.
-    let remote = unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(*remote) };
-    let key = ProbeKey { remote, remote_port, local_port, protocol, family, pad: [0; 2] };
-    // SAFETY: a flow's value is written once, before its first packet leaves; a new flow may get its element while we
-    // read, and then this packet is counted for that one (the map frees elements at once).
-    unsafe { maps::PROBES.get(key) }.copied()
+    let segment =
+        Segment { source, destination, source_port, destination_port, sequence, acknowledged, family, flags };
+    of_packet(place.skb as u64, &segment, into)
 }

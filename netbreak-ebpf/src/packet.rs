@@ -6,6 +6,8 @@ use netbreak_common::{FAMILY_NONE, FAMILY_V4, FAMILY_V6};
 
 use crate::{
     account::lose,
+    connection::{SYN, is_known_port},
+    ours::{MAGIC, is_tunnel_port},
     read::{Access, Kernel, bytes, forget, load, offset, read},
 };
 
@@ -16,8 +18,8 @@ pub const ICMP6: u8 = 58;
 
 pub const ETH_P_IP: u16 = 0x0800;
 pub const ETH_P_IPV6: u16 = 0x86dd;
-const ETH_P_8021Q: u16 = 0x8100;
-const ETH_P_8021AD: u16 = 0x88a8;
+pub const ETH_P_8021Q: u16 = 0x8100;
+pub const ETH_P_8021AD: u16 = 0x88a8;
 
 /// Bytes read from the network header on, in one go: an IPv6 header, a UDP header and our own payload's header.
 /// `skb_shared_info`, which is larger, lies behind every packet's buffer (`__alloc_skb`), so this never leaves it.
@@ -73,7 +75,6 @@ impl<A: Access> Headers<'_, A> {
 pub struct Packet {
     pub family: u8,
     pub protocol: u8,
-    /// TCP flags are read later; ICMP type.
     pub icmp_type: u8,
     pub source: [u32; 4],
     pub destination: [u32; 4],
@@ -83,11 +84,9 @@ pub struct Packet {
     pub segments: u32,
     /// From the network header on.
     pub bytes: u32,
-    /// Where the transport header begins, from the packet's buffer on; 0 when there is none within the linear part.
-    /// No pointer, so that the verifier need not tell packets apart that have one from those that have none.
-    pub transport: u32,
-    /// Linear bytes from `transport` on.
-    pub linear: u32,
+    /// Of an echo or a datagram the first bytes of its payload, of a segment the word with its flags. Memory that is not
+    /// the packet's where it is shorter.
+    pub mark: u32,
 }
 
 impl Packet {
@@ -103,8 +102,7 @@ impl Packet {
             destination_port: 0,
             segments: 1,
             bytes: 0,
-            transport: 0,
-            linear: 0,
+            mark: 0,
         }
     }
 
@@ -165,10 +163,9 @@ impl Packet {
         if length == 0 || linear < length + TRANSPORT {
             return;
         }
-        self.transport = network + length;
-        self.linear = linear - length;
         let [first, second, third] = headers.after::<[u16; 3]>(length, 0);
         self.ports(first, second, third);
+        self.mark = headers.after(length, if self.protocol == TCP { 12 } else { 8 });
     }
 
     /// Returns the length of the header; 0 if no transport header follows.
@@ -226,6 +223,22 @@ impl Packet {
     #[inline(always)]
     pub fn is_echo_request(&self) -> bool {
         (self.protocol == ICMP && self.icmp_type == 8) || (self.protocol == ICMP6 && self.icmp_type == 128)
+    }
+
+    /// False for nearly all packets that are not a probe's.
+    #[inline(always)]
+    pub fn may_be_ours(&self) -> bool {
+        match self.protocol {
+            // What a translated connection is called is learnt from its SYN.
+            TCP => {
+                self.mark.to_ne_bytes()[1] & SYN != 0
+                    || is_known_port(self.source_port)
+                    || is_known_port(self.destination_port)
+            }
+            UDP => self.mark == MAGIC || is_tunnel_port(self.destination_port),
+            ICMP | ICMP6 => self.mark == MAGIC,
+            _ => false,
+        }
     }
 
     #[inline(always)]

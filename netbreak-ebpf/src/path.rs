@@ -1,5 +1,7 @@
 //! Where the packets of probes pass: a hop for the ledger, nothing for all others.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     helpers::generated::bpf_ktime_get_ns,
     macros::{btf_tracepoint, raw_tracepoint},
@@ -13,7 +15,7 @@ use netbreak_common::{
 use crate::{
     maps,
     ours::{Ours, identify},
-    read::{Access, Direct, Kernel, Probed, Typed, forget, load, netns, offset, setting},
+    read::{Access, Direct, Kernel, Probed, Typed, load, netns, offset, setting},
 };
 
 /// A stage in each of the three forms (see `Access`). The packet is the tracepoint's first argument.
@@ -90,15 +92,17 @@ stage!("consume_skb", consume_skb, consume_skb_typed, consume_skb_raw, STAGE_CON
 
 #[inline(always)]
 fn pass<A: Access>(skb: Kernel, stage: u8, location: impl FnOnce() -> u64) {
-    if let Some(ours) = identify::<A>(skb) {
-        note::<A>(skb, stage, location(), &forget(&ours));
+    let mut ours = MaybeUninit::uninit();
+    if identify::<A>(skb, ours.as_mut_ptr()) {
+        // SAFETY: it was written.
+        note::<A>(skb, stage, location(), unsafe { ours.assume_init_ref() });
     }
 }
 
 /// Not inlined: what only packets of ours need is not to cost others registers and stack.
 #[inline(never)]
 fn note<A: Access>(skb: Kernel, stage: u8, location: u64, ours: &Ours) {
-    if ours.probe >= setting!(probes) {
+    if ours.probe >= setting!(probes) || !ours.is_known {
         return;
     }
     let device: Kernel = load::<_, A>(skb, offset!(skb_dev));

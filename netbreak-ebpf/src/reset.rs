@@ -1,5 +1,7 @@
 //! RSTs: `tcp_send_reset` and `tcp_receive_reset`.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     EbpfContext,
     macros::{btf_tracepoint, raw_tracepoint},
@@ -10,7 +12,8 @@ use netbreak_common::{PlaceKey, sensor};
 use crate::{
     account,
     drop::whereabouts,
-    event::{self, Identity, identity_of_packet},
+    event,
+    ours::{Ours, identify_slowly},
     packet::Packet,
     read::{Access, Kernel, Probed, Typed, forget, setting},
     retransmit::place,
@@ -42,7 +45,7 @@ fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
         let packet = forget(&Packet::of_sock::<Probed>(sk));
         let place = place::<Probed>(sensor::RESET_SENT, reason, sk, &packet);
         account::count(&place, &packet, core::ptr::null());
-        event::report(ctx, &place, &packet, core::ptr::null(), |_, _| Identity::of_flags(RST));
+        event::report_socket(ctx, &place, &packet, || (None, RST));
     } else if !skb.is_null() {
         // The flow of the packet that is answered: the RST goes the other way.
         let answered = forget(&Packet::of_skb::<Probed>(skb));
@@ -57,7 +60,13 @@ fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
         let (ifindex, netns) = whereabouts::<Probed>(skb, core::ptr::null());
         let place = PlaceKey { ifindex, netns, ..place::<Probed>(sensor::RESET_SENT, reason, sk, &packet) };
         account::count(&place, &packet, skb);
-        event::report(ctx, &place, &packet, skb, identity_of_packet);
+        let mut ours = MaybeUninit::<Ours>::uninit();
+        if answered.may_be_ours() && identify_slowly(skb as u64, ours.as_mut_ptr()) {
+            // SAFETY: it was written.
+            let ours = unsafe { ours.assume_init_mut() };
+            (ours.leg, ours.flags) = (1 - ours.leg, RST);
+            event::report(ctx, &place, &packet, skb, ours);
+        }
     }
 }
 
@@ -81,5 +90,5 @@ fn reset_received<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel) {
     let packet = forget(&Packet::of_sock::<A>(sk));
     let place = place::<A>(sensor::RESET_RECEIVED, 0, sk, &packet);
     account::count(&place, &packet, core::ptr::null());
-    event::report(ctx, &place, &packet, core::ptr::null(), |_, _| Identity::of_flags(RST));
+    event::report_socket(ctx, &place, &packet, || (None, RST));
 }

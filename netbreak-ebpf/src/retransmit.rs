@@ -8,8 +8,7 @@ use aya_ebpf::{
 use netbreak_common::{PlaceKey, sensor};
 
 use crate::{
-    account,
-    event::{self, Identity},
+    account, event,
     packet::Packet,
     read::{Access, Kernel, Probed, Typed, forget, load, netns, offset, setting},
 };
@@ -38,11 +37,9 @@ fn retransmitted<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel, skb: Kernel, er
     packet.bytes = load::<_, A>(skb, offset!(skb_len));
     let place = place::<A>(sensor::RETRANSMIT, error.unsigned_abs(), sk, &packet);
     account::count(&place, &packet, core::ptr::null());
-    event::report(ctx, &place, &packet, core::ptr::null(), |_, _| Identity {
-        sequence: load::<u32, Probed>(skb, offset!(skb_tcp_seq)).into(),
-        run_id: 0,
-        flags: load::<u8, Probed>(skb, offset!(skb_tcp_flags)),
-        known: true,
+    event::report_socket(ctx, &place, &packet, || {
+        let sequence = load::<u32, Probed>(skb, offset!(skb_tcp_seq));
+        (Some(sequence), load::<u8, Probed>(skb, offset!(skb_tcp_flags)))
     });
 }
 
@@ -67,7 +64,7 @@ fn retransmitted_synack<C: EbpfContext>(ctx: &C, request: Kernel) {
     let place = place::<Probed>(sensor::RETRANSMIT_SYNACK, 0, request, &packet);
     account::count(&place, &packet, core::ptr::null());
     const SYN_ACK: u8 = 0x12;
-    event::report(ctx, &place, &packet, core::ptr::null(), |_, _| Identity::of_flags(SYN_ACK));
+    event::report_socket(ctx, &place, &packet, || (None, SYN_ACK));
 }
 
 /// The place of something that happened to a socket.

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use netbreak_user::{
-    kernel::{Accounting, Cost, Floor, Follow, Options, Room, Tracer},
+    kernel::{Accounting, Cost, Floor, Options, Room, Tracer},
     lab::{Lab, Role, SERVER_V4},
     report::Report,
 };
@@ -42,7 +42,7 @@ fn hooks(lab: &Lab) -> Result<()> {
         let _floors: Vec<Floor> = HOOKS.iter().map(|hook| Floor::attach(hook)).collect::<Result<_, _>>()?;
         floors.push(flood(lab)?);
         drop(_floors);
-        let follow = Some(Follow { run_id: 1, room: Room::for_plan(1, 1) });
+        let follow = Some(Room::for_plan(1, 1));
         let _tracer = Tracer::start(Options { follow, ..Options::default() })?;
         costs.push(flood(lab)?);
     }

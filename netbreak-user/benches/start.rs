@@ -7,7 +7,7 @@ use std::{io::Read as _, process::Stdio, time::Duration};
 use anyhow::{Context as _, Result};
 use netbreak_user::{
     clock::{self, MILLISECOND, Nanos},
-    kernel::{Follow, Options, Room, Tracer},
+    kernel::{Options, Room, Tracer},
     lab::LabNamespace,
 };
 use socket2::{Domain, Protocol, Socket, Type};
@@ -21,7 +21,7 @@ fn main() -> Result<()> {
     let mut totals = Vec::new();
     let mut steps: Vec<(&'static str, Vec<f64>)> = Vec::new();
     // As a run of one probe with the defaults.
-    let follow = Some(Follow { run_id: 1, room: Room::for_plan(1, 152) });
+    let follow = Some(Room::for_plan(1, 152));
     for _ in 0..ROUNDS {
         totals.push(milliseconds(first_echo(&namespace)?));
         let tracer = Tracer::start(Options { follow, ..Options::default() })?;

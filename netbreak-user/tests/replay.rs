@@ -35,7 +35,6 @@ struct Recording {
     start: Nanos,
     timeout: Nanos,
     netns: u32,
-    run_id: u64,
     /// The bytes of each event, in hexadecimal.
     events: Vec<String>,
     probes: Vec<Probe>,
@@ -114,13 +113,10 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
         stream: None,
     };
     let records: Vec<Record> = recording.probes.iter().map(record).collect();
-    let (start, timeout, netns, run_id) =
-        (recording.start, recording.timeout, recording.netns, recording.run_id);
     let evidence = Evidence {
-        start,
-        timeout,
-        netns,
-        run_id,
+        start: recording.start,
+        timeout: recording.timeout,
+        netns: recording.netns,
         records: &records,
         events: &events,
         trails: &Trails::default(),
@@ -203,7 +199,6 @@ fn records_half_of_the_requests_dropped_in_forward() {
         start: start.recv().unwrap(),
         timeout: 100 * MILLISECOND,
         netns: inode,
-        run_id: RUN_ID,
         events: events().map(to_hex).collect(),
         probes: measured.records.iter().map(probe).collect(),
         symbols: addresses.filter_map(|a| Some((a, symbols.resolve(a)?.to_owned()))).collect(),

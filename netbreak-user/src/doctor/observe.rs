@@ -4,7 +4,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     counters,
-    kernel::{Follow, KernelBtf, Options, Room, StartError, Tracer},
+    kernel::{KernelBtf, Options, Room, StartError, Tracer},
     netns::{self, Namespace},
     report::Sensor,
 };
@@ -43,7 +43,7 @@ pub struct Entered {
 /// it back.
 pub fn observe(flows: u32) -> Observed {
     // A ledger for one probe: enough to attach what fills it.
-    let follow = Some(Follow { run_id: 0, room: Room::for_plan(1, 1) });
+    let follow = Some(Room::for_plan(1, 1));
     let started = Tracer::start(Options { flows, follow, ..Default::default() });
     let btf = KernelBtf::open().ok();
     Observed {

@@ -5,8 +5,9 @@
 //! what the per-CPU allocator notes for memory cgroups (`pcpuobj_ext`, mm/percpu-internal.h).
 
 use netbreak_common::{
-    CHUNK, CachedPlace, Chunk, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE,
-    PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue, RING_BYTES, Settings,
+    ALIAS_PORTS, CHUNK, CachedPlace, Chunk, FlowKey4, FlowKey6, Losses, MAX_ALIASES, MAX_PLACES,
+    MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue,
+    RING_BYTES, Settings,
 };
 
 use super::registry::Room;
@@ -33,6 +34,8 @@ pub enum MapKind {
     Hash,
     /// A hash table whose elements are allocated one at a time; its memory here is that of the empty table.
     HashOnDemand,
+    /// A hash table with all its elements, in which new ones take the place of the oldest.
+    HashLru,
     /// An array.
     Array,
     /// An array with a value for each CPU.
@@ -45,7 +48,7 @@ pub enum MapKind {
 
 /// Every map for a table of `flows` flows and a ledger of this size.
 pub fn maps(flows: u32, room: Room) -> Vec<Map> {
-    use MapKind::{Array, Hash, HashOnDemand, PerCpuArray, Queue, Ring};
+    use MapKind::{Array, Hash, HashLru, HashOnDemand, PerCpuArray, Queue, Ring};
     const ID: usize = size_of::<u32>();
     [
         ("PLACES", Hash, size_of::<PlaceKey>(), size_of::<Place>(), MAX_PLACES),
@@ -58,6 +61,8 @@ pub fn maps(flows: u32, room: Room) -> Vec<Map> {
         ("COUNTERS", PerCpuArray, ID, size_of::<Chunk>(), flows.div_ceil(CHUNK)),
         ("LOSSES", PerCpuArray, ID, size_of::<Losses>(), 1),
         ("PROBES", HashOnDemand, size_of::<ProbeKey>(), size_of::<ProbeValue>(), MAX_PROBE_FLOWS),
+        ("ALIASES", HashLru, size_of::<ProbeKey>(), size_of::<ProbeKey>(), MAX_ALIASES),
+        ("ALIASED", Array, ID, ALIAS_PORTS, 1),
         ("PROBE_PORTS", Array, ID, size_of::<u64>(), PORT_WORDS),
         ("LEDGER", Array, ID, size_of::<Passage>(), room.entries()),
         ("EVENTS", Ring, 0, 0, RING_BYTES),
@@ -101,13 +106,12 @@ impl Map {
     pub fn bytes(&self, cpus: u32) -> u64 {
         let cpus = u64::from(cpus);
         let value = self.value.next_multiple_of(8);
+        let element = HASH_ELEMENT + self.key.next_multiple_of(8) + value;
         let buckets = || HASH_BUCKET * self.entries.next_power_of_two();
         match self.kind {
             // Each CPU has a spare element, for updates in place, and a pointer to it.
-            MapKind::Hash => {
-                let element = HASH_ELEMENT + self.key.next_multiple_of(8) + value;
-                buckets() + element * (self.entries + cpus) + POINTER * cpus
-            }
+            MapKind::Hash => buckets() + element * (self.entries + cpus) + POINTER * cpus,
+            MapKind::HashLru => buckets() + element * self.entries,
             MapKind::HashOnDemand => buckets(),
             MapKind::Array => value * self.entries,
             MapKind::PerCpuArray => (POINTER + value * cpus) * self.entries,

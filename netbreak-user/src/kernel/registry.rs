@@ -7,7 +7,7 @@ use std::{
 
 use aya::maps::{Array, HashMap, MapData, MapError};
 use netbreak_common::{
-    FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, NO_ATTEMPT, PORT_WORDS, Passage, ProbeKey, ProbeValue,
+    FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, PORT_WORDS, Passage, ProbeKey, ProbeValue,
 };
 
 use super::trails::Trails;
@@ -107,8 +107,9 @@ impl FlowRegistry for Registry {
 impl Maps {
     fn register(&mut self, flow: ProbeFlow, owner: Owner) -> Result<(), MapError> {
         const NEW_ONLY: u64 = 1; // BPF_NOEXIST: a flow that is known already does not count twice.
-        let attempt = owner.attempt.unwrap_or(NO_ATTEMPT);
-        self.flows.insert(key(flow), ProbeValue { attempt, probe: owner.probe, pad: 0 }, NEW_ONLY)?;
+        let Owner { probe, attempt, piece } = owner;
+        let value = ProbeValue { attempt, probe, piece, first_sequence: 0, is_open: 0 };
+        self.flows.insert(key(flow), value, NEW_ONLY)?;
         let port = usize::from(flow.local_port);
         self.users[port] += 1;
         self.show(port)
@@ -147,7 +148,7 @@ impl Maps {
 }
 
 fn key(flow: ProbeFlow) -> ProbeKey {
-    let (family, remote) = match flow.remote {
+    let (family, remote) = match flow.remote.ip() {
         IpAddr::V4(address) => {
             let mut bytes = [0; 16];
             bytes[..4].copy_from_slice(&address.octets());
@@ -155,12 +156,5 @@ fn key(flow: ProbeFlow) -> ProbeKey {
         }
         IpAddr::V6(address) => (FAMILY_V6, address.octets()),
     };
-    ProbeKey {
-        remote,
-        remote_port: flow.remote_port,
-        local_port: flow.local_port,
-        protocol: flow.protocol,
-        family,
-        pad: [0; 2],
-    }
+    ProbeKey { remote, remote_port: flow.remote.port(), local_port: flow.local_port, family, pad: [0; 3] }
 }

@@ -17,6 +17,7 @@ pub fn settings(btf: &KernelBtf) -> Result<Settings, BtfError> {
         send_reset_arguments: arguments("tcp_send_reset"),
         consume_skb_arguments: arguments("consume_skb"),
         run_id: [0; 2],
+        netns: 0,
         probes: 0,
         ledger_mask: 0,
         parse_only: 0,
@@ -25,6 +26,7 @@ pub fn settings(btf: &KernelBtf) -> Result<Settings, BtfError> {
 
 fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
     let control_block = btf.offset("sk_buff", "cb")?;
+    let (conn_status, conn_tuple) = connections(btf);
     let common = |member: &str| btf.offset("sock", &format!("__sk_common.{member}"));
     Ok(Offsets {
         skb_dev: btf.offset("sk_buff", "dev")?,
@@ -37,6 +39,7 @@ fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
         skb_len: btf.offset("sk_buff", "len")?,
         skb_protocol: btf.offset("sk_buff", "protocol")?,
         skb_network_header: btf.offset("sk_buff", "network_header")?,
+        skb_nfct: btf.offset("sk_buff", "_nfct").unwrap_or(ABSENT),
         skb_tcp_gso_segs: control_block + btf.offset("tcp_skb_cb", "tcp_gso_segs")?,
         skb_tcp_seq: control_block + btf.offset("tcp_skb_cb", "seq")?,
         skb_tcp_flags: control_block + btf.offset("tcp_skb_cb", "tcp_flags")?,
@@ -56,5 +59,25 @@ fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
         sk_v6_daddr: common("skc_v6_daddr").unwrap_or(ABSENT),
         sk_protocol: btf.offset("sock", "sk_protocol")?,
         sk_err: btf.offset("sock", "sk_err")?,
+        conn_status,
+        conn_tuple,
     })
+}
+
+/// Offsets of what connection tracking remembers: a connection's status, and its first packet. [`ABSENT`] where this
+/// kernel has no connection tracking, or one that remembers in another way than the programs know.
+fn connections(btf: &KernelBtf) -> (u32, u32) {
+    let module = btf.offset("nf_conn", "status").is_err().then(|| btf.module("nf_conntrack")).flatten();
+    let btf = module.as_ref().unwrap_or(btf);
+    let found = || {
+        let at = |member| btf.offset("nf_conntrack_tuple", member);
+        // `netbreak_ebpf::connection::Tuple`
+        let members = [at("src.u3")?, at("src.u")?, at("dst.u3")?, at("dst.u")?];
+        let tuple = btf.offset("nf_conn", "tuplehash")? + btf.offset("nf_conntrack_tuple_hash", "tuple")?;
+        Ok::<_, BtfError>((members, btf.offset("nf_conn", "status")?, tuple))
+    };
+    match found() {
+        Ok(([0, 16, 20, 36], status, tuple)) => (status, tuple),
+        _ => (ABSENT, ABSENT),
+    }
 }

@@ -32,25 +32,27 @@ pub struct Options {
     pub flows: u32,
     /// The form of programs to try first: another than the default is for measuring and testing only.
     pub form: Form,
-    /// Follow the packets of probes from stage to stage?
-    pub follow: Option<Follow>,
+    /// Whose packets make events: those of no run where there is none.
+    pub run: Option<Own>,
+    /// Where they are followed from stage to stage: how many attempts are remembered until they are read.
+    pub follow: Option<Room>,
     /// Parse and do not count: for measuring only.
     pub parse_only: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { flows: DEFAULT_FLOWS, form: Form::default(), follow: None, parse_only: false }
+        Self { flows: DEFAULT_FLOWS, form: Form::default(), run: None, follow: None, parse_only: false }
     }
 }
 
-/// Whose packets are followed.
+/// What tells the packets of a run from those of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Follow {
-    /// What tells the payloads of this run from those of others.
+pub struct Own {
+    /// Payloads say which run they are of.
     pub run_id: u64,
-    /// How many attempts are remembered until they are read.
-    pub room: Room,
+    /// The namespace of its probes, by inode number: connections begin there.
+    pub netns: u32,
 }
 
 /// Why the kernel side cannot run at all.
@@ -101,9 +103,11 @@ impl Tracer {
         });
         let (btf, mut settings) = btf?;
         settings.parse_only = options.parse_only.into();
-        let room = options.follow.map(|follow| follow.room).unwrap_or_default();
+        let room = options.follow.unwrap_or_default();
         (settings.probes, settings.ledger_mask) = (room.probes, room.attempts.saturating_sub(1));
-        settings.run_id = options.follow.map(|follow| run_id(follow.run_id)).unwrap_or_default();
+        if let Some(own) = options.run {
+            (settings.run_id, settings.netns) = (run_id(own.run_id), own.netns);
+        }
         steps.done("BTF, read twice at once");
         let mut ebpf = EbpfLoader::new()
             .btf(aya_btf.as_ref())

@@ -62,7 +62,7 @@ pub(super) fn start(spec: &Spec, registry: &Arc<dyn FlowRegistry>, owner: Owner)
         Err(errno) => return Started { at: clock::now(), local_port: 0, result: Err(errno) },
     };
     let remote = spec.remote();
-    let flow = ProbeFlow { protocol: 6, remote: remote.ip(), remote_port: remote.port(), local_port };
+    let flow = ProbeFlow { remote, local_port };
     let flow = Registered::new(registry, flow, owner);
     let at = clock::now();
     let result = match socket.connect(&remote.into()) {

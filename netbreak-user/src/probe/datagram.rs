@@ -13,7 +13,7 @@ use super::attempt::Record;
 use super::connect::errno_of;
 use super::plan::Plan;
 use super::run::Control;
-use super::socket::{Registered, next_icmp_error};
+use super::socket::next_icmp_error;
 use super::spec::Spec;
 use super::ticker::{Ticker, poll};
 use super::tracker::Tracker;
@@ -41,8 +41,6 @@ pub(super) struct Opened<W> {
     pub socket: Socket,
     /// Told which attempts are settled.
     pub registry: Arc<dyn FlowRegistry>,
-    /// The flow, known to the kernel side until the probe is over.
-    pub flow: Registered,
     /// Packets in bytes.
     pub wire: W,
 }
@@ -60,7 +58,7 @@ pub(super) async fn run<W: Wire>(
     ticker: Ticker,
     mut control: Control,
 ) -> io::Result<Record> {
-    let Opened { spec, index, socket, registry, flow, wire } = opened;
+    let Opened { spec, index, socket, registry, wire } = opened;
     let socket = poll(socket, Interest::READABLE | Interest::ERROR)?;
     let mut probe = Datagrams {
         tracker: Tracker::new(spec.kind, spec.timeout),
@@ -100,7 +98,6 @@ pub(super) async fn run<W: Wire>(
     }
     probe.tell_overdue();
     drop(socket);
-    drop(flow);
     let mut record = probe.spec.record();
     (record.attempts, record.duplicates) = probe.tracker.finish();
     Ok(record)

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use socket2::{Protocol, SockFilter, Socket, Type};
 
+use super::FlowRegistry;
 use super::datagram::{Opened, Wire};
-use super::socket::{self, Registered};
+use super::socket;
 use super::spec::{PrepareError, Spec};
 use super::tracker::Tracker;
 use super::wire::{self, Family, Header};
-use super::{FlowRegistry, Owner, ProbeFlow};
 
 /// `ICMP_FILTER` of raw(7) and `ICMPV6_FILTER` of RFC 3542 (`linux/icmp.h`, `linux/icmpv6.h`): both are option 1.
 const TYPE_FILTER: i32 = 1;
@@ -27,19 +27,17 @@ pub(super) fn open(
     index: u32,
     registry: &Arc<dyn FlowRegistry>,
 ) -> Result<Opened<Echoes>, PrepareError> {
-    let (family, protocol, number) = match spec.address {
-        IpAddr::V4(_) => (Family::V4, Protocol::ICMPV4, 1),
-        IpAddr::V6(_) => (Family::V6, Protocol::ICMPV6, 58),
+    let (family, protocol) = match spec.address {
+        IpAddr::V4(_) => (Family::V4, Protocol::ICMPV4),
+        IpAddr::V6(_) => (Family::V6, Protocol::ICMPV6),
     };
     let id = (spec.run_id as u16).wrapping_add(index as u16);
     let other = |source| PrepareError::Socket { kind: spec.kind, address: spec.address, source };
     let socket = socket::open(spec, Type::RAW, protocol)?;
     only_our_replies(&socket, family, id).map_err(other)?;
     socket::make_room(&socket);
-    let flow = ProbeFlow { protocol: number, remote: spec.address, remote_port: 0, local_port: id };
-    let flow = Registered::new(registry, flow, Owner { probe: index, attempt: None });
     let (spec, registry) = (Arc::clone(spec), Arc::clone(registry));
-    Ok(Opened { spec, index, socket, registry, flow, wire: Echoes { family, id } })
+    Ok(Opened { spec, index, socket, registry, wire: Echoes { family, id } })
 }
 
 /// Other people's packets are not to wake us, nor to fill our buffer: only echo replies with our identifier come in.

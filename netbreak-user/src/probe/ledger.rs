@@ -17,6 +17,8 @@ pub(super) struct Ledger {
     /// The first write that is not wholly written, and how much of it is.
     cursor: usize,
     partly: u64,
+    /// Writes that [`settled`](Self::settled) has told of.
+    told: usize,
     /// Written and not acknowledged: which, and where in the connection it ends.
     unacked: VecDeque<(usize, u64)>,
     /// Bytes of this connection.
@@ -45,6 +47,7 @@ impl Ledger {
             writes: Vec::new(),
             cursor: 0,
             partly: 0,
+            told: 0,
             unacked: VecDeque::new(),
             written: 0,
             acked: 0,
@@ -69,6 +72,24 @@ impl Ledger {
         self.record.connections += 1;
         self.local_port = local_port;
         (self.written, self.acked) = (0, 0);
+    }
+
+    /// The first write that is not wholly written.
+    pub(super) fn first_waiting(&self) -> u64 {
+        self.cursor as u64
+    }
+
+    /// The next write, in the order of the plan, that is answered or has had its time: which, and is it answered in
+    /// time? Each one is told once.
+    pub(super) fn settled(&mut self, now: Nanos) -> Option<(u64, bool)> {
+        let write = self.writes.get(self.told)?;
+        let answered = match write.outcome {
+            Some(outcome) => matches!(outcome, Outcome::Answered { .. }),
+            None if write.planned.saturating_add(self.timeout) < now => false,
+            None => return None,
+        };
+        self.told += 1;
+        Some((self.told as u64 - 1, answered))
     }
 
     /// Bytes that wait to be written.

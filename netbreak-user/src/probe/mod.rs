@@ -32,35 +32,34 @@ pub use run::{Progress, run};
 pub use spec::{PrepareError, Spec};
 pub use stats::{Counts, Rtt, ScheduleDelay};
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
-/// A flow of ours, as the kernel side must know it before its first packet leaves.
+/// A TCP connection of ours, as the kernel side must know it before its SYN leaves. Echoes and datagrams tell by their
+/// payload whose they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProbeFlow {
-    /// IP protocol number of the packets: ICMP 1, TCP 6, UDP 17, ICMPv6 58.
-    pub protocol: u8,
-    /// The address that the probe visits.
-    pub remote: IpAddr,
-    /// The port that it visits; 0 for icmp.
-    pub remote_port: u16,
-    /// Our port, or the identifier of our echo requests (host byte order).
+    /// What the probe visits.
+    pub remote: SocketAddr,
+    /// Our port.
     pub local_port: u16,
 }
 
-/// Whose packets a flow carries.
+/// Whose packets a connection carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
     /// Index of the probe within the run.
     pub probe: u32,
-    /// The attempt; `None` where a flow carries those of many.
-    pub attempt: Option<u64>,
+    /// The attempt; of a stream the one whose bytes come first on this connection.
+    pub attempt: u64,
+    /// Stream: bytes of each attempt. 0 = all segments are of the one attempt.
+    pub piece: u32,
 }
 
 /// Where probes make their flows known. The kernel side implements it; without a kernel side it does nothing.
 pub trait FlowRegistry: Send + Sync {
-    /// From now on packets of `flow`, in both directions, make events. Must be called before its first packet leaves.
+    /// From now on segments of `flow`, in both directions, are known as ours. Must be called before its SYN leaves.
     fn register(&self, flow: ProbeFlow, owner: Owner);
-    /// No packet of `flow` is of interest any more.
+    /// No segment of `flow` is of interest any more.
     fn forget(&self, flow: ProbeFlow);
     /// The attempt was answered, or it has had its time without an answer. What the kernel side knows of its way will be
     /// written over before long: now it can be read.

@@ -95,7 +95,7 @@ pub async fn run(
                 Probe::Visits { limit } => {
                     visits::run(spec, index as u32, limit, registry, plan, ticker, control).await
                 }
-                Probe::Stream => stream::run(spec, registry, plan, ticker, control).await,
+                Probe::Stream => stream::run(spec, index as u32, registry, plan, ticker, control).await,
             };
             (index, record)
         });

@@ -21,9 +21,6 @@ use super::spec::Spec;
 use super::ticker::Ticker;
 use super::{FlowRegistry, Owner};
 
-/// A stream's attempts are its writes, and a segment may carry several of them.
-const STREAM: Owner = Owner { probe: 0, attempt: None };
-
 /// How often acknowledgements are looked for while some are outstanding: so exact are a stream's round-trip times.
 const POLL: Nanos = MILLISECOND;
 
@@ -37,6 +34,7 @@ static ZEROS: [u8; 65_536] = [0; 65_536];
 /// acknowledged or timed out.
 pub(super) async fn run(
     spec: Arc<Spec>,
+    index: u32,
     registry: Arc<dyn FlowRegistry>,
     mut plan: Plan,
     ticker: Ticker,
@@ -53,8 +51,11 @@ pub(super) async fn run(
         // A new connection is of use only to writes that are still to come.
         let next_due = plan.next_due(ledger.next_seq());
         let is_wanted = next_due.is_some() || ledger.waiting() > 0;
-        link = link.step(&spec, &registry, &mut ledger, &control, is_wanted);
+        link = link.step(&spec, index, &registry, &mut ledger, &control, is_wanted);
         let now = clock::now();
+        while let Some((seq, answered)) = ledger.settled(now) {
+            registry.settled(index, seq, answered);
+        }
         let awaited = ledger.awaited_until(now).map(|at| at + 1);
         if next_due.is_none() && awaited.is_none() {
             break;
@@ -92,6 +93,7 @@ impl Link {
     fn step(
         self,
         spec: &Spec,
+        index: u32,
         registry: &Arc<dyn FlowRegistry>,
         ledger: &mut Ledger,
         control: &Control,
@@ -104,7 +106,10 @@ impl Link {
                 Link::Down { errno, retry_at }
             }
             Link::Down { .. } => {
-                let Started { at, local_port, result } = connect::start(spec, registry, STREAM);
+                // A segment may carry several writes, or a part of one: bytes tell which.
+                let piece = spec.stream_piece as u32;
+                let owner = Owner { probe: index, attempt: ledger.first_waiting(), piece };
+                let Started { at, local_port, result } = connect::start(spec, registry, owner);
                 match result {
                     Ok(connecting) => Link::Connecting {
                         handshake: Box::pin(connect::finish(connecting, spec.address)),

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use socket2::{Protocol, Type};
 
+use super::FlowRegistry;
 use super::datagram::{Opened, Wire};
-use super::socket::{self, Registered};
+use super::socket;
 use super::spec::{PrepareError, Spec};
 use super::tracker::Tracker;
 use super::wire::{self, Header};
-use super::{FlowRegistry, Owner, ProbeFlow};
 
 /// Datagrams from one port.
 pub(super) struct Datagrams {
@@ -26,11 +26,8 @@ pub(super) fn open(
     let socket = socket::open(spec, Type::DGRAM, Protocol::UDP)?;
     socket::make_room(&socket);
     let local_port = socket::local_port(&socket).map_err(other)?;
-    let remote = spec.remote();
-    let flow = ProbeFlow { protocol: 17, remote: remote.ip(), remote_port: remote.port(), local_port };
-    let flow = Registered::new(registry, flow, Owner { probe: index, attempt: None });
     let (spec, registry) = (Arc::clone(spec), Arc::clone(registry));
-    Ok(Opened { spec, index, socket, registry, flow, wire: Datagrams { local_port } })
+    Ok(Opened { spec, index, socket, registry, wire: Datagrams { local_port } })
 }
 
 impl Wire for Datagrams {

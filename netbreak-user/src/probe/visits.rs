@@ -100,7 +100,7 @@ struct Visits {
 
 impl Visits {
     fn start(&mut self, planned: Nanos) {
-        let owner = Owner { probe: self.index, attempt: Some(self.tracker.next_seq()) };
+        let owner = Owner { probe: self.index, attempt: self.tracker.next_seq(), piece: 0 };
         let Started { at, local_port, result } = connect::start(&self.spec, &self.registry, owner);
         let seq = self.tracker.sent(planned, at, local_port);
         self.control.count_sent();

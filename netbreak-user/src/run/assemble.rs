@@ -62,7 +62,6 @@ pub(super) fn report(gathered: Gathered) -> Report {
         start: gathered.start,
         timeout: gathered.specs.iter().map(|spec| spec.timeout).max().unwrap_or(0),
         netns: gathered.netns,
-        run_id: gathered.specs.first().map_or(0, |spec| spec.run_id),
         records: gathered.records,
         events: gathered.events,
         trails: gathered.trails,
@@ -176,7 +175,7 @@ fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record
                 attempts: outage.attempts(),
             })
             .collect(),
-        retransmits: gathered.tracer.and_then(|_| verdict::retransmits(evidence, record)),
+        retransmits: gathered.tracer.and_then(|_| verdict::retransmits(evidence, index, record)),
         stream: record.stream.as_ref().filter(|_| record.kind == Kind::Stream).map(|stream| Stream {
             connections: stream.connections,
             resets: stream.resets,

@@ -83,8 +83,10 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     // From here on a signal ends the run and not the process.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let own =
+        kernel::Own { run_id: plan.specs.first().map_or(0, |spec| spec.run_id), netns: plan.netns.inode() };
     let mut tracer = match plan.tracer {
-        Some(options) => Some(Tracer::start(options).map_err(explain)?),
+        Some(options) => Some(Tracer::start(kernel::Options { run: Some(own), ..options }).map_err(explain)?),
         None => None,
     };
     let registry: Arc<dyn FlowRegistry> = match &tracer {

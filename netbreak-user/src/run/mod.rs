@@ -20,7 +20,7 @@ use crate::{
     kernel,
     netns::Namespace,
     options::{JsonFile, Netns, Output, ProbeSpec, RunOptions, resolve},
-    probe::{Kind, Spec},
+    probe::Spec,
     progress::Progress,
     report::{Report, VerdictWord},
     stdout::write_stdout,
@@ -83,13 +83,12 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
 }
 
 /// What following the packets of these probes takes.
-pub fn follow(specs: &[Spec]) -> kernel::Follow {
+pub fn follow(specs: &[Spec]) -> kernel::Room {
     // An answer is waited for that long, and its absence is noticed at the next attempt, or when a busy machine gets to it.
     const NOTICED_WITHIN: Nanos = SECOND / 2;
     let open = |spec: &Spec| (spec.timeout + NOTICED_WITHIN) / spec.pace().max(1) + 2;
-    let most = specs.iter().filter(|spec| spec.kind != Kind::Stream).map(open).max().unwrap_or(1);
-    let room = kernel::Room::for_plan(specs.len() as u32, u32::try_from(most).unwrap_or(u32::MAX >> 1));
-    kernel::Follow { run_id: specs.first().map_or(0, |spec| spec.run_id), room }
+    let most = specs.iter().map(open).max().unwrap_or(1);
+    kernel::Room::for_plan(specs.len() as u32, u32::try_from(most).unwrap_or(u32::MAX >> 1))
 }
 
 /// Writes a report wherever it was asked for.

@@ -1,9 +1,11 @@
 //! The verdict: from evidence to outages, deaths, causes and books. Pure: no clock, no kernel, no files.
 
 mod books;
+mod case;
 mod cause;
 mod daemons;
 mod deaths;
+mod end;
 mod ending;
 mod explain;
 mod last;
@@ -11,6 +13,7 @@ mod path;
 mod side;
 mod stage;
 mod starved;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -57,8 +60,6 @@ pub struct Evidence<'a> {
     pub timeout: Nanos,
     /// The probes' namespace.
     pub netns: u32,
-    /// What tells the payloads of this run from those of others.
-    pub run_id: u64,
     /// What every probe measured.
     pub records: &'a [Record],
     /// What the kernel side saw of their packets, ascending by time.

@@ -114,11 +114,8 @@ fn bytes(address: Ipv4Addr) -> [u8; 16] {
     bytes
 }
 
-/// The run that the probes belong to.
-pub const RUN: u64 = 0x0123_4567_89ab_cdef;
-
 /// A request of ours that dies at `time` in the router's forward hook: vary it.
-pub fn event(kind: Kind, time: Nanos, sequence: u64) -> Event {
+pub fn event(kind: Kind, time: Nanos, attempt: u64) -> Event {
     let (protocol, service) = match kind {
         Kind::Icmp => (1, 0),
         Kind::Udp => (17, SERVICE),
@@ -129,8 +126,7 @@ pub fn event(kind: Kind, time: Nanos, sequence: u64) -> Event {
     Event {
         time,
         location: address("nft_do_chain"),
-        sequence,
-        run_id: if protocol == 6 { 0 } else { RUN },
+        attempt,
         stack: [0; STACK_DEPTH],
         reason: reason("NETFILTER_DROP"),
         ifindex: 2,
@@ -142,12 +138,14 @@ pub fn event(kind: Kind, time: Nanos, sequence: u64) -> Event {
         source_port: PORT,
         destination_port: service,
         segments: 1,
+        probe: 0,
+        sequence: 0,
         sensor: sensor::DROP,
         family: FAMILY_V4,
         protocol,
         leg: LEG_REQUEST,
         flags: 0,
-        sequence_known: 1,
+        attempt_known: 1,
         pad: [0; 2],
     }
 }
@@ -234,7 +232,6 @@ fn with_evidence<T>(
         start: 0,
         timeout,
         netns,
-        run_id: RUN,
         records,
         events,
         trails,

@@ -5,3 +5,4 @@ pub mod build;
 mod deaths;
 mod last;
 mod path;
+mod stream;

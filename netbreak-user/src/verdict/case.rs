@@ -1,0 +1,200 @@
+//! One probe's evidence, and how each of its attempts ended by it.
+
+use std::collections::HashMap;
+
+use netbreak_common::{Event, LEG_REPLY, sensor};
+
+use super::{
+    Evidence, cause,
+    end::{End, Group, Proof},
+    ending::Ending,
+    last::{Doing, Last, last},
+    stage,
+    starved::Sleeps,
+};
+use crate::{
+    probe::{Attempt, Kind, Outcome, Record},
+    report::{Cause, Leg},
+};
+
+/// What is known of a probe.
+pub struct Case<'a> {
+    evidence: &'a Evidence<'a>,
+    probe: u32,
+    /// What it measured.
+    pub record: &'a Record,
+    /// What happened to its packets, by attempt, ascending by time.
+    events: HashMap<u64, Vec<&'a Event>>,
+    sleeps: Sleeps,
+}
+
+impl<'a> Case<'a> {
+    /// Of the probe with this index among the records; `None` if there is none.
+    pub fn new(evidence: &'a Evidence<'a>, probe: usize) -> Option<Self> {
+        let record = evidence.records.get(probe)?;
+        let probe = probe as u32;
+        let mut events: HashMap<u64, Vec<&Event>> = HashMap::new();
+        for event in evidence.events.iter().filter(|event| event.probe == probe && event.attempt_known == 1) {
+            events.entry(event.attempt).or_default().push(event);
+        }
+        let sleeps = Sleeps::of(evidence.records, evidence.timeout);
+        Some(Self { evidence, probe, record, events, sleeps })
+    }
+
+    /// The attempts that need a death, in order.
+    pub fn dead(&self) -> impl Iterator<Item = &'a Attempt> {
+        self.record.attempts.iter().filter(|attempt| attempt.needs_a_death())
+    }
+
+    /// How `attempt` ended; `None` where nothing tells.
+    pub fn end(&self, attempt: &Attempt) -> Option<End> {
+        let events = self.events.get(&attempt.seq).map(Vec::as_slice).unwrap_or_default();
+        let last = last(self.evidence, self.probe, attempt.seq, attempt.sent, events);
+        // Of a connection that carries many attempts the last packet counts, whichever way it went: it is sent again.
+        let is_stream = self.record.kind == Kind::Stream;
+        dropped(self.evidence, events, last.as_ref(), is_stream)
+            .or_else(|| reported(events))
+            .or_else(|| not_sent(self.evidence, attempt))
+            .or_else(|| self.sleeps.explain(self.record, attempt).then(|| starved(self.evidence, attempt)))
+            .or_else(|| Some(seen_last(self.evidence, attempt, last?)))
+    }
+}
+
+/// The last drop that was no copy's.
+fn dropped(evidence: &Evidence, events: &[&Event], last: Option<&Last>, is_stream: bool) -> Option<End> {
+    // Whatever was dropped before it was seen last was a copy. But where it was refused as somebody else's it was one
+    // itself.
+    let seen_last = last.filter(|last| !last.is_refused).map_or(0, |last| last.at);
+    let (event, ending) = events
+        .iter()
+        .filter(|event| event.sensor == sensor::DROP && event.time >= seen_last)
+        .map(|event| (event, Ending::of(event, evidence.names)))
+        .filter(|(_, ending)| !ending.is_a_copy())
+        // The last stage that any of its packets reached: the reply comes after the request.
+        .max_by_key(|(event, _)| (event.leg == LEG_REPLY && !is_stream, event.time))?;
+    // On a socket's queue a packet has no device any more: it came by the one where it was seen last.
+    let came_by = last.filter(|last| event.ifindex == 0 && last.netns == Some(event.netns));
+    let ifindex = came_by.map_or((event.ifindex != 0).then_some(event.ifindex), |last| last.ifindex);
+    let group = Group {
+        leg: leg(event),
+        cause: cause::of_drop(&ending),
+        stage: stage::of(&ending).map(str::to_owned),
+        reason: ending.reason,
+        symbol: ending.symbol,
+        device: device(event).or_else(|| device_name(evidence, Some(event.netns), ifindex)),
+        ifindex,
+        netns: (event.netns != 0).then_some(event.netns),
+        doing: None,
+    };
+    Some(End { group, at: event.time, proof: Proof::Dropped })
+}
+
+/// An ICMP error about it.
+fn reported(events: &[&Event]) -> Option<End> {
+    let errors = events.iter().filter(|event| event.sensor == sensor::ICMP_SENT);
+    let event = errors.max_by_key(|event| event.time)?;
+    let (kind, code) = ((event.reason >> 8) as u8, event.reason as u8);
+    let group = Group {
+        leg: leg(event),
+        cause: cause::of_icmp_error(kind, code),
+        reason: Some(format!("ICMP {kind}/{code}")),
+        symbol: None,
+        stage: None,
+        device: device(event),
+        ifindex: (event.ifindex != 0).then_some(event.ifindex),
+        netns: (event.netns != 0).then_some(event.netns),
+        doing: None,
+    };
+    Some(End { group, at: event.time, proof: Proof::Reported })
+}
+
+fn not_sent(evidence: &Evidence, attempt: &Attempt) -> Option<End> {
+    let Outcome::SendFailed { errno } = attempt.outcome else { return None };
+    let group = Group {
+        leg: Leg::Request,
+        cause: cause::of_errno(errno),
+        reason: Some(errno_name(errno)),
+        symbol: None,
+        stage: Some("socket send".to_owned()),
+        device: None,
+        ifindex: None,
+        netns: Some(evidence.netns),
+        doing: None,
+    };
+    Some(End { group, at: attempt.sent, proof: Proof::NotSent })
+}
+
+/// Netbreak itself is to blame.
+fn starved(evidence: &Evidence, attempt: &Attempt) -> End {
+    let group = Group {
+        leg: Leg::Unknown,
+        cause: Cause::Starved,
+        reason: None,
+        symbol: None,
+        stage: None,
+        device: None,
+        ifindex: None,
+        netns: Some(evidence.netns),
+        doing: None,
+    };
+    End { group, at: attempt.sent, proof: Proof::Starved }
+}
+
+fn seen_last(evidence: &Evidence, attempt: &Attempt, last: Last) -> End {
+    let told = match attempt.outcome {
+        Outcome::Unreachable { errno, .. } if last.doing != Doing::Waiting => Some(errno),
+        _ => None,
+    };
+    let group = Group {
+        leg: last.leg,
+        cause: told.map_or_else(|| last.doing.cause(), cause::of_errno),
+        reason: told.map(errno_name),
+        symbol: match &last.doing {
+            Doing::Consumed(symbol) => symbol.clone(),
+            _ => None,
+        },
+        stage: Some(last.doing.stage().to_owned()),
+        device: device_name(evidence, last.netns, last.ifindex),
+        ifindex: last.ifindex,
+        netns: last.netns,
+        doing: told.is_none().then_some(last.doing),
+    };
+    End { group, at: last.at, proof: Proof::SeenLast }
+}
+
+fn device_name(evidence: &Evidence, netns: Option<u32>, ifindex: Option<u32>) -> Option<String> {
+    Some(evidence.names.device(netns?, ifindex?)?.name.clone())
+}
+
+fn leg(event: &Event) -> Leg {
+    if event.leg == LEG_REPLY { Leg::Reply } else { Leg::Request }
+}
+
+fn device(event: &Event) -> Option<String> {
+    let end = event.device.iter().position(|byte| *byte == 0).unwrap_or(event.device.len());
+    (end > 0).then(|| String::from_utf8_lossy(&event.device[..end]).into_owned())
+}
+
+/// Such as `ENETUNREACH`; the number where this list has no name for it.
+fn errno_name(errno: i32) -> String {
+    match rustix::io::Errno::from_raw_os_error(errno) {
+        rustix::io::Errno::NETUNREACH => "ENETUNREACH".into(),
+        rustix::io::Errno::HOSTUNREACH => "EHOSTUNREACH".into(),
+        rustix::io::Errno::INVAL => "EINVAL".into(),
+        rustix::io::Errno::PERM => "EPERM".into(),
+        rustix::io::Errno::ACCESS => "EACCES".into(),
+        rustix::io::Errno::NOBUFS => "ENOBUFS".into(),
+        rustix::io::Errno::AGAIN => "EAGAIN".into(),
+        rustix::io::Errno::MSGSIZE => "EMSGSIZE".into(),
+        rustix::io::Errno::NODEV => "ENODEV".into(),
+        rustix::io::Errno::NXIO => "ENXIO".into(),
+        rustix::io::Errno::NETDOWN => "ENETDOWN".into(),
+        rustix::io::Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL".into(),
+        rustix::io::Errno::CONNREFUSED => "ECONNREFUSED".into(),
+        rustix::io::Errno::CONNRESET => "ECONNRESET".into(),
+        rustix::io::Errno::PIPE => "EPIPE".into(),
+        rustix::io::Errno::NOTCONN => "ENOTCONN".into(),
+        rustix::io::Errno::TIMEDOUT => "ETIMEDOUT".into(),
+        other => format!("errno {}", other.raw_os_error()),
+    }
+}

@@ -1,0 +1,61 @@
+//! Writes of a stream: TCP hands them over in order, so one that is lost holds up all that come after it.
+
+use super::{
+    case::Case,
+    end::{End, Proof},
+    last::Doing,
+};
+use crate::{
+    probe::Outcome,
+    report::{Cause, Leg},
+};
+
+/// How far behind a write the acknowledgement may be that would have answered it: nothing acknowledges less often than
+/// every second full segment, and a segment holds many small writes.
+const ACKNOWLEDGED_WITHIN: usize = 128;
+
+/// How each write ended that needs a death, in order.
+///
+/// A write whose own packets died ended there. One whose packets arrived, or that was never sent, ended where the
+/// write ended that held it up: the last one before it, since a write was answered in time, whose packets died. Else
+/// an acknowledgement died that would have answered this write among others.
+pub fn ends(case: &Case) -> Vec<Option<End>> {
+    let attempts = &case.record.attempts;
+    let own: Vec<Option<End>> =
+        attempts.iter().map(|a| a.is_unanswered().then(|| case.end(a)).flatten()).collect();
+    let mut held_up_by: Option<&End> = None;
+    let mut ends = Vec::new();
+    for (number, attempt) in attempts.iter().enumerate() {
+        let own_end = own[number].as_ref();
+        if let Outcome::Answered { .. } | Outcome::Reset { .. } = attempt.outcome {
+            held_up_by = None;
+        }
+        if let Some(end) = own_end.filter(|end| is_a_death(end)) {
+            held_up_by = Some(end);
+        }
+        if !attempt.needs_a_death() {
+            continue;
+        }
+        let acknowledgement = || {
+            let later = own.iter().skip(number + 1).take(ACKNOWLEDGED_WITHIN).flatten();
+            later.into_iter().find(|end| end.group.leg == Leg::Reply && is_a_death(end))
+        };
+        let end = held_up_by.or_else(acknowledgement).or(own_end);
+        held_up_by = held_up_by.or(end);
+        ends.push(end.cloned());
+    }
+    ends
+}
+
+/// Did it die there, or did it arrive, or was there nothing of it?
+fn is_a_death(end: &End) -> bool {
+    match (end.proof, &end.group.doing) {
+        (Proof::Dropped | Proof::Reported | Proof::Starved, _) => true,
+        // Why there is no connection: that is told by what became of its SYN.
+        (Proof::NotSent, _) => !matches!(end.group.cause, Cause::Other | Cause::Socket | Cause::Reset),
+        (Proof::SeenLast, Some(Doing::Waiting | Doing::Arrived | Doing::Delivered | Doing::Consumed(_))) => {
+            false
+        }
+        (Proof::SeenLast, _) => true,
+    }
+}

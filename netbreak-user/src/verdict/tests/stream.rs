@@ -1,0 +1,80 @@
+//! Writes of a stream that are lost in their own right, or held up by one that was.
+
+use netbreak_common::{Event, STAGE_QUEUE, STAGE_RECEIVE};
+
+use super::build::*;
+use crate::{
+    kernel::Trails,
+    probe::{Attempt, Kind, Outcome},
+    report::{Cause, Leg},
+};
+
+const TIMED_OUT: Outcome = Outcome::TimedOut;
+
+fn writes(outcomes: &[Outcome]) -> Vec<Attempt> {
+    (0..).zip(outcomes).map(|(seq, outcome)| attempt(seq, 100 * (seq + 1), *outcome)).collect()
+}
+
+/// How many writes died on which leg of what, and how many of nothing known.
+fn judged(outcomes: &[Outcome], events: &[Event], trails: &Trails) -> (Vec<(u64, Leg, Cause)>, u64) {
+    let (deaths, unexplained) = deaths_seen(&record(Kind::Stream, writes(outcomes)), events, trails);
+    (deaths.iter().map(|death| (death.attempts, death.leg, death.cause)).collect(), unexplained)
+}
+
+fn dropped(write: u64) -> Event {
+    event(Kind::Stream, 100 * (write + 1) + 10, write)
+}
+
+/// Writes whose segments reached the server.
+fn arrived(writes: &[u64]) -> Trails {
+    let mut trails = Trails::default();
+    for write in writes {
+        let at = 100 * (write + 1);
+        let hops = [hop(at + 5, STAGE_QUEUE, WIRE), hop(at + 10, STAGE_RECEIVE, SERVERS)];
+        trails.unanswered(0, *write, [Some(&passage(*write, &hops)), None]);
+    }
+    trails
+}
+
+#[test]
+fn writes_behind_a_lost_one_are_held_up_by_it() {
+    let outcomes = [Outcome::Answered { at: 150 }, TIMED_OUT, TIMED_OUT, TIMED_OUT];
+    // The third arrived, the fourth was never sent.
+    let (deaths, unexplained) = judged(&outcomes, &[dropped(1)], &arrived(&[2]));
+    assert_eq!((deaths, unexplained), (vec![(3, Leg::Request, Cause::Netfilter)], 0));
+}
+
+#[test]
+fn what_was_lost_before_an_answer_holds_up_nothing_after_it() {
+    let late = Outcome::Late { at: 5_000 };
+    let outcomes = [late, Outcome::Answered { at: 5_000 }, TIMED_OUT];
+    assert_eq!(judged(&outcomes, &[dropped(0)], &Trails::default()), (vec![], 1));
+    // A write that came late did hold up its successors.
+    let outcomes = [late, TIMED_OUT, TIMED_OUT];
+    let expected = (vec![(2, Leg::Request, Cause::Netfilter)], 0);
+    assert_eq!(judged(&outcomes, &[dropped(0)], &Trails::default()), expected);
+}
+
+#[test]
+fn an_acknowledgement_answers_all_writes_before_it() {
+    let died = reply(dropped(2));
+    let expected = (vec![(3, Leg::Reply, Cause::Netfilter)], 0);
+    assert_eq!(judged(&[TIMED_OUT; 3], &[died], &arrived(&[0, 1, 2])), expected);
+}
+
+#[test]
+fn a_write_that_arrived_without_more_died_at_its_host() {
+    let (deaths, unexplained) = judged(&[TIMED_OUT], &[], &arrived(&[0]));
+    assert_eq!((deaths, unexplained), (vec![(1, Leg::Request, Cause::Socket)], 0));
+}
+
+#[test]
+fn without_a_connection_what_became_of_its_syn_tells() {
+    let failed = Outcome::SendFailed { errno: libc::ETIMEDOUT };
+    let expected = (vec![(3, Leg::Request, Cause::Netfilter)], 0);
+    assert_eq!(judged(&[failed; 3], &[dropped(0)], &Trails::default()), expected);
+    // Where the kernel did not even try, it says why.
+    let failed = Outcome::SendFailed { errno: libc::ENETUNREACH };
+    let expected = (vec![(3, Leg::Request, Cause::Route)], 0);
+    assert_eq!(judged(&[failed; 3], &[], &Trails::default()), expected);
+}
