@@ -41,7 +41,8 @@ impl Ending {
     ///
     /// A packet socket gets a clone (`packet_rcv`, `tpacket_rcv`), and so does each raw socket (`raw_rcv`,
     /// `rawv6_rcv`); an echo reply that reached `ping_rcv` was handed to the raw sockets before
-    /// (`ip_protocol_deliver_rcu`); a promiscuous port drops what is for another host (`ip_rcv_core`).
+    /// (`ip_protocol_deliver_rcu`); a promiscuous port drops what is for another host (`ip_rcv_core`); TCP drops bytes
+    /// that it has had before (`tcp_data_queue`, `tcp_validate_incoming`).
     pub fn is_a_copy(&self) -> bool {
         const CLONE_OWNERS: [&str; 7] = [
             "packet_rcv",
@@ -52,7 +53,9 @@ impl Ending {
             "ip6_mc_input",
             "netlink_unicast",
         ];
-        self.reason.as_deref().is_some_and(|reason| matches!(reason, "OTHERHOST" | "SKB_CONSUMED"))
+        const COPIES: [&str; 5] =
+            ["OTHERHOST", "SKB_CONSUMED", "TCP_OLD_DATA", "TCP_OLD_SEQUENCE", "TCP_OLD_ACK"];
+        self.reason.as_deref().is_some_and(|reason| COPIES.contains(&reason))
             || self.symbol.as_deref().is_some_and(|symbol| CLONE_OWNERS.contains(&symbol))
     }
 }

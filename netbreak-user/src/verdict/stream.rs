@@ -18,21 +18,24 @@ const ACKNOWLEDGED_WITHIN: usize = 128;
 ///
 /// A write whose own packets died ended there. One whose packets arrived, or that was never sent, ended where the
 /// write ended that held it up: the last one before it, since a write was answered in time, whose packets died. Else
-/// an acknowledgement died that would have answered this write among others.
+/// an acknowledgement died that would have answered this write among others. Without either it ended where it arrived;
+/// where it was not sent it waited for one that did.
 pub fn ends(case: &Case) -> Vec<Option<End>> {
     let attempts = &case.record.attempts;
     let own: Vec<Option<End>> =
         attempts.iter().map(|a| a.is_unanswered().then(|| case.end(a)).flatten()).collect();
-    let mut held_up_by: Option<&End> = None;
+    let (mut held_up_by, mut waited_for): (Option<&End>, Option<&End>) = (None, None);
     let mut ends = Vec::new();
     for (number, attempt) in attempts.iter().enumerate() {
         let own_end = own[number].as_ref();
         if let Outcome::Answered { .. } | Outcome::Reset { .. } = attempt.outcome {
-            held_up_by = None;
+            (held_up_by, waited_for) = (None, None);
         }
         if let Some(end) = own_end.filter(|end| is_a_death(end)) {
             held_up_by = Some(end);
         }
+        let was_sent = |end: &&End| end.group.doing != Some(Doing::Waiting);
+        waited_for = own_end.filter(was_sent).or(waited_for);
         if !attempt.needs_a_death() {
             continue;
         }
@@ -40,7 +43,7 @@ pub fn ends(case: &Case) -> Vec<Option<End>> {
             let later = own.iter().skip(number + 1).take(ACKNOWLEDGED_WITHIN).flatten();
             later.into_iter().find(|end| end.group.leg == Leg::Reply && is_a_death(end))
         };
-        let end = held_up_by.or_else(acknowledgement).or(own_end);
+        let end = held_up_by.or_else(acknowledgement).or(waited_for).or(own_end);
         held_up_by = held_up_by.or(end);
         ends.push(end.cloned());
     }

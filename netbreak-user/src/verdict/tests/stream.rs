@@ -69,6 +69,15 @@ fn a_write_that_arrived_without_more_died_at_its_host() {
 }
 
 #[test]
+fn a_write_that_was_not_sent_waited_for_one_that_was() {
+    let mut trails = arrived(&[0]);
+    trails.unanswered(0, 1, [None, None]);
+    let late = Outcome::Late { at: 5_000 };
+    let expected = (vec![(1, Leg::Request, Cause::Socket)], 0);
+    assert_eq!(judged(&[late, TIMED_OUT], &[], &trails), expected);
+}
+
+#[test]
 fn without_a_connection_what_became_of_its_syn_tells() {
     let failed = Outcome::SendFailed { errno: libc::ETIMEDOUT };
     let expected = (vec![(3, Leg::Request, Cause::Netfilter)], 0);
