@@ -52,8 +52,12 @@ impl<'a> Case<'a> {
         let last = last(self.evidence, self.probe, attempt.seq, attempt.sent, events);
         // Of a connection that carries many attempts the last packet counts, whichever way it went: it is sent again.
         let is_stream = self.record.kind == Kind::Stream;
-        dropped(self.evidence, events, last.as_ref(), is_stream)
-            .or_else(|| reported(events))
+        // Whatever befell a packet before the attempt was seen last befell a copy. But where it was refused as somebody
+        // else's it was one itself.
+        let seen_last = last.as_ref().filter(|last| !last.is_refused).map_or(0, |last| last.at);
+        let events: Vec<&Event> = events.iter().copied().filter(|event| event.time >= seen_last).collect();
+        dropped(self.evidence, &events, last.as_ref(), is_stream)
+            .or_else(|| reported(&events))
             .or_else(|| not_sent(self.evidence, attempt))
             .or_else(|| self.sleeps.explain(self.record, attempt).then(|| starved(self.evidence, attempt)))
             .or_else(|| Some(seen_last(self.evidence, attempt, last?)))
@@ -62,12 +66,9 @@ impl<'a> Case<'a> {
 
 /// The last drop that was no copy's.
 fn dropped(evidence: &Evidence, events: &[&Event], last: Option<&Last>, is_stream: bool) -> Option<End> {
-    // Whatever was dropped before it was seen last was a copy. But where it was refused as somebody else's it was one
-    // itself.
-    let seen_last = last.filter(|last| !last.is_refused).map_or(0, |last| last.at);
     let (event, ending) = events
         .iter()
-        .filter(|event| event.sensor == sensor::DROP && event.time >= seen_last)
+        .filter(|event| event.sensor == sensor::DROP)
         .map(|event| (event, Ending::of(event, evidence.names)))
         .filter(|(_, ending)| !ending.is_a_copy())
         // The last stage that any of its packets reached: the reply comes after the request.
