@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 #[path = "common/skip.rs"]
 mod skip;
+#[path = "common/wait.rs"]
+mod wait;
 
 use netbreak_user::counters::SocketKind;
 use netbreak_user::lab::{Effect, FAULTS, Family, Fault, Lab, Role, SERVER_V4, SERVER_V6, find};
@@ -22,19 +24,12 @@ use netbreak_user::report::Cause;
 use netbreak_user::watch::{Watcher, What};
 use netbreak_user::{counters, netns};
 use skip::skipped;
+use wait::wait_until;
 
 /// Packets of one burst.
 const BURST: u64 = 20;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Sends a burst of one kind and says how many packets were not answered.
 fn lost(lab: &Lab, family: Family, kind: Kind, arguments: &[&str]) -> u64 {
@@ -151,7 +146,9 @@ fn prove(lab: &mut Lab, fault: &Fault) {
     lab.undo(fault).unwrap();
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: the count outlives the undo");
     for family in Family::ALL {
-        wait_until(&format!("{name} is healed for {}", family.name()), || ping(lab, *family, &[]) == 0);
+        wait_until(PATIENCE, &format!("{name} is healed for {}", family.name()), || {
+            ping(lab, *family, &[]) == 0
+        });
         assert_eq!((udp(lab, *family, None, 1400), tcp(lab, *family, None)), (0, 0), "{name} is not healed");
     }
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: died after the undo");
@@ -214,11 +211,13 @@ fn a_new_lab_is_whole_and_apart() {
     assert_eq!(resolve(router.path().to_str().unwrap()), router.inode());
     assert_eq!(resolve(&format!("pid:{}", router.pid())), router.inode());
     let name = format!("pid {} (router)", router.pid());
-    wait_until("the holder has its name", || {
+    wait_until(PATIENCE, "the holder has its name", || {
         netns::list().iter().any(|n| n.inode == router.inode() && n.name == name)
     });
     drop(lab);
-    wait_until("the namespaces are gone", || !netns::list().iter().any(|n| inodes.contains(&n.inode)));
+    wait_until(PATIENCE, "the namespaces are gone", || {
+        !netns::list().iter().any(|n| inodes.contains(&n.inode))
+    });
 }
 
 #[test]
@@ -297,7 +296,7 @@ fn nothing_survives_a_kill() {
     assert_eq!(alive(), 3);
     child.kill().unwrap();
     child.wait().unwrap();
-    wait_until("the namespaces of a killed process are gone", || alive() == 0);
+    wait_until(PATIENCE, "the namespaces of a killed process are gone", || alive() == 0);
 }
 
 #[test]
@@ -338,7 +337,7 @@ fn changes_of_links_are_heard_in_their_namespace() {
     lab.ip(Role::Router, "address add 10.9.9.9/32 dev r1").unwrap();
     lab.ip(Role::Router, "link delete r1").unwrap();
     let mut heard = Vec::new();
-    wait_until("the removal is heard", || {
+    wait_until(PATIENCE, "the removal is heard", || {
         heard.extend(router.drain(2).unwrap());
         heard.last().is_some_and(|e| e.detail == "removed" && e.what == What::Link)
     });
@@ -365,7 +364,7 @@ fn changes_of_routes_and_neighbours_are_heard() {
         let mut told = Vec::new();
         at += 1;
         doing();
-        wait_until(last, || {
+        wait_until(PATIENCE, last, || {
             told.extend(watcher.drain(at).unwrap().into_iter().map(|e| (e.what, e.device, e.detail)));
             told.iter().any(|(of, _, detail)| *of == what && detail.ends_with(last))
         });

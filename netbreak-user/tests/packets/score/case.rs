@@ -9,7 +9,7 @@ use netbreak_user::report::Leg;
 
 use super::judge::{Score, judge};
 use super::seen::Seen;
-use crate::common::{Done, HTTP, STREAM, Served, TCP, UDP, V4, V6, Witness, wait_until};
+use crate::common::{Done, HTTP, PATIENCE, STREAM, Served, TCP, UDP, V4, V6, Witness, wait_until};
 
 /// Faults and a run.
 pub struct Case {
@@ -154,7 +154,7 @@ impl Case {
         };
         let before = served.counter(Role::Client, counter);
         let run = self.start(served, &["--interval", "10ms", "--duration", "1s", "--timeout", "300ms"]);
-        wait_until("probes leave", || served.counter(Role::Client, counter) >= before + 15);
+        wait_until(PATIENCE, "probes leave", || served.counter(Role::Client, counter) >= before + 15);
         self.apply(served);
         if self.when == When::ToTheEnd {
             let done = run.finish();
