@@ -9,6 +9,7 @@
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -101,13 +102,37 @@ fn udp(lab: &Lab, family: Family, port: Option<u16>, size: usize) -> u64 {
     BURST - answered as u64
 }
 
-/// One connect, to a listener of our own or to `port`. A SYN that dies is sent again, so more packets than this may be counted.
+/// One connect, to a listener of our own or to `port`. A SYN that dies is sent again, so more packets than this may be
+/// counted. Nothing of the connection is on its way any more when this returns, or the next fault would count it: a busy
+/// machine delivers late what nobody waits for.
 fn tcp(lab: &Lab, family: Family, port: Option<u16>) -> u64 {
     let listener = lab.namespace(Role::Server).run(|| TcpListener::bind(any(family)).unwrap()).unwrap();
-    let port = port.unwrap_or_else(|| listener.local_addr().unwrap().port());
-    let address = SocketAddr::from((server(family), port));
+    let own = listener.local_addr().unwrap().port();
+    let address = SocketAddr::from((server(family), port.unwrap_or(own)));
     let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(300));
-    u64::from(lab.namespace(Role::Client).run(connect).unwrap().is_err())
+    let Ok(client) = lab.namespace(Role::Client).run(connect).unwrap() else { return 1 };
+    if port.is_none() {
+        // The last packet of the handshake has arrived then.
+        vanish(listener.accept().unwrap().0);
+    }
+    vanish(client);
+    0
+}
+
+/// Ends one side of a connection without a packet (`tcp_disconnect` in net/ipv4/tcp.c).
+fn vanish(stream: TcpStream) {
+    let on: libc::c_int = 1;
+    // SAFETY: the descriptor is open and the value is an integer of the size that is said.
+    let set = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_REPAIR,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// Breaks, counts, heals.
