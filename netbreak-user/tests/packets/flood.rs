@@ -22,6 +22,7 @@ const fn drops(truth: Role, rules: &'static [Step]) -> Fault {
         families: &[Family::V4],
         effect: Effect::Spares,
         arguments: &[],
+        service: None,
         apply: rules,
         undo: &[],
         expected: None,

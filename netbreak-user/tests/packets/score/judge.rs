@@ -99,6 +99,7 @@ pub fn judge(seen: &Seen) -> Score {
         }
     };
     must(score.sent > 0, "nothing was sent");
+    must(seen.foreign != Some(Some(0)), "nothing of others died");
     let in_passing = case.when != When::Throughout
         && case.faults.iter().any(|fault| IN_PASSING.iter().any(|(name, _)| *name == fault.name));
     must(wrong == 0 || in_passing, "wrong deaths");
