@@ -77,6 +77,20 @@ pub(super) const FAULTS: &[Fault] = &[tunnel!(
     ]
 )];
 
+/// Counts and drops answers to all probes.
+macro_rules! replies {
+    ($where:literal) => {
+        concat!(
+            $where,
+            " meta l4proto { tcp, udp } counter name died drop\n",
+            $where,
+            " icmp type echo-reply counter name died drop\n",
+            $where,
+            " icmpv6 type echo-reply counter name died drop"
+        )
+    };
+}
+
 /// A drop of probe packets inside the tunnel.
 macro_rules! drops {
     ($name:literal, $summary:literal, $leg:ident, $role:ident $device:expr, $hook:literal, $rules:expr) => {
@@ -98,7 +112,6 @@ const fn dies(leg: Leg, role: Role, device: Option<&'static str>) -> Option<Expe
     Some(Expected { cause: Cause::Netfilter, leg, role, device, reasons: &["NETFILTER_DROP"] })
 }
 
-/// All packets in the tunnel are probes'.
 pub(super) const INSIDE: &[Fault] = &[
     drops!(
         "tunnel-forward",
@@ -106,7 +119,7 @@ pub(super) const INSIDE: &[Fault] = &[
         Request,
         Router Some("r0"),
         "forward priority 0",
-        "oifname \"v1\" counter name died drop"
+        requests!("oifname \"v1\"", "drop")
     ),
     drops!(
         "tunnel-input",
@@ -114,7 +127,7 @@ pub(super) const INSIDE: &[Fault] = &[
         Request,
         Server Some("v0"),
         "input priority 0",
-        "iifname \"v0\" counter name died drop"
+        requests!("iifname \"v0\"", "drop")
     ),
     drops!(
         "tunnel-output-reply",
@@ -122,7 +135,7 @@ pub(super) const INSIDE: &[Fault] = &[
         Reply,
         Server None,
         "output priority 0",
-        "oifname \"v0\" counter name died drop"
+        replies!("oifname \"v0\"")
     ),
     drops!(
         "tunnel-forward-reply",
@@ -130,6 +143,6 @@ pub(super) const INSIDE: &[Fault] = &[
         Reply,
         Router Some("v1"),
         "forward priority 0",
-        "iifname \"v1\" counter name died drop"
+        replies!("iifname \"v1\"")
     ),
 ];

@@ -64,7 +64,7 @@ impl Case {
     }
 
     fn throughout(&self, served: &mut Served) -> Done {
-        self.apply(served);
+        self.faults.iter().for_each(|fault| served.lab.apply(fault).unwrap());
         // Shorter than the first pause of TCP (1 s): no SYN is sent twice.
         // A neighbour is given up after about 400 ms, and only then do the packets die that waited for it.
         let reasons = || self.faults.iter().filter_map(|fault| fault.expected).flat_map(|e| e.reasons);
@@ -72,10 +72,11 @@ impl Case {
         let timeout = if waits { "650ms" } else { "300ms" };
         let done = self.start(served, &["--interval", "10ms", "--duration", "300ms", "--timeout", timeout]);
         let done = done.finish();
-        self.undo(served);
+        self.faults.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
         done
     }
 
+    /// Faults that come and go during the run. What they break is there before, if it is not all there is.
     fn midway(&self, served: &mut Served) -> Done {
         let counter = match (self.kinds[0], self.families()[0]) {
             (Kind::Icmp, Family::V4) => "Icmp.OutEchos",
@@ -84,32 +85,33 @@ impl Case {
             (_, Family::V4) => "Udp.OutDatagrams",
             (_, Family::V6) => "Udp6OutDatagrams",
         };
+        let (around, faults): (Vec<_>, Vec<_>) = self
+            .faults
+            .iter()
+            .copied()
+            .partition(|fault| fault.effect == Effect::Spares && self.faults.len() > 1);
+        around.iter().for_each(|fault| served.lab.apply(fault).unwrap());
         let before = served.counter(Role::Client, counter);
         let run = self.start(served, &["--interval", "10ms", "--duration", "1s", "--timeout", "300ms"]);
         wait_until(PATIENCE, "probes leave", || served.counter(Role::Client, counter) >= before + 15);
-        self.apply(served);
-        if self.when == When::ToTheEnd {
+        faults.iter().for_each(|fault| served.lab.apply(fault).unwrap());
+        let done = if self.when == When::ToTheEnd {
             let done = run.finish();
-            self.undo(served);
-            return done;
-        }
-        // How long it is there. Not all faults let a counter of packets go on.
-        std::thread::sleep(Duration::from_millis(350));
-        self.undo(served);
-        run.finish()
+            faults.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
+            done
+        } else {
+            // How long it is there. Not all faults let a counter of packets go on.
+            std::thread::sleep(Duration::from_millis(350));
+            faults.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
+            run.finish()
+        };
+        around.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
+        done
     }
 
     /// Whom the probes visit if it is not the server itself.
     fn service(&self) -> Option<&'static Service> {
         self.faults.iter().find_map(|fault| fault.service)
-    }
-
-    fn apply(&self, served: &mut Served) {
-        self.faults.iter().for_each(|fault| served.lab.apply(fault).unwrap());
-    }
-
-    fn undo(&self, served: &mut Served) {
-        self.faults.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
     }
 
     fn start(&self, served: &Served, plan: &[&str]) -> crate::common::Run {

@@ -43,7 +43,7 @@ const TOGETHER: &[(&[&str], Effect, bool)] = &[
 ];
 
 /// What changes packets on their way, or what they look like; and faults that hit them before, meanwhile and after, of each
-/// leg. Of each pair all probes are tried, and a stream.
+/// leg. Of each pair all probes but streams are tried.
 const ON_THE_WAY: &[(&[&str], &[&str])] = &[
     (
         &["masquerade-random", "masquerade-ports", "service", "node-port"],
@@ -78,6 +78,15 @@ const ON_THE_WAY: &[(&[&str], &[&str])] = &[
             "nft-input-reply",
         ],
     ),
+];
+
+/// The same for streams.
+const STREAMS_ON_THE_WAY: &[(&[&str], &[&str])] = &[
+    (
+        &["masquerade-random", "service", "node-port"],
+        &["nft-forward", "nft-input", "nft-output-reply", "nft-forward-reply"],
+    ),
+    (&["vxlan"], &["tunnel-input", "nft-input", "nft-output-reply", "tunnel-forward-reply"]),
 ];
 
 /// Our faults, what becomes of the probes, and what befalls others who have the same addresses and ports.
@@ -117,9 +126,9 @@ pub fn all() -> Vec<Case> {
     let single = FAULTS.iter().flat_map(|fault| of(fault));
     let together =
         TOGETHER.iter().map(|(names, effect, exact)| Case { exact: *exact, ..case(names, *effect, SINGLE) });
-    let pairs = ON_THE_WAY.iter().flat_map(|(ways, faults)| {
-        ways.iter().flat_map(move |way| faults.iter().flat_map(move |fault| on_the_way(way, fault)))
-    });
+    let pairs = pairs(ON_THE_WAY)
+        .map(|names| Case { exact: true, ..case(&names, Effect::KillsAll, APART) })
+        .chain(pairs(STREAMS_ON_THE_WAY).map(|names| stream(&names, When::ToTheEnd)));
     let overlaps = OVERLAPS.iter().flat_map(|(names, effect, foreign)| beside(names, *effect, foreign));
     let streams = STREAMS.iter().map(|(names, when)| stream(names, *when));
     let all = single.chain(together).chain(pairs).chain(overlaps).chain(streams);
@@ -157,9 +166,12 @@ fn of(fault: &'static Fault) -> Vec<Case> {
     cases
 }
 
-fn on_the_way(way: &'static str, fault: &'static str) -> [Case; 2] {
-    let names = [way, fault];
-    [Case { exact: true, ..case(&names, Effect::KillsAll, APART) }, stream(&names, When::ToTheEnd)]
+/// Each of the first with each of the second.
+fn pairs(table: &'static [(&[&str], &[&str])]) -> impl Iterator<Item = [&'static str; 2]> {
+    let each = |(ways, faults): &'static (&[&str], &[&str])| {
+        ways.iter().flat_map(|way| faults.iter().map(move |fault| [*way, *fault]))
+    };
+    table.iter().flat_map(each)
 }
 
 fn beside(names: &[&str], effect: Effect, foreign: &str) -> Vec<Case> {

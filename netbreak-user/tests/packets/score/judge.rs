@@ -63,7 +63,10 @@ const IN_PASSING: &[(&str, &str)] = &[
         "a device that gets clsact has no other qdisc for a moment (`dev_deactivate` in `qdisc_graft`)",
     ),
     ("tc-egress", "the same"),
+    ("vxlan", "addresses that are at neither device for a moment"),
     ("masquerade", "tracking that begins between request and answer takes the answer for a clash"),
+    ("masquerade-random", "the same"),
+    ("masquerade-ports", "the same"),
     ("bridge", "packets on their way while a port changes its place"),
 ];
 
