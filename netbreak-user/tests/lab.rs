@@ -9,11 +9,14 @@
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[path = "common/skip.rs"]
 mod skip;
+#[path = "common/wait.rs"]
+mod wait;
 
 use netbreak_user::counters::SocketKind;
 use netbreak_user::lab::{Effect, FAULTS, Family, Fault, Lab, Role, SERVER_V4, SERVER_V6, find};
@@ -22,19 +25,12 @@ use netbreak_user::report::Cause;
 use netbreak_user::watch::{Watcher, What};
 use netbreak_user::{counters, netns};
 use skip::skipped;
+use wait::wait_until;
 
 /// Packets of one burst.
 const BURST: u64 = 20;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Sends a burst of one kind and says how many packets were not answered.
 fn lost(lab: &Lab, family: Family, kind: Kind, arguments: &[&str]) -> u64 {
@@ -106,13 +102,37 @@ fn udp(lab: &Lab, family: Family, port: Option<u16>, size: usize) -> u64 {
     BURST - answered as u64
 }
 
-/// One connect, to a listener of our own or to `port`. A SYN that dies is sent again, so more packets than this may be counted.
+/// One connect, to a listener of our own or to `port`. A SYN that dies is sent again, so more packets than this may be
+/// counted. Nothing of the connection is on its way any more when this returns, or the next fault would count it: a busy
+/// machine delivers late what nobody waits for.
 fn tcp(lab: &Lab, family: Family, port: Option<u16>) -> u64 {
     let listener = lab.namespace(Role::Server).run(|| TcpListener::bind(any(family)).unwrap()).unwrap();
-    let port = port.unwrap_or_else(|| listener.local_addr().unwrap().port());
-    let address = SocketAddr::from((server(family), port));
+    let own = listener.local_addr().unwrap().port();
+    let address = SocketAddr::from((server(family), port.unwrap_or(own)));
     let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(300));
-    u64::from(lab.namespace(Role::Client).run(connect).unwrap().is_err())
+    let Ok(client) = lab.namespace(Role::Client).run(connect).unwrap() else { return 1 };
+    if port.is_none() {
+        // The last packet of the handshake has arrived then.
+        vanish(listener.accept().unwrap().0);
+    }
+    vanish(client);
+    0
+}
+
+/// Ends one side of a connection without a packet (`tcp_disconnect` in net/ipv4/tcp.c).
+fn vanish(stream: TcpStream) {
+    let on: libc::c_int = 1;
+    // SAFETY: the descriptor is open and the value is an integer of the size that is said.
+    let set = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_REPAIR,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// Breaks, counts, heals.
@@ -151,7 +171,9 @@ fn prove(lab: &mut Lab, fault: &Fault) {
     lab.undo(fault).unwrap();
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: the count outlives the undo");
     for family in Family::ALL {
-        wait_until(&format!("{name} is healed for {}", family.name()), || ping(lab, *family, &[]) == 0);
+        wait_until(PATIENCE, &format!("{name} is healed for {}", family.name()), || {
+            ping(lab, *family, &[]) == 0
+        });
         assert_eq!((udp(lab, *family, None, 1400), tcp(lab, *family, None)), (0, 0), "{name} is not healed");
     }
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: died after the undo");
@@ -214,11 +236,13 @@ fn a_new_lab_is_whole_and_apart() {
     assert_eq!(resolve(router.path().to_str().unwrap()), router.inode());
     assert_eq!(resolve(&format!("pid:{}", router.pid())), router.inode());
     let name = format!("pid {} (router)", router.pid());
-    wait_until("the holder has its name", || {
+    wait_until(PATIENCE, "the holder has its name", || {
         netns::list().iter().any(|n| n.inode == router.inode() && n.name == name)
     });
     drop(lab);
-    wait_until("the namespaces are gone", || !netns::list().iter().any(|n| inodes.contains(&n.inode)));
+    wait_until(PATIENCE, "the namespaces are gone", || {
+        !netns::list().iter().any(|n| inodes.contains(&n.inode))
+    });
 }
 
 #[test]
@@ -297,7 +321,7 @@ fn nothing_survives_a_kill() {
     assert_eq!(alive(), 3);
     child.kill().unwrap();
     child.wait().unwrap();
-    wait_until("the namespaces of a killed process are gone", || alive() == 0);
+    wait_until(PATIENCE, "the namespaces of a killed process are gone", || alive() == 0);
 }
 
 #[test]
@@ -338,7 +362,7 @@ fn changes_of_links_are_heard_in_their_namespace() {
     lab.ip(Role::Router, "address add 10.9.9.9/32 dev r1").unwrap();
     lab.ip(Role::Router, "link delete r1").unwrap();
     let mut heard = Vec::new();
-    wait_until("the removal is heard", || {
+    wait_until(PATIENCE, "the removal is heard", || {
         heard.extend(router.drain(2).unwrap());
         heard.last().is_some_and(|e| e.detail == "removed" && e.what == What::Link)
     });
@@ -365,7 +389,7 @@ fn changes_of_routes_and_neighbours_are_heard() {
         let mut told = Vec::new();
         at += 1;
         doing();
-        wait_until(last, || {
+        wait_until(PATIENCE, last, || {
             told.extend(watcher.drain(at).unwrap().into_iter().map(|e| (e.what, e.device, e.detail)));
             told.iter().any(|(of, _, detail)| *of == what && detail.ends_with(last))
         });

@@ -15,25 +15,20 @@ use std::time::{Duration, Instant};
 
 #[path = "common/skip.rs"]
 mod skip;
+#[path = "common/wait.rs"]
+mod wait;
 
 use netbreak_user::lab::ovs::{Daemon, Event, Kind, OvsLab, POD2, Place, programs};
 use netbreak_user::netns;
 use netbreak_user::report::Report;
 use skip::skipped;
+use wait::wait_until;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const DAEMONS: [Daemon; 6] =
     [Daemon::Config, Daemon::Vswitchd, Daemon::North, Daemon::South, Daemon::Northd, Daemon::Controller];
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 fn cannot_run(kind: Kind) -> bool {
     let mut programs = programs(kind);
@@ -69,13 +64,13 @@ fn prove(lab: &mut OvsLab, event: &Event) {
     lab.apply(event).unwrap();
     assert_eq!((answers(lab, POD2), answers(lab, ovn0)), meanwhile(event), "{name}: while it lasts");
     lab.undo(event).unwrap();
-    wait_until(&format!("{name}: pod2 answers after its end"), || answers(lab, POD2));
+    wait_until(PATIENCE, &format!("{name}: pod2 answers after its end"), || answers(lab, POD2));
     if event.repair.is_empty() {
-        wait_until(&format!("{name}: ovn0 answers after its end"), || answers(lab, ovn0));
+        wait_until(PATIENCE, &format!("{name}: ovn0 answers after its end"), || answers(lab, ovn0));
     } else {
         assert!(!answers(lab, ovn0), "{name}: ovn0 came back by itself");
         lab.repair(event).unwrap();
-        wait_until(&format!("{name}: ovn0 answers after its repair"), || answers(lab, ovn0));
+        wait_until(PATIENCE, &format!("{name}: ovn0 answers after its repair"), || answers(lab, ovn0));
     }
 }
 
@@ -231,5 +226,5 @@ fn nothing_survives_a_kill() {
     assert_eq!(traces.left().len(), 3 + 2 + 1, "{:?}", traces.left());
     child.kill().unwrap();
     child.wait().unwrap();
-    wait_until("everything of a killed process is gone", || traces.left().is_empty());
+    wait_until(PATIENCE, "everything of a killed process is gone", || traces.left().is_empty());
 }

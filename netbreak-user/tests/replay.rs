@@ -22,6 +22,9 @@ use netbreak_user::verdict::{self, Evidence, Names};
 use netbreak_user::watch::Device;
 use serde::{Deserialize, Serialize};
 
+#[path = "common/names.rs"]
+mod names;
+
 /// Where the recordings are.
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
 
@@ -52,27 +55,6 @@ struct Probe {
     local_port: u16,
     /// When each attempt left, and when its answer came.
     attempts: Vec<(Nanos, Option<Nanos>)>,
-}
-
-impl Names for Recording {
-    fn symbol(&self, address: u64) -> Option<String> {
-        self.symbols.get(&address).cloned()
-    }
-    fn drop_reason(&self, reason: u32) -> Option<String> {
-        self.reasons.get(&reason).cloned()
-    }
-    fn drop_reason_number(&self, name: &str) -> Option<u32> {
-        self.reasons.iter().find(|(_, known)| *known == name).map(|(number, _)| *number)
-    }
-    fn netns(&self, _: u32) -> Option<String> {
-        None
-    }
-    fn has_address(&self, _: u32, _: IpAddr) -> bool {
-        false
-    }
-    fn device(&self, _: u32, _: u32) -> Option<&Device> {
-        None
-    }
 }
 
 fn to_hex(event: &Event) -> String {
@@ -113,6 +95,8 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
         stream: None,
     };
     let records: Vec<Record> = recording.probes.iter().map(record).collect();
+    let names =
+        names::Table { symbols: recording.symbols, reasons: recording.reasons, ..names::Table::default() };
     let evidence = Evidence {
         start: recording.start,
         timeout: recording.timeout,
@@ -123,7 +107,7 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
         changes: &[],
         absences: &[],
         sides: &BTreeMap::new(),
-        names: &recording,
+        names: &names,
     };
     let judged = |(probe, record): (usize, &Record)| {
         let (deaths, unexplained) = verdict::deaths(&evidence, probe);
@@ -224,6 +208,6 @@ fn probe(record: &Record) -> Probe {
 }
 
 /// Dead echoes of the recording.
-const ICMP: u64 = 12;
+const ICMP: u64 = 13;
 /// Dead datagrams of the recording.
-const UDP: u64 = 8;
+const UDP: u64 = 9;

@@ -1,5 +1,7 @@
 //! What a fault is: how it is brought about and undone, and what the kernel then shows.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::{Role, Step};
 use crate::probe::Kind;
 use crate::report::{Cause, Leg};
@@ -23,6 +25,8 @@ pub struct Fault {
     pub effect: Effect,
     /// What `netbreak run` must be told besides the probe, such as a size.
     pub arguments: &'static [&'static str],
+    /// Whom the probes must visit for it to concern them, if it is not the server itself.
+    pub service: Option<&'static Service>,
     /// How it is brought about. The step that starts it is the last one that touches packets.
     pub apply: &'static [Step],
     /// How it is undone. The count of the dead stays.
@@ -33,6 +37,24 @@ pub struct Fault {
     pub truth: Truth,
     /// Has it an image that hits replies? The table of faults then has both.
     pub mirrors: bool,
+}
+
+/// An address of which the router makes the server's, and ports of it that are other ones at the server.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its address.
+    pub v4: Ipv4Addr,
+    /// Its IPv6 address.
+    pub v6: Ipv6Addr,
+    /// Ports of the server, each with the service's.
+    pub ports: &'static [(u16, u16)],
+}
+
+impl Service {
+    /// The service's port that leads to this one of the server.
+    pub fn port(&self, server: u16) -> Option<u16> {
+        self.ports.iter().find(|(of_server, _)| *of_server == server).map(|(_, port)| *port)
+    }
 }
 
 /// An address family of the lab.

@@ -54,8 +54,8 @@ impl<'a> Case<'a> {
         let is_stream = self.record.kind == Kind::Stream;
         // Whatever befell a packet before the attempt was seen last befell a copy. But where it was refused as somebody
         // else's it was one itself.
-        let seen_last = last.as_ref().filter(|last| !last.is_refused).map_or(0, |last| last.at);
-        let events: Vec<&Event> = events.iter().copied().filter(|event| event.time >= seen_last).collect();
+        let since = last.as_ref().filter(|last| !last.is_refused).map_or(0, |last| last.at);
+        let events: Vec<&Event> = events.iter().copied().filter(|event| event.time >= since).collect();
         dropped(self.evidence, &events, last.as_ref(), is_stream)
             .or_else(|| reported(&events))
             .or_else(|| not_sent(self.evidence, attempt))

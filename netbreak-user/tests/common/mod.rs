@@ -3,29 +3,22 @@
 mod process;
 mod served;
 mod skip;
+mod wait;
 mod witness;
 
 pub use process::{Done, Run};
 pub use served::{HTTP, STREAM, Served, TCP, UDP, V4, V6};
 pub use skip::skipped;
+pub use wait::wait_until;
 pub use witness::Witness;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netbreak_user::lab::Role;
 use netbreak_user::report::{Book, Death, Probe, Report};
 
 /// How long anything may take. Two cores may be shared by many.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Polls until `condition` holds.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Attempts of all deaths for which `is_so` holds.
 pub fn died(probes: &[Probe], is_so: impl Fn(&Death) -> bool) -> u64 {

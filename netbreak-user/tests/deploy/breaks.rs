@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netbreak_user::lab::{Lab, Role, SERVER_V4, find};
 use netbreak_user::report::{Cause, Leg, Report, SensorState, VerdictWord};
@@ -11,17 +11,10 @@ use netbreak_user::report::{Cause, Leg, Report, SensorState, VerdictWord};
 use crate::image;
 use crate::manifests::Manifests;
 use crate::runc::Container;
+use crate::wait::wait_until;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// The server's pod in the lab, as its manifest starts it. Returns when its last port is open.
 fn serve(lab: &Lab, manifests: &Manifests, archive: &Path) -> (Container, Child) {
@@ -30,7 +23,7 @@ fn serve(lab: &Lab, manifests: &Manifests, archive: &Path) -> (Container, Child)
     let pod = manifests.pod("netbreak-server");
     let mut container = Container::new(pod, archive, Some(&server.path()), &[("POD_IP", &address)]);
     let mut child = container.command(&[]).stdout(Stdio::null()).spawn().unwrap();
-    wait_until("the server's pod serves", || {
+    wait_until(PATIENCE, "the server's pod serves", || {
         assert!(child.try_wait().unwrap().is_none(), "the server's pod has ended");
         let open = |port| TcpStream::connect(SocketAddr::from((SERVER_V4, port))).is_ok();
         server.run(|| [80, 7000, 5201].into_iter().all(open)).unwrap()
@@ -52,9 +45,9 @@ fn break_it(lab: &mut Lab, container: &mut Container, args: &[&str]) -> (Output,
         values.split(' ').nth(column).unwrap().parse().unwrap()
     };
     // It ends early only if it cannot start: its report, which is none, then says why.
-    wait_until("echoes arrive", || echoes(lab) > 20 || child.try_wait().unwrap().is_some());
+    wait_until(PATIENCE, "echoes arrive", || echoes(lab) > 20 || child.try_wait().unwrap().is_some());
     lab.apply(fault).unwrap();
-    wait_until("packets die", || lab.read_truth(fault).unwrap().unwrap() > 40);
+    wait_until(PATIENCE, "packets die", || lab.read_truth(fault).unwrap().unwrap() > 40);
     lab.undo(fault).unwrap();
     let output = child.wait_with_output().unwrap();
     let died = lab.read_truth(fault).unwrap().unwrap();
@@ -151,8 +144,8 @@ fn a_waiting_pod_ends_when_it_is_told_to() {
     let network = lab.namespace(Role::Client).path();
     let mut client = Container::new(manifests.pod("netbreak-client"), &archive, Some(&network), &[]);
     let mut child = client.command(&[]).spawn().unwrap();
-    wait_until("the pod waits", || client.handles_sigterm());
+    wait_until(PATIENCE, "the pod waits", || client.handles_sigterm());
     client.terminate();
-    wait_until("the pod ends", || child.try_wait().unwrap().is_some());
+    wait_until(PATIENCE, "the pod ends", || child.try_wait().unwrap().is_some());
     assert!(child.wait().unwrap().success());
 }

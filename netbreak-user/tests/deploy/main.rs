@@ -10,6 +10,8 @@ mod breaks;
 mod image;
 mod manifests;
 mod runc;
+#[path = "../common/wait.rs"]
+mod wait;
 
 use std::path::{Path, PathBuf};
 

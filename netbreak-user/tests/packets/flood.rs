@@ -6,7 +6,7 @@ use netbreak_user::lab::{Effect, Family, Fault, Lab, Need, Role, SERVER_V4, Step
 use netbreak_user::probe::Kind;
 use netbreak_user::report::Report;
 
-use crate::common::{Done, Served, V4, Witness, assert_balanced, died, skipped, total, wait_until};
+use crate::common::{Done, PATIENCE, Served, V4, Witness, assert_balanced, died, skipped, total, wait_until};
 
 /// What the netbreak process may hold at most, debug build or not.
 const MEMORY_KIB: i64 = 64 * 1024;
@@ -22,6 +22,7 @@ const fn drops(truth: Role, rules: &'static [Step]) -> Fault {
         families: &[Family::V4],
         effect: Effect::Spares,
         arguments: &[],
+        service: None,
         apply: rules,
         undo: &[],
         expected: None,
@@ -64,7 +65,7 @@ fn flood(lab: &Lab, count: u32, ports: u16) {
 /// A run around `work`: from the first echo on, until its end.
 fn around(served: &Served, work: impl FnOnce()) -> Done {
     let run = served.start(V4, &["--icmp", "--interval", "10ms", "--duration", "5m"]);
-    wait_until("echoes leave", || served.counter(Role::Client, "Icmp.OutEchos") > 0);
+    wait_until(PATIENCE, "echoes leave", || served.counter(Role::Client, "Icmp.OutEchos") > 0);
     work();
     run.interrupt()
 }

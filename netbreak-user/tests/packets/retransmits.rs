@@ -4,7 +4,7 @@
 use netbreak_user::lab::Role;
 use netbreak_user::report::{Book, Report};
 
-use crate::common::{Served, V4, Witness, is_closed, skipped, unseen, wait_until};
+use crate::common::{PATIENCE, Served, V4, Witness, is_closed, skipped, unseen, wait_until};
 
 fn rule(served: &Served, rule: &str) {
     let table = "table inet losses {\n chain losses {\n type filter hook forward priority 0;\n";
@@ -80,7 +80,8 @@ fn connects_and_a_stream_through_a_break_of_everything() {
     // One segment a packet: the witness sees packets.
     served.lab.exec(Role::Client, &["ip", "link", "set", "c0", "gso_max_segs", "1"]).unwrap();
     let witness = Witness::new();
-    let sent = |n| wait_until("connects leave", || served.counter(Role::Client, "Tcp.ActiveOpens") >= n);
+    let sent =
+        |n| wait_until(PATIENCE, "connects leave", || served.counter(Role::Client, "Tcp.ActiveOpens") >= n);
     let ports = ["--tcp", "7000", "--http", "8080", "--stream", "5201"];
     let run = served.start(V4, &[&ports[..], &["--duration", "5s", "--timeout", "2s"]].concat());
     sent(200);

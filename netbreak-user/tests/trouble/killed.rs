@@ -6,7 +6,9 @@ use netbreak_user::lab::Lab;
 use netbreak_user::netns;
 use rustix::process::Signal;
 
-use crate::support::{Running, children, from_client, kernel_objects, skipped, wait_for_echoes, wait_until};
+use crate::support::{
+    PATIENCE, Running, children, from_client, kernel_objects, skipped, wait_for_echoes, wait_until,
+};
 
 fn loaded_programs() -> HashSet<u32> {
     aya::programs::loaded_programs().map(|program| program.unwrap().id()).collect()
@@ -24,9 +26,9 @@ fn kill(mut running: Running) {
     assert!(!programs.is_empty() && programs.is_subset(&loaded_programs()), "{programs:?}");
     assert!(!maps.is_empty() && maps.is_subset(&loaded_maps()), "{maps:?}");
     running.signal(Signal::KILL);
-    wait_until("the process ends", || running.ended().is_some());
-    wait_until("its programs are gone", || programs.is_disjoint(&loaded_programs()));
-    wait_until("its maps are gone", || maps.is_disjoint(&loaded_maps()));
+    wait_until(PATIENCE, "the process ends", || running.ended().is_some());
+    wait_until(PATIENCE, "its programs are gone", || programs.is_disjoint(&loaded_programs()));
+    wait_until(PATIENCE, "its maps are gone", || maps.is_disjoint(&loaded_maps()));
 }
 
 #[test]
@@ -53,7 +55,7 @@ fn a_killed_demo_leaves_no_namespace_either() {
             .map(|c| c.0)
             .collect()
     };
-    wait_until("the demo has its lab and its programs", || {
+    wait_until(PATIENCE, "the demo has its lab and its programs", || {
         holders().len() == 3 && kernel_objects(demo.pid(), "prog_id").len() > 5
     });
     let holders = holders();
@@ -61,10 +63,10 @@ fn a_killed_demo_leaves_no_namespace_either() {
     let inodes: HashSet<u32> = holders.iter().map(inode).collect();
     assert_eq!(inodes.len(), 3);
     kill(demo);
-    wait_until("its namespaces are gone", || {
+    wait_until(PATIENCE, "its namespaces are gone", || {
         !netns::list().iter().any(|found| inodes.contains(&found.inode))
     });
-    wait_until("its processes are gone", || {
+    wait_until(PATIENCE, "its processes are gone", || {
         holders.iter().all(|pid| netns::Namespace::resolve(&format!("pid:{pid}")).is_err())
     });
 }

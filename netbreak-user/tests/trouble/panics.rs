@@ -9,7 +9,7 @@ use netbreak_user::probe::{Kind, Spec};
 use netbreak_user::progress::Progress;
 use netbreak_user::run::{Measurement, Plan, measure};
 
-use crate::support::{skipped, wait_until};
+use crate::support::{PATIENCE, skipped, wait_until};
 
 /// A run in the lab that panics when it starts.
 fn run(lab: &Lab) -> anyhow::Result<Measurement> {
@@ -27,7 +27,7 @@ fn run(lab: &Lab) -> anyhow::Result<Measurement> {
 }
 
 fn assert_gone(pids: [u32; 3]) {
-    wait_until("the lab's processes are gone", || {
+    wait_until(PATIENCE, "the lab's processes are gone", || {
         pids.iter().all(|pid| !std::fs::exists(format!("/proc/{pid}")).unwrap())
     });
 }

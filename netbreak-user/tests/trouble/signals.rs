@@ -5,8 +5,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{
-    Running, children, from_client, kernel_objects, probe, report, serve, skipped, text, wait_for_echoes,
-    wait_until,
+    PATIENCE, Running, children, from_client, kernel_objects, probe, report, serve, skipped, text,
+    wait_for_echoes, wait_until,
 };
 
 #[test]
@@ -22,7 +22,7 @@ fn an_interrupted_run_reports_what_was_measured() {
         let running = Running::new(&from_client(&lab, &format!("--icmp --tcp 80 --json {}", path.display())));
         wait_for_echoes(&lab, 20);
         // Those of the first round count as well: this is about the second run's own.
-        wait_until("it probes", || kernel_objects(running.pid(), "prog_id").len() > 5);
+        wait_until(PATIENCE, "it probes", || kernel_objects(running.pid(), "prog_id").len() > 5);
         running.signal(signal);
         let output = running.output();
         assert!(text(&output.stdout).contains("interrupted"), "{}", text(&output.stdout));
@@ -44,7 +44,7 @@ fn interrupted_before_the_first_attempt_is_inconclusive() {
     let lab = Lab::new().unwrap();
     let running = Running::new(&from_client(&lab, "--icmp --json -"));
     // Signals are handled before the first map is made, and programs are attached after it.
-    wait_until("it starts", || !kernel_objects(running.pid(), "map_id").is_empty());
+    wait_until(PATIENCE, "it starts", || !kernel_objects(running.pid(), "map_id").is_empty());
     running.signal(Signal::INT);
     let output = running.output();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
@@ -70,7 +70,7 @@ fn the_second_signal_does_not_wait_for_answers() {
     wait_for_echoes(&lab, 2);
     running.signal(Signal::INT);
     // Signals that come together are one.
-    wait_until("it gives up", || {
+    wait_until(PATIENCE, "it gives up", || {
         running.ended().is_some() || {
             running.signal(Signal::INT);
             false
@@ -89,7 +89,7 @@ fn an_interrupted_demo_removes_its_lab() {
     }
     for signal in [Signal::INT, Signal::TERM] {
         let demo = Running::new("demo --duration 60s");
-        wait_until("the demo runs", || kernel_objects(demo.pid(), "prog_id").len() > 5);
+        wait_until(PATIENCE, "the demo runs", || kernel_objects(demo.pid(), "prog_id").len() > 5);
         let holders: Vec<u32> = children(demo.pid()).into_iter().map(|(pid, _)| pid).collect();
         assert_eq!(holders.len(), 3, "{holders:?}");
         demo.signal(signal);

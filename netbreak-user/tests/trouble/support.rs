@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netbreak_user::counters;
 use netbreak_user::lab::{Guard, Lab, Role};
@@ -14,8 +14,11 @@ use serde_json::Value;
 
 #[path = "../common/skip.rs"]
 mod skip;
+#[path = "../common/wait.rs"]
+mod wait;
 
 pub(crate) use skip::skipped;
+pub(crate) use wait::wait_until;
 
 pub(crate) const NETBREAK: &str = env!("CARGO_BIN_EXE_netbreak");
 
@@ -24,14 +27,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The lab's server, as it is typed.
 pub(crate) const SERVER: &str = "10.0.2.2";
-
-pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Runs `netbreak` with `arguments` (separated by blanks) to its end.
 pub(crate) fn netbreak(arguments: &str) -> Output {
@@ -115,7 +110,7 @@ impl Running {
             let mut stdout = Vec::new();
             pipe.read_to_end(&mut stdout).map(|_| stdout)
         });
-        wait_until("netbreak ends", || self.0.try_wait().unwrap().is_some());
+        wait_until(PATIENCE, "netbreak ends", || self.0.try_wait().unwrap().is_some());
         let mut stderr = Vec::new();
         self.0.stderr.take().unwrap().read_to_end(&mut stderr).unwrap();
         Output { status: self.0.wait().unwrap(), stdout: reader.join().unwrap().unwrap(), stderr }
@@ -134,7 +129,7 @@ pub(crate) fn serve(lab: &Lab) -> Guard {
     let ports = "exec $0 serve --tcp 7000 --http 80 --udp 4000 --stream 5201 --bind $1 >/dev/null";
     let argv = ["sh", "-c", ports, NETBREAK, SERVER];
     let server = lab.spawn(Role::Server, &argv).unwrap();
-    wait_until("serve is there", || {
+    wait_until(PATIENCE, "serve is there", || {
         let connect = || std::net::TcpStream::connect((SERVER, 5201));
         lab.namespace(Role::Client).run(connect).unwrap().is_ok()
     });
@@ -151,7 +146,7 @@ pub(crate) fn wait_for_echoes(lab: &Lab, number: u64) {
     let client = [Namespace::open(lab.namespace(Role::Client).path()).unwrap()];
     let inode = client[0].inode();
     let sent = || counters::take(&client).namespaces[&inode].get("Icmp.OutEchos");
-    wait_until("echoes are sent", || sent().is_some_and(|sent| sent >= number));
+    wait_until(PATIENCE, "echoes are sent", || sent().is_some_and(|sent| sent >= number));
 }
 
 /// The numbers after `key` in what /proc tells about the open files of a process: `prog_id`, `map_id`.

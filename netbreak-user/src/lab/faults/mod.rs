@@ -45,11 +45,13 @@ macro_rules! requests {
 mod benign;
 mod iptables;
 mod link;
+mod nat;
 mod netfilter;
 mod programs;
 mod route;
 mod sender;
 mod socket;
+mod tunnel;
 
 use std::sync::LazyLock;
 
@@ -67,6 +69,8 @@ pub static FAULTS: LazyLock<Vec<&'static Fault>> = LazyLock::new(|| {
         programs::FAULTS,
         socket::FAULTS,
         benign::FAULTS,
+        nat::FAULTS,
+        tunnel::FAULTS,
     ];
     let with_image = |fault: &'static Fault| {
         [Some(fault), fault.mirrors.then(|| mirror::image(fault))].into_iter().flatten()
@@ -74,9 +78,12 @@ pub static FAULTS: LazyLock<Vec<&'static Fault>> = LazyLock::new(|| {
     tables.into_iter().flatten().flat_map(with_image).collect()
 });
 
+/// Faults inside what another fault builds, such as a tunnel: alone they hit nothing.
+pub static INSIDE: &[Fault] = tunnel::INSIDE;
+
 /// The fault of that name.
 pub fn find(name: &str) -> Option<&'static Fault> {
-    FAULTS.iter().copied().find(|fault| fault.name == name)
+    FAULTS.iter().copied().chain(INSIDE).find(|fault| fault.name == name)
 }
 
 const ALL: &[Kind] = &[Kind::Icmp, Kind::Tcp, Kind::Http, Kind::Udp, Kind::Stream];
@@ -94,6 +101,7 @@ const FAULT: Fault = Fault {
     families: Family::ALL,
     effect: Effect::KillsAll,
     arguments: &[],
+    service: None,
     apply: &[],
     undo: &[],
     expected: None,
@@ -108,7 +116,8 @@ mod tests {
 
     #[test]
     fn every_fault_has_a_name_of_its_own() {
-        let mut names: Vec<&str> = FAULTS.iter().map(|fault| fault.name).collect();
+        let all = || FAULTS.iter().copied().chain(INSIDE);
+        let mut names: Vec<&str> = all().map(|fault| fault.name).collect();
         names.sort_unstable();
         let all = names.len();
         names.dedup();
@@ -138,7 +147,7 @@ mod tests {
 
     #[test]
     fn only_a_fault_that_spares_all_expects_no_death() {
-        for fault in FAULTS.iter() {
+        for fault in FAULTS.iter().copied().chain(INSIDE) {
             assert_eq!(fault.expected.is_none(), fault.effect == Effect::Spares, "{}", fault.name);
         }
     }

@@ -32,6 +32,26 @@ macro_rules! drops {
 }
 
 pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        demo: false,
+        ..drops!(
+            "nft-before-nat",
+            "the router drops requests in nft prerouting, before it rewrites any",
+            Router Some("r0"),
+            "inet" "prerouting priority -300",
+            requests!("iifname \"r0\"", "drop")
+        )
+    },
+    Fault {
+        demo: false,
+        ..drops!(
+            "nft-after-nat",
+            "the router drops requests in nft postrouting, after it has rewritten what it does",
+            Router Some("r1"),
+            "inet" "postrouting priority 300",
+            requests!("oifname \"r1\"", "drop")
+        )
+    },
     drops!(
         "nft-forward",
         "the router drops requests in nft forward",

@@ -1,6 +1,6 @@
 //! Events, attempts and names, made by hand.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use netbreak_common::{Event, FAMILY_V4, HOPS, Hop, LEG_REPLY, LEG_REQUEST, Passage, STACK_DEPTH, sensor};
@@ -11,6 +11,11 @@ use crate::probe::{Attempt, Kind, Outcome, Record};
 use crate::report::{Death, Path};
 use crate::verdict::{self, Change, Evidence, Names};
 use crate::watch::Device;
+
+#[path = "../../../tests/common/names.rs"]
+mod table;
+
+pub use table::Table;
 
 pub const REMOTE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 pub const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
@@ -32,14 +37,6 @@ pub const PORT: u16 = 4711;
 pub const SERVICE: u16 = 7000;
 /// Time-out of the attempts.
 pub const TIMEOUT: Nanos = 1_000;
-
-/// Names by number: reasons from 1, functions from 1 in thousands.
-#[derive(Default)]
-pub struct Table {
-    pub reasons: HashMap<u32, String>,
-    pub symbols: HashMap<u64, String>,
-    pub devices: HashMap<(u32, u32), Device>,
-}
 
 pub const REASONS: [&str; 9] = [
     "NETFILTER_DROP",
@@ -76,7 +73,7 @@ pub fn address(name: &str) -> u64 {
     (SYMBOLS.iter().position(|known| *known == name).unwrap() as u64 + 1) * 1000
 }
 
-/// A kernel that has all of them.
+/// A kernel that has all of them: reasons count from 1, functions from 1 in thousands.
 pub fn names() -> Table {
     Table {
         reasons: REASONS.iter().map(|name| (reason(name), (*name).to_owned())).collect(),
@@ -84,27 +81,8 @@ pub fn names() -> Table {
             .map(|(at, kind)| (at, Device { name: "d0".to_owned(), kind: Some(kind.to_owned()) }))
             .into(),
         symbols: SYMBOLS.iter().map(|name| (address(name), (*name).to_owned())).collect(),
-    }
-}
-
-impl Names for Table {
-    fn symbol(&self, address: u64) -> Option<String> {
-        self.symbols.get(&address).cloned()
-    }
-    fn drop_reason(&self, reason: u32) -> Option<String> {
-        self.reasons.get(&reason).cloned()
-    }
-    fn drop_reason_number(&self, name: &str) -> Option<u32> {
-        self.reasons.iter().find(|(_, known)| *known == name).map(|(number, _)| *number)
-    }
-    fn netns(&self, inode: u32) -> Option<String> {
-        (inode == ROUTER).then(|| "router".to_owned())
-    }
-    fn has_address(&self, netns: u32, address: IpAddr) -> bool {
-        netns == SERVER && address == IpAddr::V4(REMOTE)
-    }
-    fn device(&self, netns: u32, ifindex: u32) -> Option<&Device> {
-        self.devices.get(&(netns, ifindex))
+        namespaces: [(ROUTER, "router".to_owned())].into(),
+        addresses: [(SERVER, IpAddr::V4(REMOTE))].into(),
     }
 }
 

@@ -6,6 +6,8 @@
 //! NETBREAK_SCORE=1 nothing is forgiven, not even what is known to be wrong.
 
 mod case;
+mod cases;
+mod foreign;
 mod judge;
 mod open;
 mod seen;
@@ -26,7 +28,7 @@ fn every_fault_is_located_and_counted() {
         return;
     }
     let filter = std::env::var("NETBREAK_FAULT").unwrap_or_default();
-    let cases: Vec<Case> = case::all().into_iter().filter(|case| case.name.contains(&filter)).collect();
+    let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.name.contains(&filter)).collect();
     assert!(!cases.is_empty(), "no case has {filter:?} in its name");
     let queue = Mutex::new(cases.iter().enumerate().rev().collect::<Vec<_>>());
     let scores: Mutex<Vec<(usize, Score)>> = Mutex::default();

@@ -1,6 +1,8 @@
 //! What the verdict is known to get wrong: not yet a reason to fail, unless the score itself is asked for.
 
-use super::case::{Case, When};
+use netbreak_user::probe::Kind;
+
+use super::case::Case;
 
 /// Faults, and what is wrong with the verdict about them.
 const FAULTS: &[(&str, &str)] = &[(
@@ -10,7 +12,7 @@ const FAULTS: &[(&str, &str)] = &[(
 
 /// Why this case may fail; `None` if it may not.
 pub fn why(case: &Case) -> Option<&'static str> {
-    if case.when == When::ToTheEnd {
+    if case.kinds == [Kind::Stream] {
         return Some("a stream's writes are not tied to their segments");
     }
     let is = |fault: &str, name: &str| fault.strip_suffix("-reply").unwrap_or(fault) == name;

@@ -16,6 +16,8 @@ pub struct Seen<'a> {
     pub truths: Vec<Option<u64>>,
     /// Drops of the expected reasons on this machine that no program could see.
     pub unseen: u64,
+    /// How many packets of others died, where that is counted; `None` without others.
+    pub foreign: Option<Option<u64>>,
     served: &'a Served,
     report: &'a Report,
 }
@@ -26,6 +28,7 @@ impl<'a> Seen<'a> {
         served: &'a Served,
         done: &'a Done,
         truths: Vec<Option<u64>>,
+        foreign: Option<Option<u64>>,
         witness: &Witness,
     ) -> Seen<'a> {
         let mut reasons: Vec<&str> =
@@ -33,7 +36,7 @@ impl<'a> Seen<'a> {
         reasons.sort_unstable();
         reasons.dedup();
         let unseen = reasons.into_iter().map(|reason| witness.drops(reason)).sum();
-        Seen { case, status: done.status, truths, unseen, served, report: &done.report }
+        Seen { case, status: done.status, truths, unseen, foreign, served, report: &done.report }
     }
 
     /// Of all addresses.

@@ -1,0 +1,39 @@
+//! What numbers are called, said beforehand.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use super::{Device, Names};
+
+/// Names and addresses of a kernel that is not asked. What is not in it is unknown.
+#[derive(Default)]
+pub struct Table {
+    pub symbols: HashMap<u64, String>,
+    pub reasons: HashMap<u32, String>,
+    pub namespaces: HashMap<u32, String>,
+    /// By namespace and index.
+    pub devices: HashMap<(u32, u32), Device>,
+    /// Namespaces, and addresses that they have.
+    pub addresses: HashSet<(u32, IpAddr)>,
+}
+
+impl Names for Table {
+    fn symbol(&self, address: u64) -> Option<String> {
+        self.symbols.get(&address).cloned()
+    }
+    fn drop_reason(&self, reason: u32) -> Option<String> {
+        self.reasons.get(&reason).cloned()
+    }
+    fn drop_reason_number(&self, name: &str) -> Option<u32> {
+        self.reasons.iter().find(|(_, known)| *known == name).map(|(number, _)| *number)
+    }
+    fn netns(&self, inode: u32) -> Option<String> {
+        self.namespaces.get(&inode).cloned()
+    }
+    fn device(&self, netns: u32, ifindex: u32) -> Option<&Device> {
+        self.devices.get(&(netns, ifindex))
+    }
+    fn has_address(&self, netns: u32, address: IpAddr) -> bool {
+        self.addresses.contains(&(netns, address))
+    }
+}
