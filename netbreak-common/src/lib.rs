@@ -7,12 +7,14 @@
 mod account;
 mod event;
 mod path;
+mod route;
 mod settings;
 pub mod wire;
 
 pub use account::*;
 pub use event::*;
 pub use path::*;
+pub use route::*;
 pub use settings::*;
 
 /// What counted a packet: the tracepoint behind a [`PlaceKey`] or an [`Event`].

@@ -6,8 +6,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
 };
 use netbreak_common::{
-    CHUNK, CachedPlace, Chunk, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS,
-    PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue, RING_BYTES,
+    Asked, CHUNK, CachedPlace, Chunk, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS,
+    PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue, RING_BYTES, Routing,
 };
 
 /// Known places.
@@ -59,6 +59,14 @@ pub static PROBE_PORTS: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
 /// Where each attempt's packets were: probe by probe, attempt by attempt, leg by leg.
 #[map]
 pub static LEDGER: Array<Passage> = Array::with_max_entries(2, 0);
+
+/// What each CPU did last for packets of ours.
+#[map]
+pub static ROUTING: PerCpuArray<Routing> = PerCpuArray::with_max_entries(1, 0);
+
+/// The last datagram of ours that a thread read, by the low bits of the thread's number.
+#[map]
+pub static READERS: Array<Asked> = Array::with_max_entries(netbreak_common::READERS, 0);
 
 /// Events of probe flows.
 #[map]

@@ -5,8 +5,9 @@
 //! what the per-CPU allocator notes for memory cgroups (`pcpuobj_ext`, mm/percpu-internal.h).
 
 use netbreak_common::{
-    CHUNK, CachedPlace, Chunk, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE,
-    PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue, RING_BYTES, Settings,
+    Asked, CHUNK, CachedPlace, Chunk, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE,
+    PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue, READERS, RING_BYTES, Routing,
+    Settings,
 };
 
 use super::registry::Room;
@@ -60,6 +61,8 @@ pub fn maps(flows: u32, room: Room) -> Vec<Map> {
         ("PROBES", HashOnDemand, size_of::<ProbeKey>(), size_of::<ProbeValue>(), MAX_PROBE_FLOWS),
         ("PROBE_PORTS", Array, ID, size_of::<u64>(), PORT_WORDS),
         ("LEDGER", Array, ID, size_of::<Passage>(), room.entries()),
+        ("ROUTING", PerCpuArray, ID, size_of::<Routing>(), 1),
+        ("READERS", Array, ID, size_of::<Asked>(), READERS),
         ("EVENTS", Ring, 0, 0, RING_BYTES),
         (".rodata", Array, ID, size_of::<Settings>(), 1),
     ]

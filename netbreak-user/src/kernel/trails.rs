@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use netbreak_common::{HOPS, Hop, Passage, STAGE_CONSUMED, STAGE_SOCKET};
+use netbreak_common::{HOPS, Hop, Passage, STAGE_CONSUMED, STAGE_ROUTE, STAGE_SOCKET};
 
 use crate::clock::Nanos;
 
@@ -23,13 +23,13 @@ pub struct Stop {
     pub netns: u32,
     /// `STAGE_CONSUMED`: address of the kernel code that freed it; else 0.
     pub location: u64,
-    /// TCP: the flags. ICMP: the type.
+    /// TCP: the flags. ICMP: the type. `STAGE_ROUTE`: the errno.
     pub flags: u8,
 }
 
 impl Stop {
-    /// Was it at a device, and so in the order of the wire?
-    pub fn is_at_a_device(&self) -> bool {
+    /// Was it at a device, or on the way to one, and so in the order of the wire?
+    pub fn is_on_the_way(&self) -> bool {
         !matches!(self.stage, STAGE_SOCKET | STAGE_CONSUMED)
     }
 }
@@ -39,7 +39,7 @@ impl Stop {
 pub struct Trail<'a> {
     /// Every stop, in order; of a long way the latest.
     pub stops: &'a [Stop],
-    /// When the last of them at a device was, CLOCK_MONOTONIC. (Sockets' owners read, and memory is freed, when there is
+    /// When the last of them on the way was, CLOCK_MONOTONIC. (Sockets' owners read, and memory is freed, when there is
     /// time for it, which may be after the answer was sent.)
     pub last: Nanos,
     /// The sequence number of the first TCP segment that was seen.
@@ -96,7 +96,9 @@ impl Trails {
             self.overwritten += 1;
             return;
         }
-        let legs = legs.map(|passage| self.keep(hops(passage?, attempt)));
+        let mut legs = legs.map(|passage| passage.map(|passage| hops(passage, attempt)).unwrap_or_default());
+        locate(&mut legs);
+        let legs = legs.map(|hops| self.keep(hops));
         self.unanswered.insert((probe, attempt), legs);
     }
 
@@ -113,7 +115,7 @@ impl Trails {
 
     fn keep(&mut self, hops: Vec<Hop>) -> Option<Kept> {
         let first = hops.first()?;
-        let last = hops.iter().rev().find(|hop| stop(hop).is_at_a_device()).or(hops.last())?;
+        let last = hops.iter().rev().find(|hop| stop(hop).is_on_the_way()).or(hops.last())?;
         let way: Vec<Stop> = hops.iter().map(stop).collect();
         let next = self.ways.len() as u32;
         let number = *self.known.entry(way).or_insert_with_key(|way| {
@@ -129,6 +131,14 @@ fn stop(hop: &Hop) -> Stop {
     Stop { stage, ifindex, netns, location, flags }
 }
 
+/// A program that looks for a route is where the request was that it read, which had no device any more then.
+fn locate([request, reply]: &mut [Vec<Hop>; 2]) {
+    for hop in reply.iter_mut().filter(|hop| hop.stage == STAGE_ROUTE && hop.netns == 0) {
+        let before = request.iter().rev().filter(|other| other.time <= hop.time);
+        hop.netns = before.map(|other| other.netns).find(|netns| *netns != 0).unwrap_or(0);
+    }
+}
+
 /// The hops of `attempt`, ascending by time; none if the place is another one's.
 fn hops(passage: &Passage, attempt: u64) -> Vec<Hop> {
     if passage.attempt != attempt + 1 {
@@ -139,6 +149,8 @@ fn hops(passage: &Passage, attempt: u64) -> Vec<Hop> {
         (count.saturating_sub(HOPS)..count).map(|number| passage.hops[number % HOPS]).collect();
     // Two copies of a packet may be entered by two CPUs.
     hops.sort_by_key(|hop| hop.time);
+    // A table had no route, and the next one had.
+    hops.retain(|hop| hop.stage != STAGE_ROUTE || hop.flags != 0);
     hops
 }
 
@@ -188,6 +200,22 @@ mod tests {
         trails.unanswered(0, 0, [Some(&passage(0, 0..HOPS as u64 + 5)), None]);
         let trail = trails.of(0, 0, LEG_REQUEST).unwrap();
         assert_eq!((trail.stops.len(), trail.last), (HOPS, HOPS as u64 + 4));
+    }
+
+    #[test]
+    fn a_lookup_is_where_the_request_was_and_failed_if_no_table_had_a_route() {
+        let looked_up = |errno| Passage {
+            attempt: 1,
+            count: 1,
+            pad: 0,
+            hops: [Hop { time: 5, stage: STAGE_ROUTE, flags: errno, ..Hop::default() }; HOPS],
+        };
+        let mut trails = Trails::default();
+        trails.unanswered(0, 0, [Some(&passage(0, 0..2)), Some(&looked_up(101))]);
+        let stop = trails.of(0, 0, LEG_REPLY).unwrap().stops[0];
+        assert_eq!((stop.stage, stop.netns, stop.flags), (STAGE_ROUTE, 7, 101));
+        trails.unanswered(1, 0, [Some(&passage(0, 0..2)), Some(&looked_up(0))]);
+        assert_eq!(trails.of(1, 0, LEG_REPLY), None);
     }
 
     #[test]

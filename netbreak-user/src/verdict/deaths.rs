@@ -233,7 +233,7 @@ fn death(
         Group {
             leg: last.leg,
             cause: told.map_or_else(|| last.doing.cause(), cause::of_errno),
-            reason: told.map(errno_name),
+            reason: told.or(last.doing.errno()).map(errno_name),
             symbol: match &last.doing {
                 Doing::Consumed(symbol) => symbol.clone(),
                 _ => None,

@@ -1,7 +1,8 @@
 //! The last that was seen of an attempt whose end no drop tells.
 
 use netbreak_common::{
-    Event, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_SOCKET, STAGE_TRANSMIT,
+    Event, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_ROUTE, STAGE_SOCKET,
+    STAGE_TRANSMIT,
 };
 
 use super::{Change, Evidence, Names, ending::Ending};
@@ -50,6 +51,8 @@ pub enum Doing {
     Delivered,
     /// Taken by the stack, which was done with it in this function.
     Consumed(Option<String>),
+    /// Not there at all: its host had no route for it, which this errno says.
+    NoRoute(i32),
 }
 
 /// What was seen last of `attempt` of `probe`; `None` where nobody looked. `events` are what happened to its packets.
@@ -67,6 +70,10 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
         }
     };
     let at = trail.last;
+    if let Some((errno, netns)) = no_route(&trail) {
+        let doing = Doing::NoRoute(errno);
+        return Some(Last { leg, doing, ifindex: None, netns, at, is_refused: false });
+    }
     let Some((stop, device)) = end(&trail, evidence.names) else {
         let symbol = trail.stops.last().and_then(|stop| evidence.names.symbol(stop.location));
         let (doing, netns) = (Doing::Consumed(symbol), Some(evidence.netns));
@@ -116,9 +123,20 @@ fn silent_neighbour(evidence: &Evidence, device: &Stop, at: Nanos) -> Option<u32
     evidence.changes.iter().find(concerns).map(|change| change.ifindex)
 }
 
+/// (errno, namespace) where a trail ends at a host that had no route for what it was to send.
+fn no_route(trail: &Trail) -> Option<(i32, Option<u32>)> {
+    let stop = trail.stops.iter().rfind(|stop| stop.is_on_the_way())?;
+    let errno = match i32::from(stop.flags) {
+        // What having asked all tables comes to (`fib_lookup`, `__fib_lookup`).
+        libc::EAGAIN => libc::ENETUNREACH,
+        errno => errno,
+    };
+    (stop.stage == STAGE_ROUTE).then(|| (errno, (stop.netns != 0).then_some(stop.netns)))
+}
+
 /// The stop that tells the end, and the last one at a device.
 fn end(trail: &Trail, names: &dyn Names) -> Option<(Stop, Stop)> {
-    let position = trail.stops.iter().rposition(Stop::is_at_a_device)?;
+    let position = trail.stops.iter().rposition(Stop::is_on_the_way)?;
     let device = trail.stops[position];
     let came_in = !matches!(device.stage, STAGE_QUEUE | STAGE_TRANSMIT);
     let tells = |stop: &&Stop| match stop.stage {
@@ -180,6 +198,7 @@ impl Doing {
                 Cause::Socket
             }
             Doing::Consumed(_) => Cause::Other,
+            Doing::NoRoute(_) => Cause::Route,
         }
     }
 
@@ -194,6 +213,15 @@ impl Doing {
             Doing::ReadFromPacketSocket => "packet socket",
             Doing::Delivered => "socket",
             Doing::Consumed(_) => "stack",
+            Doing::NoRoute(_) => "routing",
+        }
+    }
+
+    /// The errno that says why, if one does.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Doing::NoRoute(errno) => Some(*errno),
+            _ => None,
         }
     }
 }
