@@ -1,23 +1,19 @@
-//! What ties a route lookup, which has no packet, to the packet that it would answer.
+//! What ties a route lookup, which has no packet, to the request that it would answer.
 
-/// A request of ours that may be answered: whose it is, and what the lookup for the answer's route will ask for.
+/// A request of ours that a stack took from a device: it may be answered there.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Asked {
-    /// When it was taken or read, CLOCK_MONOTONIC nanoseconds.
+    /// When, CLOCK_MONOTONIC nanoseconds.
     pub time: u64,
     /// The attempt.
     pub attempt: u64,
-    /// Its sender: low word of the address, port, protocol and family. 0 = nobody.
+    /// Who is to be answered: last word of the address, port, protocol and family. 0 = nobody.
     pub sender: u64,
     /// Index of the probe within the run.
     pub probe: u32,
-    /// Inode number of the namespace of the device that it came by; 0 = it was read, when it has none any more.
+    /// Inode number of the device's namespace.
     pub netns: u32,
-    /// The thread that read it; 0 = none.
-    pub thread: u32,
-    /// Always 0.
-    pub pad: u32,
 }
 
 /// A lookup that failed, of which other tables may be asked yet.
@@ -26,7 +22,7 @@ pub struct Asked {
 pub struct Failed {
     /// Address of the flow that was looked up; 0 = none, or another table had a route.
     pub flow: u64,
-    /// When the first table failed, CLOCK_MONOTONIC nanoseconds.
+    /// When it failed, CLOCK_MONOTONIC nanoseconds.
     pub time: u64,
     /// The attempt that was to be answered.
     pub attempt: u64,
@@ -42,17 +38,17 @@ pub struct Failed {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Routing {
-    /// The request that its stack took last from a device: what it answers itself, it answers at once.
-    pub taken: Asked,
+    /// The request that it took last: what the stack answers itself, it answers at once.
+    pub asked: Asked,
     /// The lookup that failed last.
     pub failed: Failed,
 }
 
-/// Threads whose last datagram of ours is remembered. A power of two.
-pub const READERS: u32 = 256;
+/// Senders of datagrams that are remembered. A power of two, at most 256.
+pub const SENDERS: u32 = 256;
 
 const _: () = {
-    assert!(size_of::<Asked>() == 40);
+    assert!(size_of::<Asked>() == 32);
     assert!(size_of::<Failed>() == 40);
-    assert!(size_of::<Routing>() == 80);
+    assert!(size_of::<Routing>() == 72);
 };

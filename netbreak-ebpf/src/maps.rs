@@ -64,9 +64,9 @@ pub static LEDGER: Array<Passage> = Array::with_max_entries(2, 0);
 #[map]
 pub static ROUTING: PerCpuArray<Routing> = PerCpuArray::with_max_entries(1, 0);
 
-/// The last datagram of ours that a thread read, by the low bits of the thread's number.
+/// The latest datagram of ours from each sender.
 #[map]
-pub static READERS: Array<Asked> = Array::with_max_entries(netbreak_common::READERS, 0);
+pub static SENDERS: Array<Asked> = Array::with_max_entries(netbreak_common::SENDERS, 0);
 
 /// Events of probe flows.
 #[map]

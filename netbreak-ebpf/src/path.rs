@@ -113,7 +113,7 @@ fn note<A: Access>(skb: Kernel, stage: u8, location: u64, ours: &Ours) {
     let Ours { sequence, flags, .. } = *ours;
     let hop = Hop { time, location, ifindex, netns: inode, sequence, stage, flags, pad: [0; 2] };
     record(ours, &hop);
-    if ours.leg == LEG_REQUEST {
+    if stage == STAGE_RECEIVE && ours.leg == LEG_REQUEST {
         route::request::<A>(skb, ours, &hop);
     }
 }

@@ -1,17 +1,15 @@
 //! Route lookups that fail: an answer that is never made, because there is no route for it, leaves no packet behind.
 //!
-//! A lookup has no packet either. An answer's is told by whom it is for, and by who makes it: the stack answers echoes
-//! and SYNs at once, on the CPU that took them; a program answers a datagram in the thread that read it.
+//! A lookup has no packet either: whom the answer is for tells which it is. The stack itself answers echoes and SYNs at
+//! once, on the CPU that took them. A program answers a datagram when it has read it, of which nothing tells: what its
+//! lookup finds says something of the latest datagram of that sender, and of those before it.
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_ktime_get_ns},
+    helpers::generated::bpf_ktime_get_ns,
     macros::{btf_tracepoint, raw_tracepoint},
     programs::{BtfTracePointContext, RawTracePointContext},
 };
-use netbreak_common::{
-    Asked, FAMILY_V4, FAMILY_V6, Failed, HOPS, Hop, LEG_REPLY, READERS, STAGE_CONSUMED, STAGE_RECEIVE,
-    STAGE_ROUTE, STAGE_SOCKET,
-};
+use netbreak_common::{Asked, FAMILY_V4, FAMILY_V6, Failed, HOPS, Hop, LEG_REPLY, SENDERS, STAGE_ROUTE};
 
 use crate::{
     maps,
@@ -21,42 +19,43 @@ use crate::{
     read::{Access, Kernel, Probed, Typed, bytes, load, offset},
 };
 
-/// From the packet to the lookup for its answer, in one softirq: longer only if the CPU itself was away.
+/// Nanoseconds from a packet to the lookup for the answer that its stack makes: one softirq, in which a virtual CPU may
+/// have been away.
 const AT_ONCE: u64 = 10_000_000;
 
-/// From one table to the next of the same lookup.
+/// Nanoseconds from one table to the next of the same lookup.
 const ONE_LOOKUP: u64 = 1_000_000;
 
 /// (tb_id, flp, nhc, err): one table was asked (`fib_table_lookup`, net/ipv4/fib_trie.c).
 #[btf_tracepoint(function = "fib_table_lookup")]
 pub fn fib_table_lookup(ctx: BtfTracePointContext) -> i32 {
-    asked4::<Typed>(ctx.arg(1), ctx.arg(3));
+    table4::<Typed>(ctx.arg(1), ctx.arg(3));
     0
 }
 
 /// As `fib_table_lookup`.
 #[raw_tracepoint(tracepoint = "fib_table_lookup")]
 pub fn fib_table_lookup_raw(ctx: RawTracePointContext) -> i32 {
-    asked4::<Probed>(ctx.arg(1), ctx.arg(3));
+    table4::<Probed>(ctx.arg(1), ctx.arg(3));
     0
 }
 
 /// (net, res, table, flp): one table was asked (`fib6_table_lookup`, net/ipv6/route.c).
 #[btf_tracepoint(function = "fib6_table_lookup")]
 pub fn fib6_table_lookup(ctx: BtfTracePointContext) -> i32 {
-    asked6::<Typed>(ctx.arg(0), ctx.arg(1), ctx.arg(3));
+    table6::<Typed>(ctx.arg(0), ctx.arg(1), ctx.arg(3));
     0
 }
 
 /// As `fib6_table_lookup`.
 #[raw_tracepoint(tracepoint = "fib6_table_lookup")]
 pub fn fib6_table_lookup_raw(ctx: RawTracePointContext) -> i32 {
-    asked6::<Probed>(ctx.arg(0), ctx.arg(1), ctx.arg(3));
+    table6::<Probed>(ctx.arg(0), ctx.arg(1), ctx.arg(3));
     0
 }
 
 #[inline(always)]
-fn asked4<A: Access>(flow: Kernel, error: i32) {
+fn table4<A: Access>(flow: Kernel, error: i32) {
     let sender = || {
         let protocol = load::<_, A>(flow, offset!(flow4_proto));
         let address = load::<_, A>(flow, offset!(flow4_daddr));
@@ -65,9 +64,10 @@ fn asked4<A: Access>(flow: Kernel, error: i32) {
     if error == 0 {
         return found(flow, sender);
     }
-    // Where a device is asked for, the destination is taken to be on its link (`ip_route_output_key_hash_rcu`).
     failed(flow, sender, || {
-        (load::<u32, A>(flow, offset!(flow4_oif)) == 0).then_some(error.unsigned_abs() as u8)
+        // Where a device is asked for, the destination is taken to be on its link (`ip_route_output_key_hash_rcu`).
+        let device: u32 = load::<_, A>(flow, offset!(flow4_oif));
+        (device == 0).then_some(error.unsigned_abs() as u8)
     });
 }
 
@@ -84,7 +84,7 @@ const ENETUNREACH: u8 = 101;
 const EHOSTUNREACH: u8 = 113;
 
 #[inline(always)]
-fn asked6<A: Access>(net: Kernel, result: Kernel, flow: Kernel) {
+fn table6<A: Access>(net: Kernel, result: Kernel, flow: Kernel) {
     let sender = || {
         let protocol = load::<_, A>(flow, offset!(flow6_proto));
         // Its last word.
@@ -95,7 +95,7 @@ fn asked6<A: Access>(net: Kernel, result: Kernel, flow: Kernel) {
     if kind < RTN_BLACKHOLE {
         return found(flow, sender);
     }
-    // `fib6_prop` (net/ipv6/route.c). Having no route is a route too, of which only the pointer tells.
+    // `fib6_prop` (net/ipv6/route.c). That there is no route is a route as well, of which only the pointer tells.
     failed(flow, sender, || {
         Some(match kind {
             RTN_UNREACHABLE => {
@@ -117,34 +117,32 @@ fn found(flow: Kernel, sender: impl FnOnce() -> u64) {
     // SAFETY: this CPU's own element.
     let failed = unsafe { &mut (*routing).failed };
     if failed.flow == flow as u64 && failed.sender == sender() {
-        settle(failed, 0);
+        // SAFETY: a helper without arguments.
+        if unsafe { bpf_ktime_get_ns() }.wrapping_sub(failed.time) <= ONE_LOOKUP {
+            settle(failed, |hop| hop.flags = 0);
+        }
         failed.flow = 0;
     }
 }
 
-/// A table had no route, or one that carries nothing. `error` is asked only for an answer to a packet of ours.
+/// A table had no route, or one that carries nothing. `errno` is asked only for an answer to a packet of ours.
 #[inline(always)]
-fn failed(flow: Kernel, sender: impl FnOnce() -> u64, error: impl FnOnce() -> Option<u8>) {
+fn failed(flow: Kernel, sender: impl FnOnce() -> u64, errno: impl FnOnce() -> Option<u8>) {
     let sender = sender();
     let Some(routing) = maps::ROUTING.get_ptr_mut(0) else { return };
     // SAFETY: this CPU's own element.
-    let (taken, failed) = unsafe { (&(*routing).taken, &mut (*routing).failed) };
+    let (taken, failed) = unsafe { (&(*routing).asked, &mut (*routing).failed) };
     let asked = if protocol(sender) == UDP {
-        let thread = bpf_get_current_pid_tgid() as u32;
-        let Some(read) = maps::READERS.get_ptr(thread & (READERS - 1)) else { return };
-        // SAFETY: only this thread, and one whose number ends alike, writes it.
-        let read = unsafe { &*read };
-        if read.thread != thread {
-            return;
-        }
-        read
+        let Some(latest) = maps::SENDERS.get_ptr(sender_index(sender)) else { return };
+        // SAFETY: whoever writes it at the same time does so for a packet that this lookup may be for as well.
+        unsafe { &*latest }
     } else {
         taken
     };
     if asked.sender == sender
-        && let Some(error) = error()
+        && let Some(errno) = errno()
     {
-        enter(flow as u64, asked, failed, error);
+        enter(flow as u64, asked, failed, errno);
     }
 }
 
@@ -153,66 +151,58 @@ fn failed(flow: Kernel, sender: impl FnOnce() -> u64, error: impl FnOnce() -> Op
 fn enter(flow: u64, asked: &Asked, failed: &mut Failed, errno: u8) {
     // SAFETY: a helper without arguments.
     let time = unsafe { bpf_ktime_get_ns() };
-    let is_stale = |since: u64, limit| time.wrapping_sub(since) > limit;
-    if asked.thread == 0 && is_stale(asked.time, AT_ONCE) {
+    let Asked { attempt, probe, sender, .. } = *asked;
+    let is_datagram = protocol(sender) == UDP;
+    if !is_datagram && time.wrapping_sub(asked.time) > AT_ONCE {
         return;
     }
-    let is_same = failed.flow == flow && failed.sender == asked.sender;
-    if is_same && failed.attempt == asked.attempt && !is_stale(failed.time, ONE_LOOKUP) {
-        return settle(failed, errno);
+    // Of a datagram the namespace may be another one's, which has taken a younger datagram meanwhile.
+    let netns = if is_datagram { 0 } else { asked.netns };
+    if failed.flow == flow && failed.sender == sender && time.wrapping_sub(failed.time) <= ONE_LOOKUP {
+        return settle(failed, |hop| (hop.time, hop.flags) = (time, errno));
     }
-    let Asked { attempt, probe, netns, sender, .. } = *asked;
     let answer = Ours { attempt, probe, sequence: 0, leg: LEG_REPLY, flags: errno };
     let hop = Hop { time, netns, stage: STAGE_ROUTE, flags: errno, ..Hop::default() };
-    if let Some((entry, hop)) = record(&answer, &hop) {
-        *failed = Failed { flow, time, attempt, sender, entry, hop };
+    if let Some((entry, number)) = record(&answer, &hop) {
+        *failed = Failed { flow, time, attempt, sender, entry, hop: number };
     }
 }
 
-/// What the lookup came to in the end: the errno, or 0.
+/// Changes the hop of the lookup that failed last.
 #[inline(always)]
-fn settle(failed: &Failed, errno: u8) {
+fn settle(failed: &Failed, change: impl FnOnce(&mut Hop)) {
     let Some(passage) = maps::LEDGER.get_ptr_mut(failed.entry) else { return };
     // SAFETY: as for `record`.
     unsafe {
         let hop = (&raw mut (*passage).hops).cast::<Hop>().add(failed.hop as usize % HOPS);
         if (*passage).attempt == failed.attempt + 1 && (*hop).stage == STAGE_ROUTE {
-            (*hop).flags = errno;
+            change(&mut *hop);
         }
     }
 }
 
-/// Notes a request that the stack has taken from a device, or a program from its socket: its answer is next.
+/// Notes a request that a stack took from a device.
 #[inline(always)]
 pub fn request<A: Access>(skb: Kernel, ours: &Ours, hop: &Hop) {
-    // On a socket's queue a packet has no device any more.
-    let is_read = hop.ifindex == 0 && matches!(hop.stage, STAGE_SOCKET | STAGE_CONSUMED);
-    if !is_read && hop.stage != STAGE_RECEIVE {
-        return;
-    }
-    let Some(routing) = maps::ROUTING.get_ptr_mut(0) else { return };
     let sender = sender_of::<A>(skb);
-    let thread = if is_read { bpf_get_current_pid_tgid() as u32 } else { 0 };
-    let asked = Asked {
-        time: hop.time,
-        attempt: ours.attempt,
-        sender,
-        probe: ours.probe,
-        netns: hop.netns,
-        thread,
-        pad: 0,
-    };
-    // SAFETY: this CPU's own element, and this thread's own.
-    unsafe {
-        if !is_read {
-            (*routing).taken = asked;
-        } else if protocol(sender) == UDP
-            && let Some(read) = maps::READERS.get_ptr_mut(thread & (READERS - 1))
-        {
-            *read = asked;
+    let asked = Asked { time: hop.time, attempt: ours.attempt, sender, probe: ours.probe, netns: hop.netns };
+    if protocol(sender) == UDP {
+        let Some(latest) = maps::SENDERS.get_ptr_mut(sender_index(sender)) else { return };
+        // SAFETY: as in `failed`.
+        unsafe { *latest = asked };
+    } else if let Some(routing) = maps::ROUTING.get_ptr_mut(0) {
+        // SAFETY: this CPU's own element.
+        unsafe {
+            (*routing).asked = asked;
+            (*routing).failed.flow = 0;
         }
-        (*routing).failed.flow = 0;
     }
+}
+
+/// Where the latest datagram of a sender is kept, by its port.
+#[inline(always)]
+fn sender_index(sender: u64) -> u32 {
+    (sender >> 32 ^ sender >> 40) as u32 & (SENDERS - 1)
 }
 
 /// The sender of a packet, as the lookup for its answer's route will name it.
@@ -221,13 +211,13 @@ fn sender_of<A: Access>(skb: Kernel) -> u64 {
     let head = load::<Kernel, A>(skb, offset!(skb_head));
     let network = u32::from(load::<u16, A>(skb, offset!(skb_network_header)));
     let at = head.wrapping_add(network as usize);
-    let (family, protocol, address, length) =
-        if u16::from_be(load::<_, A>(skb, offset!(skb_protocol))) == ETH_P_IPV6 {
-            (FAMILY_V6, bytes::<u8, A>(at, 6), bytes::<u32, A>(at, 8 + 12), 40)
-        } else {
-            let length = usize::from(bytes::<u8, A>(at, 0) & 0xf) * 4;
-            (FAMILY_V4, bytes::<u8, A>(at, 9), bytes::<u32, A>(at, 12), length)
-        };
+    let is_v6 = u16::from_be(load::<_, A>(skb, offset!(skb_protocol))) == ETH_P_IPV6;
+    let (family, protocol, address, length) = if is_v6 {
+        (FAMILY_V6, bytes::<u8, A>(at, 6), bytes::<u32, A>(at, 8 + 12), 40)
+    } else {
+        let length = usize::from(bytes::<u8, A>(at, 0) & 0xf) * 4;
+        (FAMILY_V4, bytes::<u8, A>(at, 9), bytes::<u32, A>(at, 12), length)
+    };
     let port = match protocol {
         // Where others have their ports an echo's lookup has type and code: of IPv4 none (`icmp_reply`), so that of type
         // 0, and of IPv6 the reply's (`icmpv6_echo_reply`). An ICMP error's has its own.
@@ -238,7 +228,7 @@ fn sender_of<A: Access>(skb: Kernel) -> u64 {
     sender(family, protocol, address, port)
 }
 
-/// One number, which is never 0. Address (its last word) and port as on the wire.
+/// Address (its last word) and port as on the wire, protocol and family, in one number that is never 0.
 #[inline(always)]
 fn sender(family: u8, protocol: u8, address: u32, port: u16) -> u64 {
     u64::from(address) | u64::from(port) << 32 | u64::from(protocol) << 48 | u64::from(family) << 56

@@ -6,7 +6,7 @@
 
 use netbreak_common::{
     Asked, CHUNK, CachedPlace, Chunk, FlowKey4, FlowKey6, Losses, MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE,
-    PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue, READERS, RING_BYTES, Routing,
+    PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue, RING_BYTES, Routing, SENDERS,
     Settings,
 };
 
@@ -62,7 +62,7 @@ pub fn maps(flows: u32, room: Room) -> Vec<Map> {
         ("PROBE_PORTS", Array, ID, size_of::<u64>(), PORT_WORDS),
         ("LEDGER", Array, ID, size_of::<Passage>(), room.entries()),
         ("ROUTING", PerCpuArray, ID, size_of::<Routing>(), 1),
-        ("READERS", Array, ID, size_of::<Asked>(), READERS),
+        ("SENDERS", Array, ID, size_of::<Asked>(), SENDERS),
         ("EVENTS", Ring, 0, 0, RING_BYTES),
         (".rodata", Array, ID, size_of::<Settings>(), 1),
     ]

@@ -66,8 +66,18 @@ pub struct Trails {
     /// A sample of answered attempts.
     pub walks: Vec<Walk>,
     walked: HashMap<u32, usize>,
+    lookups: Vec<Lookup>,
     /// Attempts whose entry a younger one had when it was read.
     pub overwritten: u64,
+}
+
+/// No route was found for a program's answer to an attempt, or to one before it: the kernel side does not know which of
+/// them the program had read.
+#[derive(Debug, Clone, Copy)]
+struct Lookup {
+    probe: u32,
+    at: Nanos,
+    errno: i32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +107,8 @@ impl Trails {
             return;
         }
         let mut legs = legs.map(|passage| passage.map(|passage| hops(passage, attempt)).unwrap_or_default());
-        locate(&mut legs);
+        let of_programs = legs[1].extract_if(.., |hop| hop.stage == STAGE_ROUTE && hop.netns == 0);
+        self.lookups.extend(of_programs.map(|hop| Lookup { probe, at: hop.time, errno: hop.flags.into() }));
         let legs = legs.map(|hops| self.keep(hops));
         self.unanswered.insert((probe, attempt), legs);
     }
@@ -111,6 +122,12 @@ impl Trails {
     pub fn of(&self, probe: u32, attempt: u64, leg: u8) -> Option<Trail<'_>> {
         let kept = self.unanswered.get(&(probe, attempt))?[usize::from(leg)]?;
         Some(Trail { stops: &self.ways[kept.way as usize], last: kept.last, sequence: kept.sequence })
+    }
+
+    /// The errno of the first lookup for a program's answer to `probe` that found no route in this time.
+    pub fn no_route(&self, probe: u32, mut during: impl FnMut(Nanos) -> bool) -> Option<i32> {
+        let lookups = self.lookups.iter().filter(|lookup| lookup.probe == probe && during(lookup.at));
+        lookups.min_by_key(|lookup| lookup.at).map(|lookup| lookup.errno)
     }
 
     fn keep(&mut self, hops: Vec<Hop>) -> Option<Kept> {
@@ -129,14 +146,6 @@ impl Trails {
 fn stop(hop: &Hop) -> Stop {
     let Hop { stage, ifindex, netns, location, flags, .. } = *hop;
     Stop { stage, ifindex, netns, location, flags }
-}
-
-/// A program that looks for a route is where the request was that it read, which had no device any more then.
-fn locate([request, reply]: &mut [Vec<Hop>; 2]) {
-    for hop in reply.iter_mut().filter(|hop| hop.stage == STAGE_ROUTE && hop.netns == 0) {
-        let before = request.iter().rev().filter(|other| other.time <= hop.time);
-        hop.netns = before.map(|other| other.netns).find(|netns| *netns != 0).unwrap_or(0);
-    }
 }
 
 /// The hops of `attempt`, ascending by time; none if the place is another one's.
@@ -203,19 +212,32 @@ mod tests {
     }
 
     #[test]
-    fn a_lookup_is_where_the_request_was_and_failed_if_no_table_had_a_route() {
-        let looked_up = |errno| Passage {
+    fn a_lookup_failed_if_no_table_had_a_route() {
+        let looked_up = |errno, netns| Passage {
             attempt: 1,
             count: 1,
             pad: 0,
-            hops: [Hop { time: 5, stage: STAGE_ROUTE, flags: errno, ..Hop::default() }; HOPS],
+            hops: [Hop { time: 5, stage: STAGE_ROUTE, flags: errno, netns, ..Hop::default() }; HOPS],
         };
         let mut trails = Trails::default();
-        trails.unanswered(0, 0, [Some(&passage(0, 0..2)), Some(&looked_up(101))]);
+        trails.unanswered(0, 0, [None, Some(&looked_up(101, 7))]);
         let stop = trails.of(0, 0, LEG_REPLY).unwrap().stops[0];
         assert_eq!((stop.stage, stop.netns, stop.flags), (STAGE_ROUTE, 7, 101));
-        trails.unanswered(1, 0, [Some(&passage(0, 0..2)), Some(&looked_up(0))]);
+        trails.unanswered(1, 0, [None, Some(&looked_up(0, 7))]);
         assert_eq!(trails.of(1, 0, LEG_REPLY), None);
+        assert_eq!(trails.no_route(0, |_| true), None);
+    }
+
+    #[test]
+    fn a_programs_lookup_is_no_stop_of_any_attempt() {
+        let hop = |time| Hop { time, stage: STAGE_ROUTE, flags: 113, ..Hop::default() };
+        let mut trails = Trails::default();
+        let passage =
+            Passage { attempt: 1, count: 2, pad: 0, hops: [hop(5), hop(9)].repeat(16).try_into().unwrap() };
+        trails.unanswered(0, 0, [None, Some(&passage)]);
+        assert_eq!(trails.of(0, 0, LEG_REPLY), None);
+        assert_eq!(trails.no_route(0, |at| at > 5), Some(113));
+        assert_eq!((trails.no_route(0, |at| at > 9), trails.no_route(1, |_| true)), (None, None));
     }
 
     #[test]

@@ -159,9 +159,10 @@ fn death(
             && event.leg == LEG_REQUEST
             && event.flags & TCP_RST != 0
     };
-    let drops = candidates
-        .iter()
-        .filter(|event| event.sensor == sensor::DROP && event.time >= seen_last && !is_reset(event));
+    let is_over = |event: &Event| last.as_ref().is_some_and(|last| last.outlives(event));
+    let drops = candidates.iter().filter(|event| {
+        event.sensor == sensor::DROP && event.time >= seen_last && !is_reset(event) && !is_over(event)
+    });
     let drop = drops
         .map(|event| (event, Ending::of(event, evidence.names)))
         .filter(|(_, ending)| !ending.is_a_copy())

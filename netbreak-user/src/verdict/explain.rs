@@ -153,7 +153,7 @@ fn explain_last(doing: &Doing, here: &str, device: &str, to: &str) -> String {
                 "{symbol} took them {here} and passed nothing on: look the function up in the kernel's sources"
             )
         }
-        Doing::NoRoute(errno) => {
+        Doing::NoRoute { errno, .. } => {
             let route = match *errno {
                 libc::ENETUNREACH => format!("had no route back to {to} (ENETUNREACH)"),
                 libc::EHOSTUNREACH => format!("has a route of kind unreachable back to {to} (EHOSTUNREACH)"),
