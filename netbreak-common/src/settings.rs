@@ -68,12 +68,16 @@ pub struct Offsets {
     pub sk_err: u32,
     /// `flowi4.__fl_common.flowic_oif`
     pub flow4_oif: u32,
+    /// `flowi4.__fl_common.flowic_flags`
+    pub flow4_flags: u32,
     /// `flowi4.__fl_common.flowic_proto`
     pub flow4_proto: u32,
     /// `flowi4.daddr`
     pub flow4_daddr: u32,
     /// `flowi4.uli.ports.dport`; of ICMP type and code
     pub flow4_dport: u32,
+    /// `flowi6.__fl_common.flowic_flags`
+    pub flow6_flags: u32,
     /// `flowi6.__fl_common.flowic_proto`
     pub flow6_proto: u32,
     /// `flowi6.daddr`

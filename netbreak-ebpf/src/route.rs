@@ -67,7 +67,10 @@ fn table4<A: Access>(flow: Kernel, error: i32) {
     failed(flow, sender, || {
         // Where a device is asked for, the destination is taken to be on its link (`ip_route_output_key_hash_rcu`).
         let device: u32 = load::<_, A>(flow, offset!(flow4_oif));
-        (device == 0).then_some(error.unsigned_abs() as u8)
+        // An ICMP error has a lookup for the flow that it is about too, the other way round (`icmp_route_lookup`): that
+        // one has a flag, since its source is another host's.
+        let flags: u8 = load::<_, A>(flow, offset!(flow4_flags));
+        (device == 0 && flags == 0).then_some(error.unsigned_abs() as u8)
     });
 }
 
@@ -97,7 +100,9 @@ fn table6<A: Access>(net: Kernel, result: Kernel, flow: Kernel) {
     }
     // `fib6_prop` (net/ipv6/route.c). That there is no route is a route as well, of which only the pointer tells.
     failed(flow, sender, || {
-        Some(match kind {
+        // As in `table4` (`icmpv6_route_lookup`).
+        let flags: u8 = load::<_, A>(flow, offset!(flow6_flags));
+        (flags == 0).then(|| match kind {
             RTN_UNREACHABLE => {
                 let route: Kernel = load::<_, Probed>(result, offset!(fib6_result_route));
                 let none: Kernel = load::<_, Probed>(net, offset!(net_fib6_null_entry));

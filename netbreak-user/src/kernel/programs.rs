@@ -44,6 +44,7 @@ const NEEDS: &[Needs] = &[
         4,
         &[
             ("flowi4", "__fl_common.flowic_oif"),
+            ("flowi4", "__fl_common.flowic_flags"),
             ("flowi4", "__fl_common.flowic_proto"),
             ("flowi4", "daddr"),
             ("flowi4", "uli.ports.dport"),
@@ -53,6 +54,7 @@ const NEEDS: &[Needs] = &[
         "fib6_table_lookup",
         4,
         &[
+            ("flowi6", "__fl_common.flowic_flags"),
             ("flowi6", "__fl_common.flowic_proto"),
             ("flowi6", "daddr"),
             ("flowi6", "uli.ports.dport"),

@@ -159,13 +159,13 @@ fn death(
             && event.leg == LEG_REQUEST
             && event.flags & TCP_RST != 0
     };
-    let is_over = |event: &Event| last.as_ref().is_some_and(|last| last.outlives(event));
-    let drops = candidates.iter().filter(|event| {
-        event.sensor == sensor::DROP && event.time >= seen_last && !is_reset(event) && !is_over(event)
-    });
+    let drops = candidates
+        .iter()
+        .filter(|event| event.sensor == sensor::DROP && event.time >= seen_last && !is_reset(event));
     let drop = drops
         .map(|event| (event, Ending::of(event, evidence.names)))
         .filter(|(_, ending)| !ending.is_a_copy())
+        .filter(|(_, ending)| !last.as_ref().is_some_and(|last| last.ends_in(ending)))
         // The last stage that any of its packets reached: the reply comes after the request.
         .max_by_key(|(event, _)| (event.leg == LEG_REPLY && record.kind != Kind::Stream, event.time));
     if let Some((event, ending)) = drop {

@@ -196,12 +196,10 @@ fn doing(stop: &Stop, names: &dyn Names) -> Doing {
 }
 
 impl Last {
-    /// Does this drop say nothing, since it is only a request that a host had tried to answer before? (ICMPv6 gives its
-    /// echoes up like this: `icmpv6_rcv`.)
-    pub fn outlives(&self, drop: &Event) -> bool {
-        matches!(self.doing, Doing::NoRoute { by_program: false, .. })
-            && drop.leg == LEG_REQUEST
-            && self.netns == Some(drop.netns)
+    /// Is this only how a host gives up an echo request that it could not answer?
+    pub fn ends_in(&self, ending: &Ending) -> bool {
+        let gives_up = matches!(ending.symbol.as_deref(), Some("icmp_rcv" | "icmpv6_rcv"));
+        gives_up && matches!(self.doing, Doing::NoRoute { by_program: false, .. })
     }
 }
 
