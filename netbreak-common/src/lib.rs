@@ -8,6 +8,7 @@ mod account;
 mod event;
 mod flow;
 mod path;
+mod route;
 mod settings;
 pub mod wire;
 
@@ -15,6 +16,7 @@ pub use account::*;
 pub use event::*;
 pub use flow::*;
 pub use path::*;
+pub use route::*;
 pub use settings::*;
 
 /// What counted a packet: the tracepoint behind a [`PlaceKey`] or an [`Event`].

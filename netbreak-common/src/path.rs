@@ -15,6 +15,8 @@ pub const STAGE_RECEIVE: u8 = 5;
 pub const STAGE_SOCKET: u8 = 6;
 /// The packet was freed as something that had served its purpose (`consume_skb`).
 pub const STAGE_CONSUMED: u8 = 7;
+/// No route was found for the answer to a request (`fib_table_lookup`, `fib6_table_lookup`): there is no packet.
+pub const STAGE_ROUTE: u8 = 8;
 
 /// Hops kept of a passage: the latest ones. A power of two.
 pub const HOPS: usize = 32;
@@ -35,7 +37,7 @@ pub struct Hop {
     pub sequence: u32,
     /// One of `STAGE_*`.
     pub stage: u8,
-    /// TCP: the flags. ICMP: the type.
+    /// TCP: the flags. ICMP: the type. [`STAGE_ROUTE`]: the errno, 0 = the next table that was asked had a route.
     pub flags: u8,
     /// Always 0.
     pub pad: [u8; 2],

@@ -72,6 +72,30 @@ pub struct Offsets {
     pub conn_status: u32,
     /// `nf_conn.tuplehash[IP_CT_DIR_ORIGINAL].tuple`
     pub conn_tuple: u32,
+    /// `flowi4.__fl_common.flowic_oif`
+    pub flow4_oif: u32,
+    /// `flowi4.__fl_common.flowic_flags`
+    pub flow4_flags: u32,
+    /// `flowi4.__fl_common.flowic_proto`
+    pub flow4_proto: u32,
+    /// `flowi4.daddr`
+    pub flow4_daddr: u32,
+    /// `flowi4.uli.ports.dport`; of ICMP type and code
+    pub flow4_dport: u32,
+    /// `flowi6.__fl_common.flowic_flags`
+    pub flow6_flags: u32,
+    /// `flowi6.__fl_common.flowic_proto`
+    pub flow6_proto: u32,
+    /// `flowi6.daddr`
+    pub flow6_daddr: u32,
+    /// `flowi6.uli.ports.dport`; of ICMPv6 type and code
+    pub flow6_dport: u32,
+    /// `fib6_result.fib6_type`
+    pub fib6_result_type: u32,
+    /// `fib6_result.f6i`
+    pub fib6_result_route: u32,
+    /// `net.ipv6.fib6_null_entry`
+    pub net_fib6_null_entry: u32,
 }
 
 impl Offsets {

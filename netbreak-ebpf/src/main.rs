@@ -1,7 +1,7 @@
 //! The eBPF programs of netbreak: they count every dropped, retransmitted or reset packet of the machine, and send an
 //! event only when the packet belongs to a probe.
 //!
-//! One file a family of tracepoints (`drop`, `retransmit`, `reset`, `icmp`, `path`); `read` loads kernel memory, `packet` finds
+//! One file a family of tracepoints (`drop`, `retransmit`, `reset`, `icmp`, `path`, `route`); `read` loads kernel memory, `packet` finds
 //! the flow, `account` counts, `event` reports. Each program exists twice: on a BTF tracepoint, where kernel structs
 //! are plain loads, and (`*_raw`) on a raw tracepoint with bounded probe reads, for kernels that lack the former.
 #![no_std]
@@ -20,6 +20,7 @@ mod path;
 mod read;
 mod reset;
 mod retransmit;
+mod route;
 
 /// The programs use GPL-only helpers (`bpf_probe_read_kernel`, `bpf_get_stack`).
 #[unsafe(link_section = "license")]

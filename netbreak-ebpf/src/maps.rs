@@ -6,9 +6,9 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf},
 };
 use netbreak_common::{
-    ALIAS_PORTS, CHUNK, CachedPlace, Chunk, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses, MAX_ALIASES,
+    ALIAS_PORTS, Asked, CHUNK, CachedPlace, Chunk, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses, MAX_ALIASES,
     MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey,
-    ProbeValue, RING_BYTES,
+    ProbeValue, RING_BYTES, Routing,
 };
 
 /// Known places.
@@ -69,6 +69,14 @@ pub static ALIASED: Array<[u8; ALIAS_PORTS]> = Array::with_max_entries(1, 0);
 /// Where each attempt's packets were: probe by probe, attempt by attempt, leg by leg.
 #[map]
 pub static LEDGER: Array<Passage> = Array::with_max_entries(2, 0);
+
+/// What each CPU did last for packets of ours.
+#[map]
+pub static ROUTING: PerCpuArray<Routing> = PerCpuArray::with_max_entries(1, 0);
+
+/// The latest datagram of ours from each sender.
+#[map]
+pub static SENDERS: Array<Asked> = Array::with_max_entries(netbreak_common::SENDERS, 0);
 
 /// Events of probe flows.
 #[map]

@@ -8,14 +8,15 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, RawTracePointContext},
 };
 use netbreak_common::{
-    HOPS, Hop, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_GRO, STAGE_QUEUE, STAGE_RECEIVE, STAGE_SOCKET,
-    STAGE_TRANSMIT,
+    HOPS, Hop, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_GRO, STAGE_QUEUE, STAGE_RECEIVE,
+    STAGE_SOCKET, STAGE_TRANSMIT,
 };
 
 use crate::{
     maps,
     ours::{Ours, identify},
     read::{Access, Direct, Kernel, Probed, Typed, load, netns, offset, setting},
+    route,
 };
 
 /// A stage in each of the three forms (see `Access`). The packet is the tracepoint's first argument.
@@ -116,14 +117,17 @@ fn note<A: Access>(skb: Kernel, stage: u8, location: u64, ours: &Ours) {
     let Ours { sequence, flags, .. } = *ours;
     let hop = Hop { time, location, ifindex, netns: inode, sequence, stage, flags, pad: [0; 2] };
     record(ours, &hop);
+    if stage == STAGE_RECEIVE && ours.leg == LEG_REQUEST {
+        route::request::<A>(skb, ours, &hop);
+    }
 }
 
-/// Enters a hop into the ledger.
+/// Enters a hop into the ledger: (entry of the ledger, number of the hop there).
 #[inline(always)]
-fn record(ours: &Ours, hop: &Hop) {
+pub fn record(ours: &Ours, hop: &Hop) -> Option<(u32, u32)> {
     let mask = setting!(ledger_mask);
     let slot = (ours.probe * (mask + 1) + (ours.attempt as u32 & mask)) * 2 + u32::from(ours.leg);
-    let Some(passage) = maps::LEDGER.get_ptr_mut(slot) else { return };
+    let passage = maps::LEDGER.get_ptr_mut(slot)?;
     let mark = ours.attempt + 1;
     // SAFETY: an attempt's packets are at one place at a time, but for copies: two CPUs that write at once may lose a
     // hop, and never make one up, since a hop is written before it is counted.
@@ -131,7 +135,7 @@ fn record(ours: &Ours, hop: &Hop) {
         if (*passage).attempt != mark {
             if (*passage).attempt > mark {
                 // It comes so late that a younger attempt has its place: its own time is long over.
-                return;
+                return None;
             }
             (*passage).count = 0;
             (*passage).attempt = mark;
@@ -140,5 +144,6 @@ fn record(ours: &Ours, hop: &Hop) {
         let hops = (&raw mut (*passage).hops).cast::<Hop>();
         hops.add(count as usize % HOPS).write(*hop);
         (*passage).count = count + 1;
+        Some((slot, count))
     }
 }

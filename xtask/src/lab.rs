@@ -19,7 +19,6 @@ pub fn score(filter: Option<&str>) -> Result<()> {
     build_ebpf::run(false)?;
     Cmd::new("cargo")
         .env("NETBREAK_REQUIRE", "1")
-        .env("NETBREAK_SCORE", "1")
         .env("NETBREAK_FAULT", filter.unwrap_or_default())
         .args(["test", "--package=netbreak-user", "--test=packets", "--", "--nocapture", "--exact"])
         .args(["score::every_fault_is_located_and_counted"])

@@ -5,9 +5,9 @@
 //! what the per-CPU allocator notes for memory cgroups (`pcpuobj_ext`, mm/percpu-internal.h).
 
 use netbreak_common::{
-    ALIAS_PORTS, CHUNK, CachedPlace, Chunk, FlowKey4, FlowKey6, Losses, MAX_ALIASES, MAX_PLACES,
+    ALIAS_PORTS, Asked, CHUNK, CachedPlace, Chunk, FlowKey4, FlowKey6, Losses, MAX_ALIASES, MAX_PLACES,
     MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue,
-    RING_BYTES, Settings,
+    RING_BYTES, Routing, SENDERS, Settings,
 };
 
 use super::registry::Room;
@@ -65,6 +65,8 @@ pub fn maps(flows: u32, room: Room) -> Vec<Map> {
         ("ALIASED", Array, ID, ALIAS_PORTS, 1),
         ("PROBE_PORTS", Array, ID, size_of::<u64>(), PORT_WORDS),
         ("LEDGER", Array, ID, size_of::<Passage>(), room.entries()),
+        ("ROUTING", PerCpuArray, ID, size_of::<Routing>(), 1),
+        ("SENDERS", Array, ID, size_of::<Asked>(), SENDERS),
         ("EVENTS", Ring, 0, 0, RING_BYTES),
         (".rodata", Array, ID, size_of::<Settings>(), 1),
     ]

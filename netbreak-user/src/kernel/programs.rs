@@ -22,7 +22,7 @@ pub const TRACEPOINTS: [&str; 7] = [
 ];
 
 /// Tracepoints that the packets of probes are followed by.
-pub const PATH: [&str; 7] = [
+pub const PATH: [&str; 9] = [
     "net_dev_queue",
     "net_dev_start_xmit",
     "netif_rx",
@@ -30,7 +30,57 @@ pub const PATH: [&str; 7] = [
     "netif_receive_skb",
     "skb_copy_datagram_iovec",
     "consume_skb",
+    "fib_table_lookup",
+    "fib6_table_lookup",
 ];
+
+/// Arguments of a tracepoint, and members of structs, without which its program cannot run.
+type Needs = (&'static str, u32, &'static [(&'static str, &'static str)]);
+
+/// The needs of those tracepoints whose programs are the only ones to have them.
+const NEEDS: &[Needs] = &[
+    (
+        "fib_table_lookup",
+        4,
+        &[
+            ("flowi4", "__fl_common.flowic_oif"),
+            ("flowi4", "__fl_common.flowic_flags"),
+            ("flowi4", "__fl_common.flowic_proto"),
+            ("flowi4", "daddr"),
+            ("flowi4", "uli.ports.dport"),
+        ],
+    ),
+    (
+        "fib6_table_lookup",
+        4,
+        &[
+            ("flowi6", "__fl_common.flowic_flags"),
+            ("flowi6", "__fl_common.flowic_proto"),
+            ("flowi6", "daddr"),
+            ("flowi6", "uli.ports.dport"),
+            ("fib6_result", "fib6_type"),
+            ("fib6_result", "f6i"),
+            ("net", "ipv6.fib6_null_entry"),
+        ],
+    ),
+];
+
+/// Why the program of a tracepoint cannot run on this kernel; `None` if it can.
+fn lacks(btf: &KernelBtf, tracepoint: &str) -> Option<String> {
+    let Some(arguments) = btf.tracepoint_arguments(tracepoint) else {
+        return Some(format!("this kernel has no tracepoint {tracepoint}"));
+    };
+    let (_, needed, members) = NEEDS.iter().find(|(name, ..)| *name == tracepoint)?;
+    if arguments != *needed {
+        return Some(format!(
+            "this kernel's tracepoint {tracepoint} has {arguments} arguments, not {needed}"
+        ));
+    }
+    members
+        .iter()
+        .find_map(|(structure, member)| btf.offset(structure, member).err())
+        .map(|error| error.to_string())
+}
 
 /// The sensor that says what no program sees on some kernels.
 pub const PID_1: &str = "pid 1";
@@ -76,8 +126,8 @@ pub fn attach(
     best: Form,
 ) -> Sensor {
     let sensor = |state, why: Option<String>| Sensor { name: tracepoint.to_owned(), state, why };
-    if btf.tracepoint_arguments(tracepoint).is_none() {
-        return sensor(SensorState::Off, Some(format!("this kernel has no tracepoint {tracepoint}")));
+    if let Some(why) = lacks(btf, tracepoint) {
+        return sensor(SensorState::Off, Some(why));
     }
     // Programs that read no bytes have no form of their own between the two.
     let (direct, typed) = (tracepoint.to_owned(), format!("{tracepoint}_typed"));

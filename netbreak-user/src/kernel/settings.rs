@@ -28,6 +28,8 @@ fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
     let control_block = btf.offset("sk_buff", "cb")?;
     let (conn_status, conn_tuple) = connections(btf);
     let common = |member: &str| btf.offset("sock", &format!("__sk_common.{member}"));
+    // What only some programs read: those are not loaded then (see `programs::attach`).
+    let member = |structure: &str, member: &str| btf.offset(structure, member).unwrap_or(ABSENT);
     Ok(Offsets {
         skb_dev: btf.offset("sk_buff", "dev")?,
         skb_sk: btf.offset("sk_buff", "sk")?,
@@ -61,6 +63,18 @@ fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
         sk_err: btf.offset("sock", "sk_err")?,
         conn_status,
         conn_tuple,
+        flow4_oif: member("flowi4", "__fl_common.flowic_oif"),
+        flow4_flags: member("flowi4", "__fl_common.flowic_flags"),
+        flow4_proto: member("flowi4", "__fl_common.flowic_proto"),
+        flow4_daddr: member("flowi4", "daddr"),
+        flow4_dport: member("flowi4", "uli.ports.dport"),
+        flow6_flags: member("flowi6", "__fl_common.flowic_flags"),
+        flow6_proto: member("flowi6", "__fl_common.flowic_proto"),
+        flow6_daddr: member("flowi6", "daddr"),
+        flow6_dport: member("flowi6", "uli.ports.dport"),
+        fib6_result_type: member("fib6_result", "fib6_type"),
+        fib6_result_route: member("fib6_result", "f6i"),
+        net_fib6_null_entry: member("net", "ipv6.fib6_null_entry"),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use netbreak_common::{HOPS, Hop, Passage, STAGE_CONSUMED, STAGE_SOCKET};
+use netbreak_common::{HOPS, Hop, Passage, STAGE_CONSUMED, STAGE_ROUTE, STAGE_SOCKET};
 
 use crate::clock::Nanos;
 
@@ -23,13 +23,13 @@ pub struct Stop {
     pub netns: u32,
     /// `STAGE_CONSUMED`: address of the kernel code that freed it; else 0.
     pub location: u64,
-    /// TCP: the flags. ICMP: the type.
+    /// TCP: the flags. ICMP: the type. `STAGE_ROUTE`: the errno.
     pub flags: u8,
 }
 
 impl Stop {
-    /// Was it at a device, and so in the order of the wire?
-    pub fn is_at_a_device(&self) -> bool {
+    /// Was it at a device, or on the way to one, and so in the order of the wire?
+    pub fn is_on_the_way(&self) -> bool {
         !matches!(self.stage, STAGE_SOCKET | STAGE_CONSUMED)
     }
 }
@@ -39,7 +39,7 @@ impl Stop {
 pub struct Trail<'a> {
     /// Every stop, in order; of a long way the latest.
     pub stops: &'a [Stop],
-    /// When the last of them at a device was, CLOCK_MONOTONIC. (Sockets' owners read, and memory is freed, when there is
+    /// When the last of them on the way was, CLOCK_MONOTONIC. (Sockets' owners read, and memory is freed, when there is
     /// time for it, which may be after the answer was sent.)
     pub last: Nanos,
     /// The sequence number of the first TCP segment that was seen.
@@ -66,8 +66,18 @@ pub struct Trails {
     /// A sample of answered attempts.
     pub walks: Vec<Walk>,
     walked: HashMap<u32, usize>,
+    lookups: Vec<Lookup>,
     /// Attempts whose entry a younger one had when it was read.
     pub overwritten: u64,
+}
+
+/// No route was found for a program's answer to an attempt, or to one before it: the kernel side does not know which of
+/// them the program had read.
+#[derive(Debug, Clone, Copy)]
+struct Lookup {
+    probe: u32,
+    at: Nanos,
+    errno: i32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +106,10 @@ impl Trails {
             self.overwritten += 1;
             return;
         }
-        let legs = legs.map(|passage| self.keep(hops(passage?, attempt)));
+        let mut legs = legs.map(|passage| passage.map(|passage| hops(passage, attempt)).unwrap_or_default());
+        let of_programs = legs[1].extract_if(.., |hop| hop.stage == STAGE_ROUTE && hop.netns == 0);
+        self.lookups.extend(of_programs.map(|hop| Lookup { probe, at: hop.time, errno: hop.flags.into() }));
+        let legs = legs.map(|hops| self.keep(hops));
         self.unanswered.insert((probe, attempt), legs);
     }
 
@@ -111,9 +124,15 @@ impl Trails {
         Some(Trail { stops: &self.ways[kept.way as usize], last: kept.last, sequence: kept.sequence })
     }
 
+    /// The errno of the first lookup for a program's answer to `probe` that found no route in this time.
+    pub fn no_route(&self, probe: u32, mut during: impl FnMut(Nanos) -> bool) -> Option<i32> {
+        let lookups = self.lookups.iter().filter(|lookup| lookup.probe == probe && during(lookup.at));
+        lookups.min_by_key(|lookup| lookup.at).map(|lookup| lookup.errno)
+    }
+
     fn keep(&mut self, hops: Vec<Hop>) -> Option<Kept> {
         let first = hops.first()?;
-        let last = hops.iter().rev().find(|hop| stop(hop).is_at_a_device()).or(hops.last())?;
+        let last = hops.iter().rev().find(|hop| stop(hop).is_on_the_way()).or(hops.last())?;
         let way: Vec<Stop> = hops.iter().map(stop).collect();
         let next = self.ways.len() as u32;
         let number = *self.known.entry(way).or_insert_with_key(|way| {
@@ -139,6 +158,8 @@ fn hops(passage: &Passage, attempt: u64) -> Vec<Hop> {
         (count.saturating_sub(HOPS)..count).map(|number| passage.hops[number % HOPS]).collect();
     // Two copies of a packet may be entered by two CPUs.
     hops.sort_by_key(|hop| hop.time);
+    // A table had no route, and the next one had.
+    hops.retain(|hop| hop.stage != STAGE_ROUTE || hop.flags != 0);
     hops
 }
 
@@ -188,6 +209,35 @@ mod tests {
         trails.unanswered(0, 0, [Some(&passage(0, 0..HOPS as u64 + 5)), None]);
         let trail = trails.of(0, 0, LEG_REQUEST).unwrap();
         assert_eq!((trail.stops.len(), trail.last), (HOPS, HOPS as u64 + 4));
+    }
+
+    #[test]
+    fn a_lookup_failed_if_no_table_had_a_route() {
+        let looked_up = |errno, netns| Passage {
+            attempt: 1,
+            count: 1,
+            pad: 0,
+            hops: [Hop { time: 5, stage: STAGE_ROUTE, flags: errno, netns, ..Hop::default() }; HOPS],
+        };
+        let mut trails = Trails::default();
+        trails.unanswered(0, 0, [None, Some(&looked_up(101, 7))]);
+        let stop = trails.of(0, 0, LEG_REPLY).unwrap().stops[0];
+        assert_eq!((stop.stage, stop.netns, stop.flags), (STAGE_ROUTE, 7, 101));
+        trails.unanswered(1, 0, [None, Some(&looked_up(0, 7))]);
+        assert_eq!(trails.of(1, 0, LEG_REPLY), None);
+        assert_eq!(trails.no_route(0, |_| true), None);
+    }
+
+    #[test]
+    fn a_programs_lookup_is_no_stop_of_any_attempt() {
+        let hop = |time| Hop { time, stage: STAGE_ROUTE, flags: 113, ..Hop::default() };
+        let mut trails = Trails::default();
+        let passage =
+            Passage { attempt: 1, count: 2, pad: 0, hops: [hop(5), hop(9)].repeat(16).try_into().unwrap() };
+        trails.unanswered(0, 0, [None, Some(&passage)]);
+        assert_eq!(trails.of(0, 0, LEG_REPLY), None);
+        assert_eq!(trails.no_route(0, |at| at > 5), Some(113));
+        assert_eq!((trails.no_route(0, |at| at > 9), trails.no_route(1, |_| true)), (None, None));
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn dropped(evidence: &Evidence, events: &[&Event], last: Option<&Last>, is_strea
         .iter()
         .filter(|event| event.sensor == sensor::DROP)
         .map(|event| (event, Ending::of(event, evidence.names)))
-        .filter(|(_, ending)| !ending.is_a_copy())
+        .filter(|(_, ending)| !ending.is_a_copy() && !last.is_some_and(|last| last.ends_in(ending)))
         // The last stage that any of its packets reached: the reply comes after the request.
         .max_by_key(|(event, _)| (event.leg == LEG_REPLY && !is_stream, event.time))?;
     // On a socket's queue a packet has no device any more: it came by the one where it was seen last.
@@ -149,7 +149,7 @@ fn seen_last(evidence: &Evidence, attempt: &Attempt, last: Last) -> End {
     let group = Group {
         leg: last.leg,
         cause: told.map_or_else(|| last.doing.cause(), cause::of_errno),
-        reason: told.map(errno_name),
+        reason: told.or(last.doing.errno()).map(errno_name),
         symbol: match &last.doing {
             Doing::Consumed(symbol) => symbol.clone(),
             _ => None,

@@ -153,6 +153,16 @@ fn explain_last(doing: &Doing, here: &str, device: &str, to: &str) -> String {
                 "{symbol} took them {here} and passed nothing on: look the function up in the kernel's sources"
             )
         }
+        Doing::NoRoute { errno, .. } => {
+            let route = match *errno {
+                libc::ENETUNREACH => format!("had no route back to {to} (ENETUNREACH)"),
+                libc::EHOSTUNREACH => format!("has a route of kind unreachable back to {to} (EHOSTUNREACH)"),
+                libc::EACCES => format!("has a route of kind prohibit back to {to} (EACCES)"),
+                libc::EINVAL => format!("has a route of kind blackhole back to {to} (EINVAL)"),
+                errno => format!("could not use its route back to {to} (errno {errno})"),
+            };
+            format!("the host {route}, so no reply was made: look at `ip route` and `ip rule` {here}")
+        }
         Doing::Consumed(None) => format!("the stack took them {here} and passed nothing on"),
     }
 }

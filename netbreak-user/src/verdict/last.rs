@@ -1,7 +1,8 @@
 //! The last that was seen of an attempt whose end no drop tells.
 
 use netbreak_common::{
-    Event, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_SOCKET, STAGE_TRANSMIT,
+    Event, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_ROUTE, STAGE_SOCKET,
+    STAGE_TRANSMIT,
 };
 
 use super::{Change, Evidence, Names, ending::Ending};
@@ -50,6 +51,13 @@ pub enum Doing {
     Delivered,
     /// Taken by the stack, which was done with it in this function.
     Consumed(Option<String>),
+    /// Not there at all: its host had no route for it.
+    NoRoute {
+        /// What the lookup came to.
+        errno: i32,
+        /// Was it a program's answer, and not one that the stack itself makes?
+        by_program: bool,
+    },
 }
 
 /// What was seen last of `attempt` of `probe`; `None` where nobody looked. `events` are what happened to its packets.
@@ -67,6 +75,10 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
         }
     };
     let at = trail.last;
+    if let Some((errno, netns)) = no_route(&trail) {
+        let doing = Doing::NoRoute { errno, by_program: false };
+        return Some(Last { leg, doing, ifindex: None, netns, at, is_refused: false });
+    }
     let Some((stop, device)) = end(&trail, evidence.names) else {
         let symbol = trail.stops.last().and_then(|stop| evidence.names.symbol(stop.location));
         let (doing, netns) = (Doing::Consumed(symbol), Some(evidence.netns));
@@ -96,6 +108,14 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
         Doing::Delivered if !is_there || is_for_others => doing = Doing::ReadFromPacketSocket,
         _ => {}
     }
+    // A program answers, or tries to, when it has read the datagram.
+    if let (Doing::Arrived | Doing::Delivered, Leg::Request) = (&doing, leg)
+        && let Some(errno) =
+            evidence.trails.no_route(probe, |tried| (at..=sent + evidence.timeout).contains(&tried))
+    {
+        let (leg, doing) = (Leg::Reply, Doing::NoRoute { errno: reason(errno), by_program: true });
+        return Some(Last { leg, doing, ifindex: None, netns, at, is_refused: false });
+    }
     Some(Last { leg, doing, ifindex, netns, at, is_refused: is_for_others })
 }
 
@@ -116,9 +136,20 @@ fn silent_neighbour(evidence: &Evidence, device: &Stop, at: Nanos) -> Option<u32
     evidence.changes.iter().find(concerns).map(|change| change.ifindex)
 }
 
+/// (errno, namespace) where a trail ends at a host that had no route for what it was to send.
+fn no_route(trail: &Trail) -> Option<(i32, Option<u32>)> {
+    let stop = trail.stops.iter().rfind(|stop| stop.is_on_the_way())?;
+    (stop.stage == STAGE_ROUTE).then(|| (reason(stop.flags.into()), (stop.netns != 0).then_some(stop.netns)))
+}
+
+/// Of a lookup: when each of the tables says "ask the next one" there is no route (`fib_lookup`, `__fib_lookup`).
+fn reason(errno: i32) -> i32 {
+    if errno == libc::EAGAIN { libc::ENETUNREACH } else { errno }
+}
+
 /// The stop that tells the end, and the last one at a device.
 fn end(trail: &Trail, names: &dyn Names) -> Option<(Stop, Stop)> {
-    let position = trail.stops.iter().rposition(Stop::is_at_a_device)?;
+    let position = trail.stops.iter().rposition(Stop::is_on_the_way)?;
     let device = trail.stops[position];
     let came_in = !matches!(device.stage, STAGE_QUEUE | STAGE_TRANSMIT);
     let tells = |stop: &&Stop| match stop.stage {
@@ -154,11 +185,21 @@ fn doing(stop: &Stop, names: &dyn Names) -> Doing {
         STAGE_SOCKET => Doing::Delivered,
         STAGE_CONSUMED => match names.symbol(stop.location) {
             symbol if is_a_read_datagram(symbol.as_deref()) => Doing::Delivered,
+            // Memory of what was read on another CPU (`skb_attempt_defer_free`).
+            Some(symbol) if symbol == "skb_defer_free_flush" => Doing::Delivered,
             // A neighbour that fails gives up the packets that wait for it, the one that asked as done with.
             Some(symbol) if symbol.contains("neigh_") => Doing::Received,
             symbol => Doing::Consumed(symbol),
         },
         _ => Doing::Received,
+    }
+}
+
+impl Last {
+    /// Is this only how a host gives up an echo request that it could not answer?
+    pub fn ends_in(&self, ending: &Ending) -> bool {
+        let gives_up = matches!(ending.symbol.as_deref(), Some("icmp_rcv" | "icmpv6_rcv"));
+        gives_up && matches!(self.doing, Doing::NoRoute { by_program: false, .. })
     }
 }
 
@@ -180,6 +221,7 @@ impl Doing {
                 Cause::Socket
             }
             Doing::Consumed(_) => Cause::Other,
+            Doing::NoRoute { .. } => Cause::Route,
         }
     }
 
@@ -194,6 +236,15 @@ impl Doing {
             Doing::ReadFromPacketSocket => "packet socket",
             Doing::Delivered => "socket",
             Doing::Consumed(_) => "stack",
+            Doing::NoRoute { .. } => "routing",
+        }
+    }
+
+    /// The errno that says why, if one does.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Doing::NoRoute { errno, .. } => Some(*errno),
+            _ => None,
         }
     }
 }

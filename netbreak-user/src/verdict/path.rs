@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use netbreak_common::{
     HOPS, Hop, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_GRO, STAGE_QUEUE, STAGE_RECEIVE,
-    STAGE_SOCKET, STAGE_TRANSMIT,
+    STAGE_ROUTE, STAGE_SOCKET, STAGE_TRANSMIT,
 };
 
 use super::{Evidence, Names, last::is_a_read_datagram};
@@ -41,7 +41,7 @@ pub fn path(evidence: &Evidence, probe: usize) -> Option<Path> {
         else {
             continue;
         };
-        let Some(stop) = trail.stops.iter().rev().find(|stop| stop.is_at_a_device()) else { continue };
+        let Some(stop) = trail.stops.iter().rev().find(|stop| stop.is_on_the_way()) else { continue };
         let at = (leg, stop.stage, stop.netns, stop.ifindex);
         let position = places.iter().position(|place| *place == at).unwrap_or_else(|| {
             places.push(at);
@@ -58,9 +58,13 @@ fn first_packets(legs: &[Vec<Hop>; 2], names: &dyn Names) -> Vec<(At, Nanos)> {
     let mut hops = Vec::new();
     for (leg, of_leg) in [LEG_REQUEST, LEG_REPLY].into_iter().zip(legs) {
         let packet = |hop: &Hop| (hop.sequence, hop.flags);
+        // An answer without a route is no packet; this attempt got another one.
+        let of_leg: Vec<&Hop> = of_leg.iter().filter(|hop| hop.stage != STAGE_ROUTE).collect();
         // Of a leg with more hops than the ledger holds the first packet is there in part.
-        let cut = of_leg.first().filter(|_| of_leg.len() == HOPS).map(packet);
-        let Some(first) = of_leg.iter().map(packet).find(|packet| Some(*packet) != cut) else { continue };
+        let cut = of_leg.first().filter(|_| of_leg.len() == HOPS).map(|hop| packet(hop));
+        let Some(first) = of_leg.iter().map(|hop| packet(hop)).find(|packet| Some(*packet) != cut) else {
+            continue;
+        };
         for hop in of_leg.iter().filter(|hop| packet(hop) == first) {
             let at = match hop.stage {
                 STAGE_CONSUMED if !is_a_read_datagram(names.symbol(hop.location).as_deref()) => continue,
@@ -114,6 +118,7 @@ fn name(stage: u8) -> &'static str {
         STAGE_GRO => "gro",
         STAGE_RECEIVE => "device receive",
         STAGE_SOCKET => "socket",
+        STAGE_ROUTE => "routing",
         _ => "stack",
     }
 }

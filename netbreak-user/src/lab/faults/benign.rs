@@ -47,6 +47,25 @@ pub(super) const FAULTS: &[Fault] = &[
         ..FAULT
     },
     Fault {
+        name: "routing-rules",
+        summary: "the server asks a table first that has no route to the client",
+        demo: false,
+        effect: Effect::Spares,
+        apply: &[
+            Step::Ip(Server, "route add 10.0.99.0/24 dev s0 table 99"),
+            Step::Ip(Server, "-6 route add fd00:99::/64 dev s0 table 99"),
+            Step::Ip(Server, "rule add priority 99 lookup 99"),
+            Step::Ip(Server, "-6 rule add priority 99 lookup 99"),
+        ],
+        undo: &[
+            Step::Ip(Server, "rule delete priority 99"),
+            Step::Ip(Server, "-6 rule delete priority 99"),
+            Step::Ip(Server, "route flush table 99"),
+            Step::Ip(Server, "-6 route flush table 99"),
+        ],
+        ..FAULT
+    },
+    Fault {
         name: "bridge",
         summary: "the router's link to the server is a port of a bridge that floods, and another port hears all requests",
         demo: false,

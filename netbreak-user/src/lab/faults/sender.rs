@@ -1,4 +1,4 @@
-//! What a sender's own routes forbid: there never is a packet.
+//! What the routes of an end itself forbid: there never is a packet.
 
 use super::FAULT;
 use crate::lab::Role::{Client, Server};
@@ -9,22 +9,40 @@ const fn fails(leg: Leg, role: Role, reasons: &'static [&'static str]) -> Option
     Some(Expected { cause: Cause::Route, leg, role, device: None, reasons })
 }
 
-/// A route of a kind that carries nothing, at the client.
+/// A route of a kind that carries nothing, at one end.
 macro_rules! forbidden {
-    ($kind:literal, $errno:literal) => {
+    ("sender", $kind:literal, $errno:literal) => {
+        forbidden!(
+            "sender-",
+            "the client's own route to the server",
+            $kind,
+            [Client, Leg::Request, "10.0.2.2/32", "fd00:2::2/128"],
+            $errno
+        )
+    };
+    ("replier", $kind:literal, $errno:literal) => {
+        forbidden!(
+            "replier-",
+            "the server's own route to the client",
+            $kind,
+            [Server, Leg::Reply, "10.0.1.2/32", "fd00:1::2/128"],
+            $errno
+        )
+    };
+    ($end:literal, $route:literal, $kind:literal, [$role:ident, $leg:expr, $v4:literal, $v6:literal], $errno:literal) => {
         Fault {
-            name: concat!("sender-", $kind),
-            summary: concat!("the client's own route to the server is of kind ", $kind),
+            name: concat!($end, $kind),
+            summary: concat!($route, " is of kind ", $kind),
             demo: false,
             apply: &[
-                Step::Ip(Client, concat!("route add ", $kind, " 10.0.2.2/32")),
-                Step::Ip(Client, concat!("-6 route add ", $kind, " fd00:2::2/128")),
+                Step::Ip($role, concat!("route add ", $kind, " ", $v4)),
+                Step::Ip($role, concat!("-6 route add ", $kind, " ", $v6)),
             ],
             undo: &[
-                Step::Ip(Client, concat!("route delete ", $kind, " 10.0.2.2/32")),
-                Step::Ip(Client, concat!("-6 route delete ", $kind, " fd00:2::2/128")),
+                Step::Ip($role, concat!("route delete ", $kind, " ", $v4)),
+                Step::Ip($role, concat!("-6 route delete ", $kind, " ", $v6)),
             ],
-            expected: fails(Leg::Request, Client, &[$errno]),
+            expected: fails($leg, $role, &[$errno]),
             ..FAULT
         }
     };
@@ -43,9 +61,9 @@ pub(super) const FAULTS: &[Fault] = &[
         expected: fails(Leg::Request, Client, &["ENETUNREACH"]),
         ..FAULT
     },
-    forbidden!("unreachable", "EHOSTUNREACH"),
-    forbidden!("prohibit", "EACCES"),
-    forbidden!("blackhole", "EINVAL"),
+    forbidden!("sender", "unreachable", "EHOSTUNREACH"),
+    forbidden!("sender", "prohibit", "EACCES"),
+    forbidden!("sender", "blackhole", "EINVAL"),
     Fault {
         name: "replier-no-route",
         summary: "the server has no route to the client: it cannot answer",
@@ -55,7 +73,10 @@ pub(super) const FAULTS: &[Fault] = &[
             Step::Ip(Server, "route add default via 10.0.2.1"),
             Step::Ip(Server, "-6 route add default via fd00:2::1"),
         ],
-        expected: fails(Leg::Reply, Server, &[]),
+        expected: fails(Leg::Reply, Server, &["ENETUNREACH"]),
         ..FAULT
     },
+    forbidden!("replier", "unreachable", "EHOSTUNREACH"),
+    forbidden!("replier", "prohibit", "EACCES"),
+    forbidden!("replier", "blackhole", "EINVAL"),
 ];

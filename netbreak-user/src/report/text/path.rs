@@ -40,16 +40,16 @@ fn microseconds(us: f64) -> String {
 /// The device and its namespace, short enough for the column.
 fn place(stage: &PathStage) -> String {
     let device = match (&stage.device, stage.ifindex) {
-        (Some(name), _) => name.clone(),
-        (None, Some(ifindex)) => format!("if{ifindex}"),
-        (None, None) => return String::new(),
+        (Some(name), _) => format!("{name} "),
+        (None, Some(ifindex)) => format!("if{ifindex} "),
+        (None, None) => String::new(),
     };
     let netns = match (&stage.netns_name, stage.netns) {
         (Some(name), _) => name.clone(),
         (None, Some(inode)) => inode.to_string(),
         (None, None) => String::new(),
     };
-    let text = format!("{device} {netns}");
+    let text = format!("{device}{netns}");
     if text.chars().count() < PLACE {
         return text;
     }

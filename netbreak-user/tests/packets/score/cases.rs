@@ -21,6 +21,10 @@ const TOGETHER: &[(&[&str], Effect, bool)] = &[
     (&["nft-forward-random", "tc-egress-reply"], Effect::KillsAll, true),
     (&["route-blackhole", "nft-limit-reply"], Effect::KillsAll, true),
     (&["nft-forward-random", "replier-no-route"], Effect::KillsAll, false),
+    (&["nft-input", "replier-no-route"], Effect::KillsAll, true),
+    (&["routing-rules", "replier-no-route"], Effect::KillsAll, false),
+    (&["routing-rules", "nft-output-reply"], Effect::KillsAll, true),
+    (&["routing-rules", "neighbour-reply"], Effect::KillsAll, false),
     (&["packet-sockets", "nft-forward-random", "nft-forward-random-reply"], Effect::KillsSome, true),
     (&["packet-sockets", "neighbour"], Effect::KillsAll, false),
     // The router's own copy does not pass the forward hook, so each request arrives, once or twice.

@@ -5,7 +5,6 @@ use netbreak_user::probe::Kind;
 use netbreak_user::report::{Cause, Death};
 
 use super::case::{Case, When};
-use super::open;
 use super::seen::Seen;
 
 /// What became of a case's lost attempts.
@@ -31,8 +30,6 @@ pub struct Score {
     pub truths: Vec<Option<u64>>,
     /// Is there no drop to be seen, so that only the way of a packet can tell?
     pub silent: bool,
-    /// What is known to be wrong with the verdict about it.
-    pub known: Option<&'static str>,
     /// Does it follow a connection, whose attempts are no packets?
     pub stream: bool,
     /// What must not be.
@@ -91,7 +88,6 @@ pub fn judge(seen: &Seen) -> Score {
         hidden: unexplained.min(seen.unseen),
         truths: seen.truths.clone(),
         silent,
-        known: open::why(case),
         stream: case.kinds == [Kind::Stream],
         complaints: Vec::new(),
     };
