@@ -35,12 +35,14 @@ pub struct Hop {
     pub netns: u32,
     /// TCP: the sequence number.
     pub sequence: u32,
+    /// The destination address, of IPv6 its last four bytes; as on the wire.
+    pub destination: [u8; 4],
     /// One of `STAGE_*`.
     pub stage: u8,
     /// TCP: the flags. ICMP: the type. [`STAGE_ROUTE`]: the errno, 0 = the next table that was asked had a route.
     pub flags: u8,
     /// Always 0.
-    pub pad: [u8; 2],
+    pub pad: [u8; 6],
 }
 
 /// The way of one attempt's packets on one leg.
@@ -58,8 +60,8 @@ pub struct Passage {
 }
 
 const _: () = {
-    assert!(size_of::<Hop>() == 32);
-    assert!(size_of::<Passage>() == 16 + HOPS * 32);
+    assert!(size_of::<Hop>() == 40);
+    assert!(size_of::<Passage>() == 16 + HOPS * 40);
 };
 
 #[cfg(feature = "user")]

@@ -95,8 +95,11 @@ impl Segment {
         let value = unsafe { &*value };
         let tell = |attempt, is_known| {
             let Segment { sequence, flags, .. } = *self;
+            let destination = self.destination[if self.family == FAMILY_V6 { 3 } else { 0 }];
             // SAFETY: the caller's, of this size.
-            unsafe { into.write(Ours { attempt, probe: value.probe, sequence, leg, flags, is_known }) };
+            unsafe {
+                into.write(Ours { attempt, probe: value.probe, sequence, destination, leg, flags, is_known })
+            };
             true
         };
         // A RST tells no number when it answers a segment that had none to acknowledge.

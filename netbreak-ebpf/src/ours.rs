@@ -18,6 +18,8 @@ pub struct Ours {
     pub probe: u32,
     /// TCP: the sequence number.
     pub sequence: u32,
+    /// The last word of the destination address.
+    pub destination: u32,
     pub leg: u8,
     /// TCP: the flags. ICMP: the type.
     pub flags: u8,
@@ -153,8 +155,10 @@ fn message<A: Access>(
     let [high, low] = payload(wire::SEQ_OFFSET).map(u32::from_be);
     let [probe, _] = payload(wire::PROBE_OFFSET).map(u32::from_be);
     let attempt = u64::from(high) << 32 | u64::from(low);
+    let destination = headers.get(if place.ether_type == ETH_P_IPV6 { 36 } else { 16 });
+    let leg = leg & 1;
     // SAFETY: the caller's, of this size.
-    unsafe { into.write(Ours { attempt, probe, sequence: 0, leg: leg & 1, flags, is_known: true }) };
+    unsafe { into.write(Ours { attempt, probe, sequence: 0, destination, leg, flags, is_known: true }) };
     true
 }
 

@@ -115,7 +115,8 @@ fn note<A: Access>(skb: Kernel, stage: u8, location: u64, ours: &Ours) {
     // SAFETY: a helper without arguments.
     let time = unsafe { bpf_ktime_get_ns() };
     let Ours { sequence, flags, .. } = *ours;
-    let hop = Hop { time, location, ifindex, netns: inode, sequence, stage, flags, pad: [0; 2] };
+    let destination = ours.destination.to_ne_bytes();
+    let hop = Hop { time, location, ifindex, netns: inode, sequence, destination, stage, flags, pad: [0; 6] };
     record(ours, &hop);
     if stage == STAGE_RECEIVE && ours.leg == LEG_REQUEST {
         route::request::<A>(skb, ours, &hop);

@@ -166,7 +166,8 @@ fn enter(flow: u64, asked: &Asked, failed: &mut Failed, errno: u8) {
     if failed.flow == flow && failed.sender == sender && time.wrapping_sub(failed.time) <= ONE_LOOKUP {
         return settle(failed, |hop| (hop.time, hop.flags) = (time, errno));
     }
-    let answer = Ours { attempt, probe, sequence: 0, leg: LEG_REPLY, flags: errno, is_known: true };
+    let answer =
+        Ours { attempt, probe, sequence: 0, destination: 0, leg: LEG_REPLY, flags: errno, is_known: true };
     let hop = Hop { time, netns, stage: STAGE_ROUTE, flags: errno, ..Hop::default() };
     if let Some((entry, number)) = record(&answer, &hop) {
         *failed = Failed { flow, time, attempt, sender, entry, hop: number };

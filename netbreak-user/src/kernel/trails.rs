@@ -23,6 +23,8 @@ pub struct Stop {
     pub netns: u32,
     /// `STAGE_CONSUMED`: address of the kernel code that freed it; else 0.
     pub location: u64,
+    /// The destination address, of IPv6 its last four bytes.
+    pub destination: [u8; 4],
     /// TCP: the flags. ICMP: the type. `STAGE_ROUTE`: the errno.
     pub flags: u8,
 }
@@ -144,8 +146,8 @@ impl Trails {
 }
 
 fn stop(hop: &Hop) -> Stop {
-    let Hop { stage, ifindex, netns, location, flags, .. } = *hop;
-    Stop { stage, ifindex, netns, location, flags }
+    let Hop { stage, ifindex, netns, location, destination, flags, .. } = *hop;
+    Stop { stage, ifindex, netns, location, destination, flags }
 }
 
 /// The hops of `attempt`, ascending by time; none if the place is another one's.

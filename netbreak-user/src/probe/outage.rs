@@ -2,7 +2,7 @@
 
 use crate::clock::Nanos;
 
-use super::attempt::{Attempt, Kind};
+use super::attempt::{Attempt, Kind, Record};
 
 /// A maximal run of consecutive attempts of one probe with [`Attempt::is_unanswered`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,13 @@ pub fn outages(kind: Kind, attempts: &[Attempt], end_of_run: Nanos) -> Vec<Outag
         .collect()
 }
 
+/// When a run is over that should have been at `planned`: not before its last attempt has left, which is late where
+/// netbreak did not get to run.
+pub fn end_of_run(records: &[Record], planned: Nanos) -> Nanos {
+    let left = records.iter().filter_map(|record| Some(left(record.kind, record.attempts.last()?)));
+    left.max().map_or(planned, |last| last.max(planned))
+}
+
 /// When an attempt left, for the times of outages. A stream's writes leave as planned even if the kernel takes them later:
 /// behind a full send buffer hundreds wait, then are written in one instant, and their outage was the waiting.
 fn left(kind: Kind, attempt: &Attempt) -> Nanos {
@@ -60,6 +67,26 @@ mod tests {
 
     use super::super::attempt::Outcome;
     use super::*;
+
+    #[test]
+    fn an_outage_of_attempts_that_left_late_does_not_end_before_it_began() {
+        let late = |seq| Attempt { sent: 500, ..attempts("xx")[seq] };
+        let record = |kind| Record {
+            target: 0,
+            kind,
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            port: None,
+            attempts: vec![late(0), late(1)],
+            duplicates: 0,
+            http_errors: None,
+            stream: None,
+        };
+        let end = end_of_run(&[record(Kind::Icmp)], 20);
+        assert_eq!(end, 500);
+        assert_eq!(outages(Kind::Icmp, &record(Kind::Icmp).attempts, end)[0].duration(), 0);
+        // A stream's writes leave as planned.
+        assert_eq!((end_of_run(&[record(Kind::Stream)], 20), end_of_run(&[], 20)), (20, 20));
+    }
 
     /// One attempt a letter, sent 10 ns apart: `.` answered, `r` refused, anything else not in time.
     fn attempts(pattern: &str) -> Vec<Attempt> {

@@ -21,7 +21,7 @@ use crate::{
     clock::{self, MILLISECOND, Nanos},
     kernel::{self, Events, Symbols, Tracer},
     netns::{self, Namespace},
-    probe::{FlowRegistry, Owner, ProbeFlow, Record, Spec},
+    probe::{FlowRegistry, Owner, ProbeFlow, Record, Spec, outage},
     progress::{self, Progress},
     report::Report,
 };
@@ -144,7 +144,8 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     changes.poll(clock::now());
     let after = Snapshot::take(tracer.as_ref(), &namespaces)?;
     // A signal may come before the first attempt.
-    let end = interrupted.map_or(start + duration, |at| at.max(start));
+    let planned_end = interrupted.map_or(start + duration, |at| at.max(start));
+    let end = outage::end_of_run(&records, planned_end);
     let misses = tracer.as_ref().map_or(0, Tracer::misses);
     tracer.iter_mut().for_each(Tracer::stop);
     let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;

@@ -14,7 +14,8 @@ pub(super) struct Names<'a> {
     reasons: &'a Reasons,
     netns: HashMap<u32, String>,
     devices: HashMap<(u32, u32), Device>,
-    addresses: HashSet<(u32, IpAddr)>,
+    /// Their ends, as hops have them.
+    addresses: HashSet<(u32, [u8; 4])>,
 }
 
 impl<'a> Names<'a> {
@@ -28,7 +29,13 @@ impl<'a> Names<'a> {
         let mut names: HashMap<u32, String> =
             netns::list().into_iter().map(|found| (found.inode, found.name)).collect();
         names.extend(first);
-        let (devices, addresses) = (changes.devices(), changes.addresses());
+        let devices = changes.devices();
+        let end = |address| match address {
+            IpAddr::V4(address) => address.octets(),
+            IpAddr::V6(address) => address.octets()[12..].try_into().unwrap_or_default(),
+        };
+        let addresses =
+            changes.addresses().into_iter().map(|(netns, address)| (netns, end(address))).collect();
         Self { symbols, reasons, netns: names, devices, addresses }
     }
 }
@@ -54,7 +61,7 @@ impl verdict::Names for Names<'_> {
         self.devices.get(&(netns, ifindex))
     }
 
-    fn has_address(&self, netns: u32, address: IpAddr) -> bool {
-        self.addresses.contains(&(netns, address))
+    fn has_address(&self, netns: u32, end: [u8; 4]) -> bool {
+        self.addresses.contains(&(netns, end))
     }
 }

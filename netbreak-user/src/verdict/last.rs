@@ -87,10 +87,10 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
     // What a socket or the stack took has left its device: it was on the one that it came from.
     let (ifindex, netns) = (Some(device.ifindex), Some(device.netns));
     let mut doing = doing(&stop, evidence.names);
-    let is_for = |address| evidence.names.has_address(device.netns, address);
+    // Its own address, which need not be the one that the probe visits.
     let is_there = match leg {
         Leg::Reply => device.netns == evidence.netns,
-        _ => evidence.records.get(probe as usize).is_some_and(|record| is_for(record.address)),
+        _ => evidence.names.has_address(device.netns, device.destination),
     };
     // A packet with somebody else's link address is not for this host, but for whoever reads packet sockets.
     let is_for_others = events.iter().any(|event| {

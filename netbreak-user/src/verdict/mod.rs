@@ -25,7 +25,7 @@ pub use path::path;
 pub use side::{Queue, Side};
 pub use starved::Sleeps;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
 use netbreak_common::Event;
 
@@ -48,8 +48,8 @@ pub trait Names {
     fn netns(&self, inode: u32) -> Option<String>;
     /// A device, by namespace and index.
     fn device(&self, netns: u32, ifindex: u32) -> Option<&Device>;
-    /// Is it an address of a host that has this namespace, or was it?
-    fn has_address(&self, netns: u32, address: IpAddr) -> bool;
+    /// Has this namespace, or had it, an address with this end (four bytes: all of an IPv4 address)?
+    fn has_address(&self, netns: u32, end: [u8; 4]) -> bool;
 }
 
 /// What a run gathered about its probes.

@@ -1,7 +1,6 @@
 //! What numbers are called, said beforehand.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 
 use super::{Device, Names};
 
@@ -13,8 +12,8 @@ pub struct Table {
     pub namespaces: HashMap<u32, String>,
     /// By namespace and index.
     pub devices: HashMap<(u32, u32), Device>,
-    /// Namespaces, and addresses that they have.
-    pub addresses: HashSet<(u32, IpAddr)>,
+    /// Namespaces, and the ends of addresses that they have.
+    pub addresses: HashSet<(u32, [u8; 4])>,
 }
 
 impl Names for Table {
@@ -33,7 +32,7 @@ impl Names for Table {
     fn device(&self, netns: u32, ifindex: u32) -> Option<&Device> {
         self.devices.get(&(netns, ifindex))
     }
-    fn has_address(&self, netns: u32, address: IpAddr) -> bool {
-        self.addresses.contains(&(netns, address))
+    fn has_address(&self, netns: u32, end: [u8; 4]) -> bool {
+        self.addresses.contains(&(netns, end))
     }
 }

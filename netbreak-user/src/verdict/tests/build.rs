@@ -82,7 +82,7 @@ pub fn names() -> Table {
             .into(),
         symbols: SYMBOLS.iter().map(|name| (address(name), (*name).to_owned())).collect(),
         namespaces: [(ROUTER, "router".to_owned())].into(),
-        addresses: [(SERVER, IpAddr::V4(REMOTE))].into(),
+        addresses: [(SERVER, REMOTE.octets())].into(),
     }
 }
 
@@ -222,7 +222,7 @@ fn with_evidence<T>(
 
 /// A hop at `time`, at a device unless it is a socket or freed memory.
 pub fn hop(time: Nanos, stage: u8, (netns, ifindex): (u32, u32)) -> Hop {
-    Hop { time, stage, netns, ifindex, ..Hop::default() }
+    Hop { time, stage, netns, ifindex, destination: REMOTE.octets(), ..Hop::default() }
 }
 
 /// What the ledger has of an attempt of the first probe on one leg.
