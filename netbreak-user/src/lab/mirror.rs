@@ -62,6 +62,7 @@ fn step(step: &Step) -> Step {
         | Step::FullBacklog(_)
         | Step::HalfOpen(_)
         | Step::PacketSockets
+        | Step::Geneve(..)
         | Step::Close
         | Step::Reconnect => *step,
     }

@@ -5,6 +5,7 @@
 
 mod fault;
 mod faults;
+mod geneve;
 mod mirror;
 mod namespace;
 pub mod ovs;

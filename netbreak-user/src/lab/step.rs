@@ -1,8 +1,10 @@
 //! One thing that is done to the lab to break or to mend it.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context, Result};
 
-use super::{Lab, Role, sockets, topology, xdp};
+use super::{Lab, Role, geneve, sockets, topology, xdp};
 
 /// One thing that is done to the lab.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +30,8 @@ pub enum Step {
     HalfOpen(u16),
     /// A packet socket in every namespace, on all devices. Nobody reads what they get.
     PacketSockets,
+    /// A TAP device that is the end of a Geneve tunnel, and the addresses of this end and of the other one.
+    Geneve(Role, &'static str, Ipv4Addr, Ipv4Addr),
     /// The end of all such sockets and programs.
     Close,
     /// The link between router and server, after it was deleted.
@@ -83,6 +87,12 @@ impl Step {
                     let socket = lab.namespace(role).run(sockets::packets)?;
                     lab.open.push(socket.context("cannot open a packet socket")?);
                 }
+                Ok(())
+            }
+            Step::Geneve(role, device, local, remote) => {
+                let end = lab.namespace(role).run(|| geneve::open(device, local, remote))?;
+                let failed = || format!("cannot open {device} in the {} (TUN is needed)", role.name());
+                lab.open.push(end.with_context(failed)?);
                 Ok(())
             }
             Step::Close => {

@@ -1,12 +1,14 @@
 //! A tunnel between router and server: their link carries nothing but its packets, and the addresses that the probes know
 //! are those of its ends, `v1` and `v0`. A fault of the link's devices then hits the outer packets.
 
+use std::net::Ipv4Addr;
+
 use super::FAULT;
 use crate::lab::Role::{Router, Server};
 use crate::lab::{Effect, Expected, Fault, Need, Role, Step, Truth};
 use crate::report::{Cause, Leg};
 
-/// `$router` and `$server` make the devices `v1` and `v0`, with the link addresses 02:00:00:00:03:01 and …:02. Neighbours
+/// `$make` makes the devices `v1` and `v0`, with the link addresses 02:00:00:00:03:01 and …:02. Neighbours
 /// are known beforehand, so that each packet in the tunnel is a probe's.
 macro_rules! tunnel {
     ($name:literal, $summary:literal, [$($make:expr),+ $(,)?]) => {
@@ -59,23 +61,39 @@ macro_rules! tunnel {
     };
 }
 
-pub(super) const FAULTS: &[Fault] = &[tunnel!(
-    "vxlan",
-    "the router's link to the server is a VXLAN",
-    [
-        // Only frames for the other end's link address know where to go: no multicast is wrapped.
-        Step::Ip(
-            Router,
-            "link add v1 address 02:00:00:00:03:01 type vxlan id 77 local 10.0.9.1 dev r1 dstport 4789 nolearning",
-        ),
-        Step::Ip(
-            Server,
-            "link add v0 address 02:00:00:00:03:02 type vxlan id 77 local 10.0.9.2 dev s0 dstport 4789 nolearning",
-        ),
-        Step::Run(Router, &["bridge", "fdb", "add", "02:00:00:00:03:02", "dev", "v1", "dst", "10.0.9.2"]),
-        Step::Run(Server, &["bridge", "fdb", "add", "02:00:00:00:03:01", "dev", "v0", "dst", "10.0.9.1"]),
-    ]
-)];
+/// The ends of the underlay.
+const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 9, 1);
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 9, 2);
+
+pub(super) const FAULTS: &[Fault] = &[
+    tunnel!(
+        "vxlan",
+        "the router's link to the server is a VXLAN",
+        [
+            // Only frames for the other end's link address know where to go: no multicast is wrapped.
+            Step::Ip(
+                Router,
+                "link add v1 address 02:00:00:00:03:01 type vxlan id 77 local 10.0.9.1 dev r1 dstport 4789 nolearning",
+            ),
+            Step::Ip(
+                Server,
+                "link add v0 address 02:00:00:00:03:02 type vxlan id 77 local 10.0.9.2 dev s0 dstport 4789 nolearning",
+            ),
+            Step::Run(Router, &["bridge", "fdb", "add", "02:00:00:00:03:02", "dev", "v1", "dst", "10.0.9.2"]),
+            Step::Run(Server, &["bridge", "fdb", "add", "02:00:00:00:03:01", "dev", "v0", "dst", "10.0.9.1"]),
+        ]
+    ),
+    tunnel!(
+        "geneve",
+        "the router's link to the server is a Geneve tunnel of two processes",
+        [
+            Step::Geneve(Router, "v1", ROUTER, SERVER),
+            Step::Geneve(Server, "v0", SERVER, ROUTER),
+            Step::Ip(Router, "link set v1 address 02:00:00:00:03:01 mtu 1450"),
+            Step::Ip(Server, "link set v0 address 02:00:00:00:03:02 mtu 1450"),
+        ]
+    ),
+];
 
 /// Counts and drops answers to all probes.
 macro_rules! replies {

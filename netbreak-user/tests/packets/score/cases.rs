@@ -64,7 +64,7 @@ const ON_THE_WAY: &[(&[&str], &[&str])] = &[
         ],
     ),
     (
-        &["vxlan"],
+        &["vxlan", "geneve"],
         &[
             "nft-prerouting",
             "tunnel-forward",
@@ -90,7 +90,7 @@ const STREAMS_ON_THE_WAY: &[(&[&str], &[&str])] = &[
         &["masquerade-random", "service", "node-port"],
         &["nft-forward", "nft-input", "nft-output-reply", "nft-forward-reply"],
     ),
-    (&["vxlan"], &["tunnel-input", "nft-input", "nft-output-reply", "tunnel-forward-reply"]),
+    (&["vxlan", "geneve"], &["tunnel-input", "nft-input", "nft-output-reply", "tunnel-forward-reply"]),
 ];
 
 /// Our faults, what becomes of the probes, and what befalls others who have the same addresses and ports.

@@ -15,8 +15,11 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::common::{HTTP, STREAM, Served, TCP, UDP, V4, V6};
 
-/// How many ports the client of a lab has whose traffic others imitate: few, so that each one's turn comes soon.
-const PORTS: u16 = 300;
+/// How many ports the client of a lab has whose traffic others imitate: few, so that each one's turn comes soon, and the
+/// machine has time for our own.
+const PORTS: u16 = 150;
+/// Between two rounds. An attempt that is lost waits longer.
+const PAUSE: Duration = Duration::from_millis(50);
 /// What they say, which is nothing of ours.
 const PAYLOAD: [u8; 56] = [0x5a; 56];
 
@@ -92,10 +95,12 @@ fn from_all_ports(
             }
             let socket = Socket::new(Domain::for_address(SocketAddr::new(client, port)), Type::DGRAM, None);
             let socket = socket.unwrap();
-            socket.bind(&from).unwrap();
+            // A port that is busy is left out for once.
+            let _ = socket.bind(&from);
             // What an ICMP error said of the one before is no matter.
             let _ = socket.send_to(&PAYLOAD, &SocketAddr::new(server, UDP).into());
         }
+        std::thread::sleep(PAUSE);
     }
 }
 
