@@ -73,6 +73,17 @@ pub(super) const FAULTS: &[Fault] = &[
         effect: Effect::KillsSome,
         demo: false,
         ..drops!(
+            "nft-forward-most",
+            "the router drops nine of ten requests in nft forward, at random",
+            Router Some("r0"),
+            "inet" "forward priority 0",
+            requests!("oifname \"r1\" numgen random mod 10 < 9", "drop")
+        )
+    },
+    Fault {
+        effect: Effect::KillsSome,
+        demo: false,
+        ..drops!(
             "nft-limit",
             "the router drops requests over a rate in nft forward",
             Router Some("r0"),

@@ -36,6 +36,8 @@ pub enum When {
     Throughout,
     /// They come and go during the run.
     ForAWhile,
+    /// The same, but what TCP sends again after them comes after the run.
+    ForLong,
     /// They come during the run, and stay.
     ToTheEnd,
 }
@@ -56,7 +58,7 @@ impl Case {
         let witness = Witness::new();
         let done = match self.when {
             When::Throughout => self.throughout(&mut served),
-            When::ForAWhile | When::ToTheEnd => self.midway(&mut served),
+            When::ForAWhile | When::ForLong | When::ToTheEnd => self.midway(&mut served),
         };
         let truths = self.faults.iter().map(|fault| served.lab.read_truth(fault).unwrap()).collect();
         let foreign = foreign.map(Foreign::end);
@@ -101,7 +103,8 @@ impl Case {
             done
         } else {
             // How long it is there. Not all faults let a counter of packets go on.
-            std::thread::sleep(Duration::from_millis(350));
+            let long = self.when == When::ForLong;
+            std::thread::sleep(Duration::from_millis(if long { 850 } else { 350 }));
             faults.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
             run.finish()
         };

@@ -113,9 +113,14 @@ const STREAMS: &[(&[&str], When)] = &[
     (&["route-blackhole"], When::ForAWhile),
     (&["tc-egress"], When::ForAWhile),
     (&["neighbour"], When::ForAWhile),
+    (&["nft-forward"], When::ForLong),
+    (&["nft-input-reply"], When::ForLong),
     (&["nft-forward-random"], When::ToTheEnd),
     (&["nft-forward-random-reply"], When::ToTheEnd),
     (&["nft-forward-random", "nft-forward-random-reply"], When::ToTheEnd),
+    // One acknowledgement speaks for all before it: it takes more to hold up a stream.
+    (&["nft-forward-most-reply"], When::ToTheEnd),
+    (&["nft-forward-most", "nft-forward-most-reply"], When::ToTheEnd),
     // There is no connection then.
     (&["nft-forward"], When::Throughout),
     (&["nft-forward-reply"], When::Throughout),
@@ -195,12 +200,18 @@ fn beside(names: &[&str], effect: Effect, foreign: &str) -> Vec<Case> {
 /// A connection's segments may be sent again after the run, so that what is counted is more than its writes.
 fn stream(names: &[&str], when: When) -> Case {
     let case = case(names, Effect::KillsAll, STREAM);
+    let effect = if case.faults.iter().all(|fault| fault.effect == Effect::KillsSome) {
+        Effect::KillsSome
+    } else {
+        Effect::KillsAll
+    };
     let how = match when {
         When::Throughout => "stream from the start",
         When::ForAWhile => "stream for a while",
+        When::ForLong => "stream for long",
         When::ToTheEnd => "stream",
     };
-    Case { name: format!("{} {how}", case.name), when, ..case }
+    Case { name: format!("{} {how}", case.name), when, effect, ..case }
 }
 
 /// Faults from start to end, with those of the probes that all of them concern.

@@ -121,7 +121,9 @@ fn effect(seen: &Seen, score: &Score, in_passing: bool, must: &mut impl FnMut(bo
     match (case.when, case.effect) {
         (_, Effect::Spares) if in_passing => return,
         (_, Effect::Spares) => must(answered == score.sent && score.lost == 0, "not all were answered"),
-        (When::ForAWhile | When::ToTheEnd, _) => must(
+        // What is sent again may arrive.
+        (_, Effect::KillsSome) if score.stream => return must(answered > 0, "none was answered"),
+        (When::ForAWhile | When::ForLong | When::ToTheEnd, _) => must(
             seen.probes().all(|probe| probe.answered > 0 && !probe.outages.is_empty()),
             "each probe must have answers and an outage",
         ),
@@ -141,7 +143,7 @@ fn explained(seen: &Seen, score: &Score, in_passing: bool, must: &mut impl FnMut
     let probes = seen.probes().count() as u64;
     let slack = match seen.case.when {
         When::ForAWhile if waiting || in_passing => u64::MAX,
-        When::ToTheEnd if waiting => u64::MAX,
+        When::ForLong | When::ToTheEnd if waiting => u64::MAX,
         When::Throughout if waiting => 3 * probes,
         _ => 0,
     };
