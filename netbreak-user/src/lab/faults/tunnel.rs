@@ -84,6 +84,32 @@ pub(super) const FAULTS: &[Fault] = &[
         ]
     ),
     tunnel!(
+        "vxlan-v6",
+        "the router's link to the server is a VXLAN over IPv6",
+        [
+            Step::Ip(Router, "address add fd00:9::1/64 dev r1 nodad"),
+            Step::Ip(Server, "address add fd00:9::2/64 dev s0 nodad"),
+            Step::Ip(Router, "neigh replace fd00:9::2 lladdr 02:00:00:00:02:02 dev r1 nud permanent"),
+            Step::Ip(Server, "neigh replace fd00:9::1 lladdr 02:00:00:00:02:01 dev s0 nud permanent"),
+            Step::Ip(
+                Router,
+                "link add v1 address 02:00:00:00:03:01 type vxlan id 77 local fd00:9::1 dev r1 dstport 4789 nolearning",
+            ),
+            Step::Ip(
+                Server,
+                "link add v0 address 02:00:00:00:03:02 type vxlan id 77 local fd00:9::2 dev s0 dstport 4789 nolearning",
+            ),
+            Step::Run(
+                Router,
+                &["bridge", "fdb", "add", "02:00:00:00:03:02", "dev", "v1", "dst", "fd00:9::2"]
+            ),
+            Step::Run(
+                Server,
+                &["bridge", "fdb", "add", "02:00:00:00:03:01", "dev", "v0", "dst", "fd00:9::1"]
+            ),
+        ]
+    ),
+    tunnel!(
         "geneve",
         "the router's link to the server is a Geneve tunnel of two processes",
         [

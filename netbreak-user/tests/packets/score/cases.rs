@@ -44,6 +44,9 @@ const TOGETHER: &[(&[&str], Effect, bool)] = &[
     (&["service", "packet-sockets", "nft-input"], Effect::KillsAll, true),
     (&["vxlan", "packet-sockets"], Effect::Spares, false),
     (&["vxlan", "packet-sockets", "tunnel-input"], Effect::KillsAll, true),
+    (&["vxlan", "service", "nft-input"], Effect::KillsAll, true),
+    (&["vxlan", "service", "nft-output-reply"], Effect::KillsAll, true),
+    (&["geneve", "service", "tunnel-input"], Effect::KillsAll, true),
 ];
 
 /// What changes packets on their way, or what they look like; and faults that hit them before, meanwhile and after, of each
@@ -81,6 +84,10 @@ const ON_THE_WAY: &[(&[&str], &[&str])] = &[
             "tunnel-forward-reply",
             "nft-input-reply",
         ],
+    ),
+    (
+        &["vxlan-v6"],
+        &["nft-postrouting", "nft-input", "tunnel-input", "nft-output-reply", "nft-prerouting-reply"],
     ),
 ];
 

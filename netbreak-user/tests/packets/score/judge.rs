@@ -61,6 +61,7 @@ const IN_PASSING: &[(&str, &str)] = &[
     ),
     ("tc-egress", "the same"),
     ("vxlan", "addresses that are at neither device for a moment"),
+    ("vxlan-v6", "the same"),
     ("geneve", "the same"),
     ("masquerade", "tracking that begins between request and answer takes the answer for a clash"),
     ("masquerade-random", "the same"),
