@@ -71,7 +71,12 @@ impl Case {
         // A neighbour is given up after about 400 ms, and only then do the packets die that waited for it.
         let reasons = || self.faults.iter().filter_map(|fault| fault.expected).flat_map(|e| e.reasons);
         let waits = reasons().any(|reason| *reason == "NEIGH_FAILED");
-        let timeout = if waits { "650ms" } else { "300ms" };
+        let timeout = match self.effect {
+            // Nothing is to time out, however busy the machine is.
+            Effect::Spares => "2s",
+            _ if waits => "650ms",
+            _ => "300ms",
+        };
         let done = self.start(served, &["--interval", "10ms", "--duration", "300ms", "--timeout", timeout]);
         let done = done.finish();
         self.faults.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
