@@ -31,6 +31,10 @@ pub struct ProbeValue {
     pub first_sequence: u32,
     /// Has it (1), or has it not (0)?
     pub is_open: u32,
+    /// Namespace of the probe, by inode number: the SYN is made there.
+    pub netns: u32,
+    /// Always 0.
+    pub pad: u32,
 }
 
 /// Connections of probes at one time.
@@ -49,7 +53,7 @@ pub const ALIAS_PORTS: usize = 65_536;
 
 const _: () = {
     assert!(size_of::<ProbeKey>() == 24);
-    assert!(size_of::<ProbeValue>() == 24);
+    assert!(size_of::<ProbeValue>() == 32);
 };
 
 #[cfg(feature = "user")]

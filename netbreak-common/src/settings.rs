@@ -122,8 +122,6 @@ pub struct Settings {
     pub send_reset_arguments: u32,
     /// Arguments of `consume_skb`: 1 (skb) or 2 (+ location).
     pub consume_skb_arguments: u32,
-    /// The probes' namespace, by inode number.
-    pub netns: u32,
     /// Probes of this run whose packets are followed: each has its part of the ledger.
     pub probes: u32,
     /// Attempts of a probe that the ledger holds, less 1: a mask of bits.
@@ -132,7 +130,7 @@ pub struct Settings {
     pub parse_only: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == size_of::<Offsets>() + 10 * 4);
+const _: () = assert!(size_of::<Settings>() == size_of::<Offsets>() + 9 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, only integers, padding is explicit: every bit pattern is valid.

@@ -130,10 +130,10 @@ impl Segment {
             return;
         }
         let device: Kernel = load::<_, Probed>(skb, offset!(skb_dev));
-        let is_at_home = netns::<Probed>(device, offset!(dev_net)) == setting!(netns);
+        let here = netns::<Probed>(device, offset!(dev_net));
         // SAFETY: as in `attempt`. One CPU sends a SYN at a time.
         unsafe {
-            if is_at_home && (*value).is_open == 0 {
+            if (*value).is_open == 0 && (*value).netns == here {
                 (&raw mut (*value).first_sequence).write_volatile(self.sequence);
                 (&raw mut (*value).is_open).write_volatile(1);
             }

@@ -14,7 +14,6 @@ pub static SETTINGS: Settings = Settings {
     retransmit_arguments: 0,
     send_reset_arguments: 0,
     consume_skb_arguments: 0,
-    netns: 0,
     probes: 0,
     ledger_mask: 0,
     parse_only: 0,

@@ -22,5 +22,5 @@ pub use reasons::Reasons;
 pub use registry::{Registry, Room};
 pub use symbols::Symbols;
 pub use tables::{FlowRow, PlaceRow, Tables};
-pub use tracer::{Events, Options, Own, StartError, Tracer};
+pub use tracer::{Events, Options, StartError, Tracer};
 pub use trails::{Stop, Trail, Trails, Walk};

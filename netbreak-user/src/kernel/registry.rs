@@ -2,7 +2,7 @@
 
 use std::{
     net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use aya::maps::{Array, HashMap, MapData, MapError};
@@ -71,6 +71,11 @@ impl Registry {
         Self(Mutex::new(Maps { flows, ports, ledger, room, trails, users, words, failed: 0 }))
     }
 
+    /// For the probes of a namespace (inode number).
+    pub fn of(self: &Arc<Self>, netns: u32) -> Home {
+        Home { registry: Arc::clone(self), netns }
+    }
+
     /// What was read from the ledger so far; it is gone from here.
     pub fn take_trails(&self) -> Trails {
         std::mem::take(&mut self.lock().trails)
@@ -86,29 +91,35 @@ impl Registry {
     }
 }
 
-impl FlowRegistry for Registry {
+/// The registry as the probes of one namespace use it.
+pub struct Home {
+    registry: Arc<Registry>,
+    netns: u32,
+}
+
+impl FlowRegistry for Home {
     fn register(&self, flow: ProbeFlow, owner: Owner) {
-        let mut maps = self.lock();
-        if maps.register(flow, owner).is_err() {
+        let mut maps = self.registry.lock();
+        if maps.register(flow, owner, self.netns).is_err() {
             maps.failed += 1;
         }
     }
 
     fn forget(&self, flow: ProbeFlow) {
         // A flow that was never entered is already forgotten.
-        let _ = self.lock().forget(flow);
+        let _ = self.registry.lock().forget(flow);
     }
 
     fn settled(&self, probe: u32, attempt: u64, answered: bool) {
-        self.lock().settled(probe, attempt, answered);
+        self.registry.lock().settled(probe, attempt, answered);
     }
 }
 
 impl Maps {
-    fn register(&mut self, flow: ProbeFlow, owner: Owner) -> Result<(), MapError> {
+    fn register(&mut self, flow: ProbeFlow, owner: Owner, netns: u32) -> Result<(), MapError> {
         const NEW_ONLY: u64 = 1; // BPF_NOEXIST: a flow that is known already does not count twice.
         let Owner { probe, attempt, piece } = owner;
-        let value = ProbeValue { attempt, probe, piece, first_sequence: 0, is_open: 0 };
+        let value = ProbeValue { attempt, probe, piece, netns, first_sequence: 0, is_open: 0, pad: 0 };
         self.flows.insert(key(flow), value, NEW_ONLY)?;
         let port = usize::from(flow.local_port);
         self.users[port] += 1;

@@ -17,7 +17,6 @@ pub fn settings(btf: &KernelBtf) -> Result<Settings, BtfError> {
         send_reset_arguments: arguments("tcp_send_reset"),
         consume_skb_arguments: arguments("consume_skb"),
         run_id: [0; 2],
-        netns: 0,
         probes: 0,
         ledger_mask: 0,
         parse_only: 0,

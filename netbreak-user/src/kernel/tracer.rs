@@ -32,8 +32,8 @@ pub struct Options {
     pub flows: u32,
     /// The form of programs to try first: another than the default is for measuring and testing only.
     pub form: Form,
-    /// Whose packets make events: those of no run where there is none.
-    pub run: Option<Own>,
+    /// What tells the payloads of this run from those of others; `None` = no packet makes events.
+    pub run_id: Option<u64>,
     /// Where they are followed from stage to stage: how many attempts are remembered until they are read.
     pub follow: Option<Room>,
     /// Parse and do not count: for measuring only.
@@ -42,17 +42,8 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { flows: DEFAULT_FLOWS, form: Form::default(), run: None, follow: None, parse_only: false }
+        Self { flows: DEFAULT_FLOWS, form: Form::default(), run_id: None, follow: None, parse_only: false }
     }
-}
-
-/// What tells the packets of a run from those of others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Own {
-    /// Payloads say which run they are of.
-    pub run_id: u64,
-    /// The namespace of its probes, by inode number: connections begin there.
-    pub netns: u32,
 }
 
 /// Why the kernel side cannot run at all.
@@ -105,9 +96,7 @@ impl Tracer {
         settings.parse_only = options.parse_only.into();
         let room = options.follow.unwrap_or_default();
         (settings.probes, settings.ledger_mask) = (room.probes, room.attempts.saturating_sub(1));
-        if let Some(own) = options.run {
-            (settings.run_id, settings.netns) = (run_id(own.run_id), own.netns);
-        }
+        settings.run_id = options.run_id.map(run_id).unwrap_or_default();
         steps.done("BTF, read twice at once");
         let mut ebpf = EbpfLoader::new()
             .btf(aya_btf.as_ref())

@@ -83,14 +83,13 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     // From here on a signal ends the run and not the process.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
-    let own =
-        kernel::Own { run_id: plan.specs.first().map_or(0, |spec| spec.run_id), netns: plan.netns.inode() };
+    let run_id = plan.specs.first().map(|spec| spec.run_id);
     let mut tracer = match plan.tracer {
-        Some(options) => Some(Tracer::start(kernel::Options { run: Some(own), ..options }).map_err(explain)?),
+        Some(options) => Some(Tracer::start(kernel::Options { run_id, ..options }).map_err(explain)?),
         None => None,
     };
     let registry: Arc<dyn FlowRegistry> = match &tracer {
-        Some(tracer) => tracer.registry(),
+        Some(tracer) => Arc::new(tracer.registry().of(plan.netns.inode())),
         None => Arc::new(NoKernel),
     };
     let mut kept = Kept::new(tracer.as_ref(), plan.netns.inode());
