@@ -14,6 +14,10 @@ pub struct Asked {
     pub probe: u32,
     /// Inode number of the device's namespace.
     pub netns: u32,
+    /// The thread on top of which its CPU did so.
+    pub thread: u32,
+    /// Always 0.
+    pub pad: u32,
 }
 
 /// A lookup that failed, of which other tables may be asked yet.
@@ -32,13 +36,17 @@ pub struct Failed {
     pub entry: u32,
     /// Number of the hop there.
     pub hop: u32,
+    /// The table that was asked first.
+    pub first: u32,
+    /// The table that was asked last.
+    pub last: u32,
 }
 
 /// What a CPU did last for packets of ours.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Routing {
-    /// The request that it took last: what the stack answers itself, it answers at once.
+    /// The request that it took last, while the stack's own answer to it is not made: that is at once.
     pub asked: Asked,
     /// The lookup that failed last.
     pub failed: Failed,
@@ -48,7 +56,7 @@ pub struct Routing {
 pub const SENDERS: u32 = 256;
 
 const _: () = {
-    assert!(size_of::<Asked>() == 32);
-    assert!(size_of::<Failed>() == 40);
-    assert!(size_of::<Routing>() == 72);
+    assert!(size_of::<Asked>() == 40);
+    assert!(size_of::<Failed>() == 48);
+    assert!(size_of::<Routing>() == 88);
 };

@@ -82,14 +82,14 @@ pub struct Offsets {
     pub flow4_daddr: u32,
     /// `flowi4.uli.ports.dport`; of ICMP type and code
     pub flow4_dport: u32,
-    /// `flowi6.__fl_common.flowic_flags`
-    pub flow6_flags: u32,
     /// `flowi6.__fl_common.flowic_proto`
     pub flow6_proto: u32,
     /// `flowi6.daddr`
     pub flow6_daddr: u32,
     /// `flowi6.uli.ports.dport`; of ICMPv6 type and code
     pub flow6_dport: u32,
+    /// `fib6_table.tb6_id`
+    pub fib6_table_id: u32,
     /// `fib6_result.fib6_type`
     pub fib6_result_type: u32,
     /// `fib6_result.f6i`

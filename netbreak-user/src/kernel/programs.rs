@@ -54,10 +54,10 @@ const NEEDS: &[Needs] = &[
         "fib6_table_lookup",
         4,
         &[
-            ("flowi6", "__fl_common.flowic_flags"),
             ("flowi6", "__fl_common.flowic_proto"),
             ("flowi6", "daddr"),
             ("flowi6", "uli.ports.dport"),
+            ("fib6_table", "tb6_id"),
             ("fib6_result", "fib6_type"),
             ("fib6_result", "f6i"),
             ("net", "ipv6.fib6_null_entry"),

@@ -77,6 +77,8 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
     let at = trail.last;
     if let Some((errno, netns)) = no_route(&trail) {
         let doing = Doing::NoRoute { errno, by_program: false };
+        // What dropped the request at its host did so before or after that lookup, which may not have been for it.
+        let at = evidence.trails.of(probe, attempt, LEG_REQUEST).map_or(at, |request| request.last.min(at));
         return Some(Last { leg, doing, ifindex: None, netns, at, is_refused: false });
     }
     let Some((stop, device)) = end(&trail, evidence.names) else {

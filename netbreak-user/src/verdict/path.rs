@@ -10,6 +10,7 @@ use netbreak_common::{
 use super::{Evidence, Names, last::is_a_read_datagram};
 use crate::{
     clock::Nanos,
+    kernel::Stop,
     report::{Leg, Path, PathStage, SinceUs},
 };
 
@@ -34,14 +35,24 @@ pub fn path(evidence: &Evidence, probe: usize) -> Option<Path> {
     }
     let mut places: Vec<At> = usual;
     for attempt in record.attempts.iter().filter(|attempt| attempt.needs_a_death()) {
-        let leg = |leg| Some((leg, evidence.trails.of(probe as u32, attempt.seq, leg)?));
-        let trails = [leg(LEG_REQUEST), leg(LEG_REPLY)];
+        let end = |leg| {
+            let trail = evidence.trails.of(probe as u32, attempt.seq, leg)?;
+            let stop = trail.stops.iter().rfind(|stop| stop.is_on_the_way())?;
+            Some((trail.last, leg, *stop))
+        };
+        let (request, reply) = (end(LEG_REQUEST), end(LEG_REPLY));
+        // Elsewhere it was for an ICMP error, which looks for the way back of what it is about (`icmpv6_route_lookup`).
+        let is_elsewhere = |stop: &Stop| {
+            let is_for =
+                |(.., asked): (_, _, Stop)| evidence.names.has_address(stop.netns, asked.destination);
+            stop.stage == STAGE_ROUTE && !request.is_some_and(is_for)
+        };
+        let ends = [request, reply.filter(|(.., stop)| !is_elsewhere(stop))];
         // The reply's way, once there is one, goes on where the request's ended.
-        let Some((leg, trail)) = trails.into_iter().flatten().max_by_key(|(leg, trail)| (trail.last, *leg))
+        let Some((_, leg, stop)) = ends.into_iter().flatten().max_by_key(|(last, leg, _)| (*last, *leg))
         else {
             continue;
         };
-        let Some(stop) = trail.stops.iter().rev().find(|stop| stop.is_on_the_way()) else { continue };
         let at = (leg, stop.stage, stop.netns, stop.ifindex);
         let position = places.iter().position(|place| *place == at).unwrap_or_else(|| {
             places.push(at);

@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use netbreak_user::clock;
-use netbreak_user::kernel::{FlowRow, Form, Options, Tracer};
+use netbreak_user::kernel::{FlowRow, Follow, Form, Options, PATH, Room, Tracer};
 use netbreak_user::lab::LabNamespace;
+use netbreak_user::report::SensorState;
 
 use crate::common::skipped;
 
@@ -86,6 +87,23 @@ fn counts_alike(form: Form) {
         assert_eq!(tracer.reasons().drop(place.key.reason).as_deref(), Some("NETFILTER_DROP"));
     }
     assert_eq!(tables.losses.unreadable, 0);
+}
+
+/// The programs that follow packets load in every form. Two of them read no packet's bytes: they have one form less.
+#[test]
+fn whatever_follows_packets_loads_in_every_form() {
+    if skipped(&[]) {
+        return;
+    }
+    for (form, expected) in
+        [(Form::Direct, SensorState::On), (Form::Typed, SensorState::On), (Form::Raw, SensorState::Degraded)]
+    {
+        let follow = Some(Follow { run_id: 1, room: Room { probes: 1, attempts: 16 } });
+        let tracer = Tracer::start(Options { form, follow, ..Options::default() }).unwrap();
+        for sensor in tracer.sensors().iter().filter(|sensor| PATH.contains(&sensor.name.as_str())) {
+            assert_eq!(sensor.state, expected, "{form:?}: {sensor:?}");
+        }
+    }
 }
 
 #[test]

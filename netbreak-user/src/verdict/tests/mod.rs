@@ -5,4 +5,5 @@ pub mod build;
 mod deaths;
 mod last;
 mod path;
+mod route;
 mod stream;
