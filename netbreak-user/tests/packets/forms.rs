@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use netbreak_user::clock;
-use netbreak_user::kernel::{FlowRow, Follow, Form, Options, PATH, Room, Tracer};
+use netbreak_user::kernel::{FlowRow, Form, Options, PATH, Room, Tracer};
 use netbreak_user::lab::LabNamespace;
 use netbreak_user::report::SensorState;
 
@@ -98,7 +98,7 @@ fn whatever_follows_packets_loads_in_every_form() {
     for (form, expected) in
         [(Form::Direct, SensorState::On), (Form::Typed, SensorState::On), (Form::Raw, SensorState::Degraded)]
     {
-        let follow = Some(Follow { run_id: 1, room: Room { probes: 1, attempts: 16 } });
+        let follow = Some(Room { probes: 1, attempts: 16 });
         let tracer = Tracer::start(Options { form, follow, ..Options::default() }).unwrap();
         for sensor in tracer.sensors().iter().filter(|sensor| PATH.contains(&sensor.name.as_str())) {
             assert_eq!(sensor.state, expected, "{form:?}: {sensor:?}");
