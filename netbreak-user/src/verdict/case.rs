@@ -58,7 +58,11 @@ impl<'a> Case<'a> {
         let events: Vec<&Event> = events.iter().copied().filter(|event| event.time >= since).collect();
         dropped(self.evidence, &events, last.as_ref(), is_stream)
             .or_else(|| reported(&events))
-            .or_else(|| not_sent(self.evidence, attempt))
+            // Of a write without a connection the SYN may have got somewhere.
+            .or_else(|| {
+                let was_tried = is_stream && last.as_ref().is_some_and(|last| last.ifindex.is_some());
+                if was_tried { None } else { not_sent(self.evidence, attempt) }
+            })
             .or_else(|| self.sleeps.explain(self.record, attempt).then(|| starved(self.evidence, attempt)))
             .or_else(|| Some(seen_last(self.evidence, attempt, last?)))
     }

@@ -25,17 +25,23 @@ pub fn ends(case: &Case) -> Vec<Option<End>> {
     let own: Vec<Option<End>> =
         attempts.iter().map(|a| a.is_unanswered().then(|| case.end(a)).flatten()).collect();
     let (mut held_up_by, mut waited_for): (Option<&End>, Option<&End>) = (None, None);
+    // What became of the write whose SYN it was that failed.
+    let mut no_connection: Option<(Outcome, &End)> = None;
     let mut ends = Vec::new();
     for (number, attempt) in attempts.iter().enumerate() {
         let own_end = own[number].as_ref();
         if let Outcome::Answered { .. } | Outcome::Reset { .. } = attempt.outcome {
             (held_up_by, waited_for) = (None, None);
         }
+        no_connection = no_connection.filter(|(outcome, _)| *outcome == attempt.outcome);
         if let Some(end) = own_end.filter(|end| is_a_death(end)) {
+            let end = match no_connection {
+                Some((_, syn)) if end.proof == Proof::NotSent => syn,
+                _ => no_connection.insert((attempt.outcome, end)).1,
+            };
             held_up_by = Some(end);
         }
-        let was_sent = |end: &&End| end.group.doing != Some(Doing::Waiting);
-        waited_for = own_end.filter(was_sent).or(waited_for);
+        waited_for = own_end.filter(|end| !is_unsent(end)).or(waited_for);
         if !attempt.needs_a_death() {
             continue;
         }
@@ -56,9 +62,12 @@ fn is_a_death(end: &End) -> bool {
         (Proof::Dropped | Proof::Reported | Proof::Starved, _) => true,
         // Why there is no connection: that is told by what became of its SYN.
         (Proof::NotSent, _) => !matches!(end.group.cause, Cause::Other | Cause::Socket | Cause::Reset),
-        (Proof::SeenLast, Some(Doing::Waiting | Doing::Arrived | Doing::Delivered | Doing::Consumed(_))) => {
-            false
-        }
-        (Proof::SeenLast, _) => true,
+        (Proof::SeenLast, Some(Doing::Arrived | Doing::Delivered | Doing::Consumed(_))) => false,
+        (Proof::SeenLast, _) => !is_unsent(end),
     }
+}
+
+/// Was nothing of it seen at any device?
+fn is_unsent(end: &End) -> bool {
+    end.group.doing == Some(Doing::Waiting) && end.group.ifindex.is_none()
 }

@@ -82,6 +82,10 @@ fn without_a_connection_what_became_of_its_syn_tells() {
     let failed = Outcome::SendFailed { errno: libc::ETIMEDOUT };
     let expected = (vec![(3, Leg::Request, Cause::Netfilter)], 0);
     assert_eq!(judged(&[failed; 3], &[dropped(0)], &Trails::default()), expected);
+    // An ICMP error came back: that is not the place.
+    let failed = Outcome::SendFailed { errno: libc::ENETUNREACH };
+    let expected = (vec![(3, Leg::Request, Cause::Netfilter)], 0);
+    assert_eq!(judged(&[failed; 3], &[dropped(0)], &Trails::default()), expected);
     // Where the kernel did not even try, it says why.
     let failed = Outcome::SendFailed { errno: libc::ENETUNREACH };
     let expected = (vec![(3, Leg::Request, Cause::Route)], 0);
