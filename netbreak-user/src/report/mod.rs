@@ -5,8 +5,10 @@ pub mod json;
 pub mod markdown;
 mod model;
 pub mod text;
+mod timeline;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
 
 pub use model::*;
+pub use timeline::*;
