@@ -163,7 +163,7 @@ mod tests {
                 r.targets[0].probes[0].schedule_delay_us.iter_mut().for_each(|delay| delay.p50 = 1e9)
             }),
             ("timeline: sent", |r| timeline(r).sent[0] += 1),
-            ("timeline: deaths", |r| timeline(r).deaths[0].counts[0] += 1),
+            ("timeline: deaths", |r| timeline(r).deaths[0].counts[0] -= 1),
             ("timeline: retransmits", |r| {
                 timeline(r).retransmits = Some(Counted { bins: vec![3], counts: vec![1] })
             }),

@@ -1,6 +1,7 @@
 //! The report: one model, one renderer a format. Renderers take the model and return text; they measure nothing.
 
 mod check;
+pub mod html;
 pub mod json;
 pub mod markdown;
 mod model;
