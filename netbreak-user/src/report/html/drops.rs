@@ -12,8 +12,10 @@ use crate::report::{
     },
 };
 
+/// Rows that are open to see.
+const SHOWN: usize = 10;
 /// Rows of each table; the JSON has all.
-const ROWS: usize = 50;
+const ROWS: usize = 100;
 
 pub(super) fn drops(page: &Page) -> Markup {
     let report = page.report;
@@ -35,15 +37,10 @@ pub(super) fn drops(page: &Page) -> Markup {
                     @if harmless > 0 { "; " (harmless) " of them are copies of delivered ICMP messages, no loss" }
                     "."
                 }
-                @if !lost.is_empty() { details open {
-                    summary { "by flow" @if lost.len() > ROWS { ": the first " (ROWS) " of " (lost.len()) } }
-                    div.scroll { table {
-                        thead { tr {
-                            th.number { "packets" } th.number { "bytes" } th { "flow" } th { "reason" }
-                            th { "function" } th { "device" } th { "namespace" } th { "when" }
-                        } }
-                        tbody { @for (index, row) in lost.iter().take(ROWS) { (flow_row(page, *index, row)) } }
-                    } }
+                @if !lost.is_empty() { (flows(page, &lost[..lost.len().min(SHOWN)])) }
+                @if lost.len() > SHOWN { details {
+                    summary { (lost.len() - SHOWN) " more flows" @if lost.len() > ROWS { ", the first " (ROWS - SHOWN) } }
+                    (flows(page, &lost[SHOWN..lost.len().min(ROWS)]))
                 } }
                 details {
                     summary { "by reason and device" @if report.drop_totals.len() > ROWS { ": the first " (ROWS) } }
@@ -56,6 +53,18 @@ pub(super) fn drops(page: &Page) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn flows(page: &Page, rows: &[(usize, &DropRow)]) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th.number { "packets" } th.number { "bytes" } th { "flow" } th { "reason" }
+                th { "function" } th { "device" } th { "namespace" } th { "when" }
+            } }
+            tbody { @for (index, row) in rows { (flow_row(page, *index, row)) } }
+        } }
     }
 }
 

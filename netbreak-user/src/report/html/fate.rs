@@ -7,17 +7,19 @@ use maud::{Markup, html};
 use super::Page;
 use crate::report::{Cause, Counted, Probe, Report, text::places::Places};
 
-/// Patterns that can be told from each other without colours.
-const PATTERNS: [&str; 8] = [
+/// Patterns of causes that can be told from each other without colours.
+const PATTERNS: [&str; 6] = [
     "",
     "M-2 2L2 -2M-2 10L10 -2M6 10L10 6",
-    "M-2 6L2 10M-2 -2L10 10M6 -2L10 2",
-    "M0 2H8M0 6H8",
-    "M0 0L8 8M8 0L0 8",
     "M2 2h1.5M6 6h1.5",
+    "M-2 6L2 10M-2 -2L10 10M6 -2L10 2",
     "M0 4H4V0M4 8V4H8",
     "M2 0V8M6 0V8",
 ];
+/// Of attempts whose answer came too late.
+const LATE: &str = "M0 2H8M0 6H8";
+/// Of attempts for which nothing is known.
+const UNEXPLAINED: &str = "M0 0L8 8M8 0L0 8";
 
 /// One end of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,7 +92,7 @@ pub(super) fn shares<'a>(probe: &'a Probe, places: &Places) -> Vec<Share<'a>> {
     died.chain(others).collect()
 }
 
-/// The fates of a report, most attempts first: each has a pattern of its own, as far as there are patterns.
+/// The fates of a report, most attempts first.
 pub(super) struct Fates(Vec<(Fate, u64)>);
 
 impl Fates {
@@ -105,17 +107,30 @@ impl Fates {
         Fates(fates)
     }
 
+    /// Each cause has a pattern of its own, as far as there are patterns.
+    fn pattern(&self, fate: Fate) -> &'static str {
+        match fate {
+            Fate::Late => LATE,
+            Fate::Unexplained => UNEXPLAINED,
+            _ => {
+                let others =
+                    self.0.iter().filter(|(other, _)| !matches!(other, Fate::Late | Fate::Unexplained));
+                PATTERNS[others.take_while(|(other, _)| *other != fate).count() % PATTERNS.len()]
+            }
+        }
+    }
+
     /// The patterns: `s-NAME` for samples, `t-NAME` for pictures whose x is time. `stretch` is how many milliseconds
     /// of those a pixel is likely to be; the script knows it exactly.
     pub fn patterns(&self, stretch: f64) -> Markup {
         html! {
             svg.defs width="0" height="0" aria-hidden="true" {
                 defs {
-                    @for (index, (fate, _)) in self.0.iter().enumerate() {
+                    @for (fate, _) in &self.0 {
                         pattern id={ "s-" (fate.name()) } class=(fate.hue()) width="8" height="8"
                             patternUnits="userSpaceOnUse" {
                             rect width="8" height="8" fill="currentColor" {}
-                            path.knock d=(PATTERNS[index % PATTERNS.len()]) {}
+                            path.knock d=(self.pattern(*fate)) {}
                         }
                         pattern.stretched id={ "t-" (fate.name()) } href={ "#s-" (fate.name()) }
                             patternTransform=(format!("scale({stretch:.3} 1)")) {}
@@ -167,5 +182,23 @@ fn attempts_within(probe: &Probe, share: &Share, from_s: f64, to_s: f64) -> u64 
         }
         // Only sums are known: as if they were spread over the whole run.
         _ => share.attempts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::super::fixtures;
+    use super::*;
+
+    #[test]
+    fn every_fate_of_a_report_has_its_own_pattern() {
+        let fates = Fates::of(&fixtures::broken());
+        let names: Vec<_> = fates.0.iter().map(|(fate, _)| fate.name()).collect();
+        assert_eq!(names, ["netfilter", "late", "socket", "reset", "unexplained"]);
+        let patterns: BTreeSet<_> = fates.0.iter().map(|(fate, _)| fates.pattern(*fate)).collect();
+        assert_eq!(patterns.len(), names.len());
+        assert_eq!(fates.pattern(Fate::Died(Cause::Netfilter)), "", "the largest is solid");
     }
 }

@@ -30,12 +30,12 @@ pub(super) fn head(page: &Page) -> Markup {
             p.quiet {
                 (word("/run/host", &run.host)) " · kernel " (word("/run/kernel", &run.kernel))
                 " · from " (namespace(run.netns_name.as_deref(), Some(run.netns)).unwrap_or_default())
-                " · started " time datetime=(run.started) data-at="/run/started" { (run.started) }
+                " · started " time datetime=(run.started) { (to_the_second(&run.started)) }
                 " · " (number("/run/duration_s", run.duration_s, format!("{:.1} s", run.duration_s)))
                 @if run.interrupted { " · " strong { "interrupted" } }
             }
             ul.tiles { @for (label, figure, note) in tiles(page) {
-                li { span.label { (label) } strong { (figure) } span.quiet { (note) } }
+                li { span.what { (label) } strong { (figure) } span.quiet { (note) } }
             } }
         }
     }
@@ -72,6 +72,16 @@ fn tiles(page: &Page) -> [(&'static str, String, String); 4] {
     ]
 }
 
+/// A time of RFC 3339 as a person reads it.
+fn to_the_second(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, rest)) => {
+            seconds.replace('T', " ") + rest.trim_start_matches(|letter: char| letter.is_ascii_digit())
+        }
+        None => time.replace('T', " "),
+    }
+}
+
 /// Never 0 % or 100 % of what is only nearly so.
 fn percent(part: f64) -> String {
     match part * 100.0 {
@@ -93,6 +103,12 @@ pub(super) fn name_of(page: &Page, target: usize, probe: &Probe) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_has_no_nanoseconds() {
+        assert_eq!(to_the_second("2026-11-22T22:25:10.690607683Z"), "2026-11-22 22:25:10Z");
+        assert_eq!(to_the_second("2026-01-02T03:04:05Z"), "2026-01-02 03:04:05Z");
+    }
 
     #[test]
     fn nearly_all_is_not_all() {

@@ -221,10 +221,8 @@
   figure.addEventListener("selectstart", (event) => { if (pressed !== null) event.preventDefault(); });
 
   window.addEventListener("resize", draw);
-  window.addEventListener("beforeprint", () => {
-    for (const folded of document.querySelectorAll("details")) folded.open = true;
-    draw();
-  });
+  window.addEventListener("beforeprint", draw);
+  window.addEventListener("afterprint", draw);
   document.documentElement.classList.add("scripted");
   draw();
 })();

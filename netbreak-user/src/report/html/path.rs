@@ -20,7 +20,7 @@ pub(super) fn paths(page: &Page) -> Markup {
             @for (t, target) in page.report.targets.iter().enumerate() {
                 @for (p, probe) in target.probes.iter().enumerate() {
                     @if let Some(path) = &probe.path {
-                        (way(&format!("/targets/{t}/probes/{p}/path"), &name_of(page, t, probe), path))
+                        (way(&format!("/targets/{t}/probes/{p}/path"), &name_of(page, t, probe), path, t + p == 0))
                     }
                 }
             }
@@ -28,9 +28,9 @@ pub(super) fn paths(page: &Page) -> Markup {
     }
 }
 
-fn way(at: &str, name: &str, path: &Path) -> Markup {
+fn way(at: &str, name: &str, path: &Path, first: bool) -> Markup {
     html! {
-        details open {
+        details open[first] {
             summary { (name) " " span.quiet { "of " (count(&format!("{at}/sample"), path.sample)) " answered attempts" } }
             div.scroll { table {
                 thead { tr {

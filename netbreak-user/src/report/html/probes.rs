@@ -1,13 +1,16 @@
 //! Every probe in numbers.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::Page;
 use super::row::name;
 use super::value::{count, number, word};
 use crate::report::{
     Probe, Target,
-    text::format::{NOT_MEASURED, milliseconds, span, time},
+    text::{
+        format::{NOT_MEASURED, milliseconds, span, time},
+        probes::late_because,
+    },
 };
 
 /// Outages listed, of a probe: the longest ones.
@@ -23,13 +26,13 @@ pub(super) fn probes(page: &Page) -> Markup {
                     th.number { "longest outage" } th.number { "rtt p50" } th.number { "p99" } th.number { "max" }
                     th.number { "resent" }
                 } }
-                @for (index, target) in page.report.targets.iter().enumerate() { (self::target(index, target)) }
+                @for (index, target) in page.report.targets.iter().enumerate() { (self::target(page, index, target)) }
             } }
         }
     }
 }
 
-fn target(index: usize, target: &Target) -> Markup {
+fn target(page: &Page, index: usize, target: &Target) -> Markup {
     let at = format!("/targets/{index}");
     html! {
         tbody {
@@ -37,12 +40,15 @@ fn target(index: usize, target: &Target) -> Markup {
                 (word(&format!("{at}/target"), &target.target)) " "
                 span.quiet { (word(&format!("{at}/address"), &target.address)) }
             } }
-            @for (number, probe) in target.probes.iter().enumerate() { (row(&format!("{at}/probes/{number}"), probe)) }
+            @for (number, probe) in target.probes.iter().enumerate() {
+                @let late = late_because(page.report, target, probe);
+                (row(&format!("{at}/probes/{number}"), probe, late.as_deref()))
+            }
         }
     }
 }
 
-fn row(at: &str, probe: &Probe) -> Markup {
+fn row(at: &str, probe: &Probe, late: Option<&str>) -> Markup {
     let field = |name: &str| format!("{at}/{name}");
     let longest =
         probe.outages.iter().enumerate().max_by(|(_, a), (_, b)| a.duration_s.total_cmp(&b.duration_s));
@@ -72,9 +78,8 @@ fn row(at: &str, probe: &Probe) -> Markup {
                 None => (NOT_MEASURED),
             } }
         }
-        @if probe.outages.len() > 1 || probe.stream.is_some() || probe.http_errors.is_some_and(|errors| errors > 0) {
-            tr.more { td {} td colspan="8" { (more(at, probe)) } }
-        }
+        @let more = more(at, probe, late).into_string();
+        @if !more.is_empty() { tr.more { td {} td colspan="8" { (PreEscaped(more)) } } }
     }
 }
 
@@ -102,7 +107,7 @@ fn outcomes(at: &str, probe: &Probe) -> Markup {
 }
 
 /// What only some probes have.
-fn more(at: &str, probe: &Probe) -> Markup {
+fn more(at: &str, probe: &Probe, late: Option<&str>) -> Markup {
     let mut longest: Vec<_> = probe.outages.iter().enumerate().collect();
     longest.sort_by(|(_, a), (_, b)| b.duration_s.total_cmp(&a.duration_s));
     let hidden = longest.len().saturating_sub(OUTAGES);
@@ -117,6 +122,7 @@ fn more(at: &str, probe: &Probe) -> Markup {
             }
             @if hidden > 0 { "; and " (hidden) " not longer than these" } }
         }
+        @if let Some(late) = late { p { "late: " (late) } }
         @if let Some(stream) = probe.stream {
             p {
                 (count(&format!("{at}/stream/bytes_sent"), stream.bytes_sent)) " bytes sent, "

@@ -17,11 +17,11 @@ use crate::report::{
 /// From top to bottom, in pixels: the bars.
 pub(super) const BARS: (f64, f64) = (20.0, 48.0);
 /// Round-trip times.
-pub(super) const RTT: (f64, f64) = (58.0, 108.0);
+pub(super) const RTT: (f64, f64) = (58.0, 118.0);
 /// Retransmitted segments.
-const RESENT: (f64, f64) = (114.0, 126.0);
+const RESENT: (f64, f64) = (126.0, 138.0);
 /// Height with and without the lane of retransmits.
-const HEIGHT: (f64, f64) = (132.0, 114.0);
+const HEIGHT: (f64, f64) = (144.0, 124.0);
 /// Outages that are drawn, of a probe: the longest ones. Bars show all.
 const OUTAGES: usize = 500;
 

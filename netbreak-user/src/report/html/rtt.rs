@@ -38,7 +38,8 @@ impl Decades {
 
     /// Each decade: its height, and its text where there is room for one.
     pub fn lines(self) -> Vec<(f64, Option<String>)> {
-        let every = if self.high - self.low > 4 { 2 } else { 1 };
+        // A line of text needs 15 pixels.
+        let every = (f64::from(self.high - self.low) * 15.0 / (RTT.1 - RTT.0)).ceil() as i32;
         let text = |power: i32| match power {
             ..3 => format!("{} µs", 10u64.pow(power.unsigned_abs())),
             3..6 => format!("{} ms", 10u64.pow(power.unsigned_abs() - 3)),

@@ -66,7 +66,11 @@ pub(in crate::report) fn name_of(report: &Report, inode: u32) -> Option<&str> {
 
 /// Where most TCP packets to and from one service died, whoever sent them: `297 TCP packets of its port died at
 /// nft_do_chain (NETFILTER_DROP), r0 in router`; nothing if no drop is known.
-pub(super) fn most_of_service(report: &Report, address: &str, port: Option<u16>) -> Option<String> {
+pub(in crate::report) fn most_of_service(
+    report: &Report,
+    address: &str,
+    port: Option<u16>,
+) -> Option<String> {
     let is_end = |end: &Option<String>, its_port| end.as_deref() == Some(address) && its_port == port;
     let mut places: HashMap<_, u64> = HashMap::new();
     for row in &report.drops {

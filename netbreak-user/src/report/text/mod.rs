@@ -5,7 +5,7 @@ pub(super) mod format;
 mod paint;
 mod path;
 pub(super) mod places;
-mod probes;
+pub(super) mod probes;
 pub(super) mod rest;
 
 use super::{Report, VerdictWord};
