@@ -48,10 +48,12 @@ impl Browser {
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        let console: Vec<String> = said.lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned).collect();
+        let console: Vec<String> =
+            said.lines().filter(|line| line.contains("CONSOLE")).map(str::to_owned).collect();
         let dom = String::from_utf8_lossy(&output.stdout);
         let result = dom.split_once("<pre id=\"result\">").and_then(|(_, rest)| rest.split_once("</pre>"));
-        let (result, _) = result.unwrap_or_else(|| panic!("the page has no result; its console said {console:#?}"));
+        let (result, _) =
+            result.unwrap_or_else(|| panic!("the page has no result; its console said {console:#?}"));
         let result = result
             .replace("&lt;", "<")
             .replace("&gt;", ">")

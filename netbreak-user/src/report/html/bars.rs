@@ -14,6 +14,9 @@ use crate::report::{Probe, Timeline};
 /// A bar from bin to bin (inclusive), and from one height to another in thousandths of the lane.
 type Bar = (u32, u32, u32, u32);
 
+/// Height of the lowest bar.
+const LEAST: u32 = 120;
+
 pub(super) fn bars(page: &Page, axis: Axis, probe: &Probe) -> Markup {
     let paths: Vec<(Fate, String)> = match &probe.timeline {
         Some(timeline) => {
@@ -34,7 +37,7 @@ pub(super) fn bars(page: &Page, axis: Axis, probe: &Probe) -> Markup {
     };
     html! {
         @for (fate, path) in &paths {
-            path.bar d=(path) fill=(format!("url(#t-{})", fate.name())) {}
+            path.bar.(fate.hue()) d=(path) fill=(format!("url(#t-{})", fate.name())) {}
         }
     }
 }
@@ -50,7 +53,9 @@ fn stack(timeline: &Timeline, shares: &[Share]) -> BTreeMap<Fate, Vec<Bar>> {
             let sent = timeline.sent.get(bin as usize).copied().unwrap_or(0).max(1);
             let below = filled.entry(bin).or_default();
             let height = |attempts: u64| (attempts * 1000 / sent).min(1000) as u32;
-            let (low, high) = (height(*below), height(*below + count));
+            let low = height(*below);
+            // One of many is seen, too.
+            let high = height(*below + count).max((low + LEAST).min(1000));
             *below += count;
             last = match last {
                 Some((from, to, l, h)) if to + 1 == bin && (l, h) == (low, high) => Some((from, bin, l, h)),

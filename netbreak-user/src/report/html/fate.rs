@@ -42,7 +42,7 @@ impl Fate {
     }
 
     /// The class with its colour: one for each kind of place, out of six that colour-blind readers can tell.
-    fn hue(self) -> &'static str {
+    pub fn hue(self) -> &'static str {
         match self {
             Fate::Died(Cause::Netfilter | Cause::Tc | Cause::Xdp | Cause::Bpf) => "red",
             Fate::Died(Cause::Route | Cause::Neighbour | Cause::Link) => "blue",

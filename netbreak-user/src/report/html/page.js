@@ -68,17 +68,21 @@
     point(at);
   }
 
-  // The labels come longest outage first: each is shown where there is room.
+  // The labels come longest outage first: each is shown where there is room, on its bar if that is wide enough.
   function label(plot, pixels) {
     const taken = [];
+    const wide = (text) => (text.length * 7.2 + 12) / pixels;
     for (const one of plot.querySelectorAll(".label")) {
-      const [start, end] = [Number(one.dataset.from), Number(one.dataset.to)];
-      const letters = Math.max(...[...one.children].map((text) => text.textContent.length));
-      const half = Math.min(0.5, (letters * 3.3) / pixels + 0.01);
-      const visible = [Math.max(start, from), Math.min(end, to)];
-      const middle = Math.min(1 - half, Math.max(half, part((visible[0] + visible[1]) / 2)));
+      const [start, end] = [Math.max(Number(one.dataset.from), from), Math.min(Number(one.dataset.to), to)];
+      const { span, fate } = one.dataset;
+      const [above, on] = one.children;
+      const fits = wide(fate) <= part(end) - part(start);
+      above.textContent = fits || !fate ? span : `${span} · ${fate}`;
+      on.textContent = fits ? fate : "";
+      const half = Math.min(0.5, wide(above.textContent) / 2);
+      const middle = Math.min(1 - half, Math.max(half, part((start + end) / 2)));
       const reach = [middle - half, middle + half];
-      const free = visible[0] <= visible[1] && taken.every((other) => reach[1] <= other[0] || other[1] <= reach[0]);
+      const free = start <= end && taken.every((other) => reach[1] <= other[0] || other[1] <= reach[0]);
       if (free) taken.push(reach);
       one.classList.toggle("off", !free);
       for (const text of one.children) text.setAttribute("x", percent(middle));
