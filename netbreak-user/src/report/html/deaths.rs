@@ -30,8 +30,7 @@ pub(super) fn deaths(page: &Page) -> Markup {
                             td.number { (place.attempts) }
                             td {
                                 p { strong { (place.name()) } ", " (span(place.first_s, place.last_s)) }
-                                @let evidence = place.evidence();
-                                @if !evidence.is_empty() { p.evidence { (evidence.trim_start_matches(": ")) } }
+                                (evidence(page, number))
                                 p { "→ " (sentence(&place.death.explain)) }
                                 p.quiet { (by_probe(page, number)) }
                             }
@@ -48,29 +47,43 @@ pub(super) fn deaths(page: &Page) -> Markup {
     }
 }
 
-/// How many attempts of which probe died there.
-fn by_probe(page: &Page, number: usize) -> Markup {
-    let mut parts: Vec<(String, String, &Death)> = Vec::new();
+/// The deaths at one place: the name of the probe, the JSON pointer, and the death.
+fn deaths_at<'a>(page: &Page<'a>, number: usize) -> Vec<(String, String, &'a Death)> {
+    let mut found = Vec::new();
     for (t, target) in page.report.targets.iter().enumerate() {
         for (p, probe) in target.probes.iter().enumerate() {
             for (d, death) in probe.deaths.iter().enumerate() {
                 if page.places.number(death) == Some(number) {
                     let at = format!("/targets/{t}/probes/{p}/deaths/{d}");
-                    parts.push((name_of(page, t, probe), at, death));
+                    found.push((name_of(page, t, probe), at, death));
                 }
             }
         }
     }
+    found
+}
+
+/// `NETFILTER_DROP at nft_do_chain (netfilter forward)`, or what is known of it.
+fn evidence(page: &Page, number: usize) -> Markup {
+    let deaths = deaths_at(page, number);
+    let known = |death: &Death| death.reason.is_some() || death.symbol.is_some() || death.stage.is_some();
     html! {
-        @for (index, (name, at, death)) in parts.iter().enumerate() {
+        @if let Some((_, at, death)) = deaths.first().filter(|(_, _, death)| known(death)) {
+            p.evidence {
+                @if let Some(reason) = &death.reason { (word(&format!("{at}/reason"), reason)) " " }
+                @if let Some(symbol) = &death.symbol { "at " (word(&format!("{at}/symbol"), symbol)) " " }
+                @if let Some(stage) = &death.stage { "(" (word(&format!("{at}/stage"), stage)) ")" }
+            }
+        }
+    }
+}
+
+/// How many attempts of which probe died there.
+fn by_probe(page: &Page, number: usize) -> Markup {
+    html! {
+        @for (index, (name, at, death)) in deaths_at(page, number).iter().enumerate() {
             @if index > 0 { ", " }
             (name) " " (count(&format!("{at}/attempts"), death.attempts))
-        }
-        @if let Some((_, at, death)) = parts.first() {
-            // The place itself, value by value, for programs and for copying.
-            @for (field, text) in [("reason", &death.reason), ("symbol", &death.symbol), ("stage", &death.stage)] {
-                @if let Some(text) = text { span hidden { (word(&format!("{at}/{field}"), text)) } }
-            }
         }
     }
 }

@@ -96,10 +96,9 @@ pub(super) fn shares<'a>(probe: &'a Probe, places: &Places) -> Vec<Share<'a>> {
 pub(super) struct Fates(Vec<(Fate, u64)>);
 
 impl Fates {
-    pub fn of(report: &Report) -> Self {
-        let places = Places::of(report);
+    pub fn of(report: &Report, places: &Places) -> Self {
         let mut found: BTreeMap<&str, (Fate, u64)> = BTreeMap::new();
-        for share in report.probes().flat_map(|probe| shares(probe, &places)) {
+        for share in report.probes().flat_map(|probe| shares(probe, places)) {
             found.entry(share.fate.name()).or_insert((share.fate, 0)).1 += share.attempts;
         }
         let mut fates: Vec<(Fate, u64)> = found.into_values().collect();
@@ -194,7 +193,8 @@ mod tests {
 
     #[test]
     fn every_fate_of_a_report_has_its_own_pattern() {
-        let fates = Fates::of(&fixtures::broken());
+        let report = fixtures::broken();
+        let fates = Fates::of(&report, &Places::of(&report));
         let names: Vec<_> = fates.0.iter().map(|(fate, _)| fate.name()).collect();
         assert_eq!(names, ["netfilter", "late", "socket", "reset", "unexplained"]);
         let patterns: BTreeSet<_> = fates.0.iter().map(|(fate, _)| fates.pattern(*fate)).collect();

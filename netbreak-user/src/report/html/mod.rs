@@ -42,7 +42,9 @@ struct Page<'a> {
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
-    let page = Page { report, places: Places::of(report), fates: Fates::of(report) };
+    let places = Places::of(report);
+    let fates = Fates::of(report, &places);
+    let page = Page { report, places, fates };
     let title =
         format!("netbreak: {} · {} · {}", word_of(report.verdict), report.run.host, report.run.started);
     let markup = html! {

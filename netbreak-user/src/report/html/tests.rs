@@ -121,3 +121,37 @@ fn a_report_without_a_timeline_shows_its_outages() {
     assert!(page.contains("no times in this report"));
     assert!(page.contains("class=\"bar ") && page.contains("class=\"outage\""), "{page}");
 }
+
+/// WCAG 2.2: 4.5 for text (1.4.3), 3 for what has a meaning in a picture (1.4.11).
+#[test]
+fn contrasts_are_enough_in_both_schemes() {
+    let (light, dark) = STYLE.split_once("@media screen and (prefers-color-scheme: dark)").unwrap();
+    for (scheme, css) in [("light", light), ("dark", dark)] {
+        let luminance = |name: &str| {
+            let (_, rest) =
+                css.split_once(&format!("--{name}: #")).unwrap_or_else(|| panic!("{scheme} lacks {name}"));
+            let channel = |index: usize| {
+                let value =
+                    f64::from(u8::from_str_radix(&rest[index * 2..index * 2 + 2], 16).unwrap()) / 255.0;
+                if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * channel(0) + 0.7152 * channel(1) + 0.0722 * channel(2)
+        };
+        let contrast = |a: &str, b: &str| {
+            let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
+            a.max(b) / a.min(b)
+        };
+        for name in ["ink", "quiet", "good", "bad", "warn"] {
+            for ground in ["page", "panel", "lane"] {
+                assert!(
+                    contrast(name, ground) >= 4.5,
+                    "{scheme}: {name} on {ground}: {}",
+                    contrast(name, ground)
+                );
+            }
+        }
+        for name in ["accent", "red", "blue", "purple", "ochre", "green", "grey"] {
+            assert!(contrast(name, "page") >= 3.0, "{scheme}: {name}: {}", contrast(name, "page"));
+        }
+    }
+}

@@ -114,7 +114,7 @@ impl Place<'_> {
     }
 
     /// What stands behind its cause: `: NETFILTER_DROP at nft_do_chain (netfilter forward)`, or less.
-    pub(in crate::report) fn evidence(&self) -> String {
+    fn evidence(&self) -> String {
         let Death { reason, symbol, stage, .. } = self.death;
         let part = |before: &str, text: &Option<String>, after: &str| match text {
             Some(text) => format!("{before}{text}{after}"),
