@@ -116,8 +116,9 @@ mod tests {
         assert_eq!(moves(&timeline), 1);
         // Nothing was answered in bin 5; and then nothing was sent there, either.
         timeline.rtt_us.bins.remove(5);
-        [&mut timeline.rtt_us.min, &mut timeline.rtt_us.p50, &mut timeline.rtt_us.max]
-            .map(|times| times.remove(5));
+        for times in [&mut timeline.rtt_us.min, &mut timeline.rtt_us.p50, &mut timeline.rtt_us.max] {
+            times.remove(5);
+        }
         assert_eq!(moves(&timeline), 2);
         timeline.sent[5] = 0;
         assert_eq!(moves(&timeline), 1);
