@@ -28,7 +28,9 @@ impl Browser {
         let file = self.directory.path().join("page.html");
         std::fs::write(&file, page).unwrap();
         let profile = format!("--user-data-dir={}", self.directory.path().join("profile").display());
-        let output = Command::new("chromium")
+        // A browser that hangs fails the test.
+        let output = Command::new("timeout")
+            .args(["--kill-after=5", "180", "chromium"])
             // Root has no sandbox; a small /dev/shm is common in containers.
             .args([
                 "--headless=new",

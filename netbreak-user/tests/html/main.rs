@@ -22,7 +22,7 @@ const USE: &str = include_str!("use.js");
 const MEASURE: &str = include_str!("measure.js");
 
 fn skipped() -> bool {
-    skip::skipped(&["chromium"])
+    skip::skipped(&["chromium", "timeout"])
 }
 
 /// The page with another script at its end; `json` is what that knows as `report`.
