@@ -56,8 +56,8 @@ pub fn end_of_run(records: &[Record], planned: Nanos) -> Nanos {
 }
 
 /// When an attempt of a probe of `kind` left, for the times of outages and timelines. A stream's writes leave as planned
-/// even if the kernel takes them later:
-/// behind a full send buffer hundreds wait, then are written in one instant, and their outage was the waiting.
+/// even if the kernel takes them later: behind a full send buffer hundreds wait, then are written in one instant, and their
+/// outage was the waiting.
 pub fn left(kind: Kind, attempt: &Attempt) -> Nanos {
     if kind == Kind::Stream { attempt.planned } else { attempt.sent }
 }
