@@ -16,7 +16,7 @@ Examples:
   netbreak run 10.0.2.2
   netbreak run fd00::1 --http 8080/healthz --duration 5m
   netbreak run 10.0.2.2 10.0.3.2 --icmp --udp 4000 --interval 5ms
-  netbreak run web.example -6 --tcp 443 --json report.json
+  netbreak run web.example -6 --tcp 443 --json report.json --html report.html
   netbreak run 10.244.1.7 --netns pid:4711 --stream 5000
 
 With no probe option: --icmp --tcp 80. udp and stream need `netbreak serve` at the other end.
@@ -33,7 +33,7 @@ const DEMO_EXAMPLES: &str = "\
 Examples:
   netbreak demo
   netbreak demo --list
-  netbreak demo --fault blackhole --json demo.json
+  netbreak demo --fault blackhole --html demo.html
   netbreak demo --lab ovn --fault vswitchd-kill";
 
 /// During a network break, which of my packets died, where, when and why?
@@ -115,10 +115,13 @@ pub struct RunArgs {
     /// Write the report as JSON; `-` is standard output
     #[arg(long, value_name = "FILE|-", help_heading = "Report")]
     pub json: Option<String>,
+    /// Write the report as a page with pictures, one file that needs no network; `-` is standard output
+    #[arg(long, value_name = "FILE|-", help_heading = "Report")]
+    pub html: Option<String>,
     /// Format of the report on standard output [default: text]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Report")]
     pub output: Option<Format>,
-    /// No progress bar, and nothing on standard output unless --output or `--json -` asks for it
+    /// No progress bar, and nothing on standard output unless --output, `--json -` or `--html -` asks for it
     #[arg(long, help_heading = "Report")]
     pub quiet: bool,
     /// Probe only: load nothing into the kernel
@@ -178,6 +181,9 @@ pub struct DemoArgs {
     /// Write the report as JSON; `-` is standard output
     #[arg(long, value_name = "FILE|-")]
     pub json: Option<String>,
+    /// Write the report as a page with pictures, one file that needs no network; `-` is standard output
+    #[arg(long, value_name = "FILE|-")]
+    pub html: Option<String>,
 }
 
 /// Arguments of `netbreak doctor`.
@@ -208,6 +214,8 @@ pub enum Format {
     Json,
     /// For an issue tracker.
     Markdown,
+    /// A page with pictures.
+    Html,
 }
 
 #[cfg(test)]

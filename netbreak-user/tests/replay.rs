@@ -110,8 +110,8 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
         names: &names,
     };
     let judged = |(probe, record): (usize, &Record)| {
-        let (deaths, unexplained) = verdict::deaths(&evidence, probe);
-        (record.kind, deaths, unexplained)
+        let judged = verdict::deaths(&evidence, probe);
+        (record.kind, judged.deaths, judged.unexplained)
     };
     records.iter().enumerate().map(judged).collect()
 }

@@ -32,6 +32,9 @@ enum Task {
         /// Also what the labs of `netbreak demo --lab` need: `ovn` is Open vSwitch and OVN, for both labs with them
         #[arg(long, value_enum)]
         lab: Option<Lab>,
+        /// Also the browser that the tests open a report's page in
+        #[arg(long)]
+        browser: bool,
     },
     /// Build the eBPF object that netbreak embeds
     BuildEbpf {
@@ -92,7 +95,9 @@ enum LabTask {
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
-        Task::Setup { bench, image, lab } => setup::run(Wanted { bench, image, ovn: lab.is_some() }),
+        Task::Setup { bench, image, lab, browser } => {
+            setup::run(Wanted { bench, image, ovn: lab.is_some(), browser })
+        }
         Task::BuildEbpf { log } => build_ebpf::run(log),
         Task::Demo { args } => demo::run(&args),
         Task::Image { binary: true } => image::binary().map(drop),

@@ -24,7 +24,7 @@ pub fn run(args: &[OsString]) -> Result<()> {
             "! not root: the tests that need network namespaces or eBPF say \"skipped\" and prove nothing"
         );
     }
-    setup::run(setup::Wanted { image: root, ovn: root, bench: false })?;
+    setup::run(setup::Wanted { image: root, ovn: root, browser: root, bench: false })?;
     build_ebpf::run(false)?;
     let mut test = Cmd::new("cargo").args(["test"]).args(args);
     if root {

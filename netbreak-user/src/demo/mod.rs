@@ -18,7 +18,7 @@ use crate::{
     clock::{self, Nanos, SECOND},
     kernel, lab,
     netns::Namespace,
-    options::{DemoOptions, JsonFile},
+    options::{DemoOptions, Files},
     probe::{Kind, Spec},
     progress::Progress,
     report::VerdictWord,
@@ -66,12 +66,7 @@ struct Scene {
 }
 
 /// Measures while the lab breaks and heals, and writes the report.
-fn play(
-    scene: Scene,
-    lab: &mut dyn Breakable,
-    options: &DemoOptions,
-    json: Option<JsonFile>,
-) -> Result<VerdictWord> {
+fn play(scene: Scene, lab: &mut dyn Breakable, options: &DemoOptions, files: Files) -> Result<VerdictWord> {
     let (started, start) = mpsc::channel();
     let (over, is_over) = mpsc::channel::<()>();
     let duration = options.duration;
@@ -101,7 +96,7 @@ fn play(
         let lasted_s = measured.report.run.duration_s;
         write_stdout(&introduction(what, duration, lasted_s, broken))?;
     }
-    publish(&measured.report, &options.output, json)?;
+    publish(&measured.report, &options.output, files)?;
     Ok(measured.report.verdict)
 }
 

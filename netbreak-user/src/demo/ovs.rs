@@ -8,7 +8,7 @@ use super::{Breakable, Scene, TCP, UDP, list, play, served::Server};
 use crate::{
     lab::ovs::{Event, Kind as LabKind, OvsLab, POD2, Place},
     netns::Namespace,
-    options::{DemoOptions, JsonFile},
+    options::{DemoOptions, Files},
     probe::Kind,
     report::VerdictWord,
     serve,
@@ -44,7 +44,7 @@ pub(super) fn run(options: &DemoOptions, kind: LabKind) -> Result<VerdictWord> {
         let lab = kind.name();
         bail!("--fault {name}: no such fault of this lab; `netbreak demo --lab {lab} --list` shows them");
     };
-    let json = options.output.json.as_deref().map(JsonFile::open).transpose()?;
+    let files = Files::open(&options.output)?;
     let mut broken = Broken { lab: OvsLab::new(kind)?, event };
     let lab = &broken.lab;
     let targets: [(_, _, IpAddr); 2] =
@@ -66,7 +66,7 @@ pub(super) fn run(options: &DemoOptions, kind: LabKind) -> Result<VerdictWord> {
         targets: targets.map(|(name, _, address)| (name.to_owned(), address)).to_vec(),
         probes: PROBES,
     };
-    play(scene, &mut broken, options, json)
+    play(scene, &mut broken, options, files)
 }
 
 fn events(kind: LabKind) -> String {

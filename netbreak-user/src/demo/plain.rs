@@ -6,7 +6,7 @@ use super::{Breakable, Scene, TCP, UDP, list, play, served::Server};
 use crate::{
     lab::{FAULTS, Fault, Lab, Role, SERVER_V4, find},
     netns::Namespace,
-    options::{DemoOptions, JsonFile},
+    options::{DemoOptions, Files},
     probe::Kind,
     report::VerdictWord,
     serve,
@@ -50,7 +50,7 @@ pub(super) fn run(options: &DemoOptions) -> Result<VerdictWord> {
     let Some(fault) = find(name).filter(|fault| fault.demo) else {
         bail!("--fault {name}: no such fault; `netbreak demo --list` shows them");
     };
-    let json = options.output.json.as_deref().map(JsonFile::open).transpose()?;
+    let files = Files::open(&options.output)?;
     let lab = Lab::new().context("cannot build the lab (`netbreak demo` needs root)")?;
     let mut broken = Broken { lab, fault };
     let lab = &broken.lab;
@@ -65,7 +65,7 @@ pub(super) fn run(options: &DemoOptions) -> Result<VerdictWord> {
         targets: vec![("server".to_owned(), SERVER_V4.into())],
         probes: PROBES,
     };
-    play(scene, &mut broken, options, json)
+    play(scene, &mut broken, options, files)
 }
 
 fn faults() -> String {

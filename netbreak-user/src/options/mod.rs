@@ -1,6 +1,6 @@
 //! What the user typed, checked: one `validate_*` a rule, each with its table of accepted and refused lines.
 //!
-//! All of it is pure but [`resolve`] (which asks the system's resolver) and [`JsonFile`] (which opens the file).
+//! All of it is pure but [`resolve`] (which asks the system's resolver) and [`Files`] (which opens them).
 
 mod limits;
 mod origin;
@@ -12,7 +12,7 @@ mod time;
 
 pub use limits::{MAX_ATTEMPTS, MAX_PROBES, MAX_SIZE, MIN_SIZE};
 pub use origin::{Family, Netns};
-pub use output::{JsonFile, Output};
+pub use output::{Files, Output};
 pub use probe::ProbeSpec;
 pub use resolve::resolve;
 pub use target::{Host, TargetSpec};
@@ -105,7 +105,11 @@ impl RunOptions {
             netns: args.netns.as_deref().map(origin::validate_netns).transpose()?,
             source,
             interface,
-            output: output::validate_output(args.json.as_deref(), args.output, args.quiet)?,
+            output: output::validate_output(
+                (args.json.as_deref(), args.html.as_deref()),
+                args.output,
+                args.quiet,
+            )?,
             quiet: args.quiet,
             no_kernel: args.no_kernel,
             path: args.path,
@@ -165,7 +169,7 @@ impl DemoOptions {
             list: args.list,
             duration: time::validate_time("--duration", &args.duration)?,
             path: args.path,
-            output: output::validate_output(args.json.as_deref(), None, false)?,
+            output: output::validate_output((args.json.as_deref(), args.html.as_deref()), None, false)?,
         })
     }
 }
@@ -220,6 +224,8 @@ mod tests {
             ("--http 10.0.2.2 10.0.2.3", "10.0.2.2"),
             ("http://[fd00::1]:8080/x", "netbreak run fd00::1 --http 8080/x"),
             ("10.0.2.2 --json - --output text", "--output text"),
+            ("10.0.2.2 --json - --html -", "--html -"),
+            ("10.0.2.2 --json a --html a", "--html a"),
             ("10.0.2.2 --interval 1us --duration 1s", "--timeout"),
             ("10.0.2.2 --duration 1000h", "--interval"),
             ("10.0.2.2 --netns pid:x", "pid:x"),

@@ -1,4 +1,4 @@
-//! Where the report goes: a format on standard output, and a JSON file that is opened before the run.
+//! Where the report goes: a format on standard output, and files that are opened before the run.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -14,50 +14,81 @@ use crate::cli::Format;
 pub struct Output {
     /// What standard output gets; `None` is nothing.
     pub stdout: Option<Format>,
-    /// The JSON file, to be opened by [`JsonFile::open`] before the run.
+    /// The JSON file, to be opened by [`Files::open`] before the run, as all of them.
     pub json: Option<PathBuf>,
+    /// The page.
+    pub html: Option<PathBuf>,
 }
 
-/// Standard output carries one format: `--json -` is `--output json`.
+/// Standard output carries one format: `--json -` is `--output json`, `--html -` is `--output html`.
 pub(super) fn validate_output(
-    json: Option<&str>,
+    (json, html): (Option<&str>, Option<&str>),
     format: Option<Format>,
     quiet: bool,
 ) -> Result<Output, Refused> {
-    let (to_stdout, file) = match json {
-        Some("") => return Err(Refused::new("--json: the path is empty; `-` is standard output")),
-        Some("-") => (true, None),
-        other => (false, other.map(PathBuf::from)),
-    };
-    let stdout = match (to_stdout, format) {
-        (true, None | Some(Format::Json)) => Some(Format::Json),
-        (true, Some(other)) => {
-            let name = format!("{other:?}").to_lowercase();
-            return Err(Refused::new(format!(
-                "--json - and --output {name} both want standard output: write the JSON to a file"
-            )));
+    let mut stdout =
+        format.map(|format| (format, format!("--output {}", format!("{format:?}").to_lowercase())));
+    let mut files = [None, None];
+    for ((option, value, as_format), file) in
+        [("--json", json, Format::Json), ("--html", html, Format::Html)].into_iter().zip(&mut files)
+    {
+        match (value, &stdout) {
+            (None, _) => {}
+            (Some(""), _) => {
+                return Err(Refused::new(format!("{option}: the path is empty; `-` is standard output")));
+            }
+            (Some("-"), Some((other, said))) if *other != as_format => {
+                return Err(Refused::new(format!(
+                    "{said} and {option} - both want standard output: write one of them to a file"
+                )));
+            }
+            (Some("-"), _) => stdout = Some((as_format, format!("{option} -"))),
+            (Some(path), _) => *file = Some(PathBuf::from(path)),
         }
-        (false, None) if quiet => None,
-        (false, format) => Some(format.unwrap_or(Format::Text)),
-    };
-    Ok(Output { stdout, json: file })
+    }
+    let [json, html] = files;
+    if let (Some(path), true) = (&html, json == html) {
+        let path = path.display();
+        return Err(Refused::new(format!("--json {path} and --html {path} are one file: name two")));
+    }
+    let stdout = stdout.map(|(format, _)| format).or((!quiet).then_some(Format::Text));
+    Ok(Output { stdout, json, html })
 }
 
-/// The file of `--json`: opened before the run, so that a path which cannot be written fails at once. An old report
-/// there is kept until the new one is written; a file that we made and never wrote is removed.
+/// The files of a report: opened before the run, so that a path which cannot be written fails at once. What stood there
+/// is kept until the report is written; a file that we made and never wrote is removed.
+#[derive(Debug, Default)]
+pub struct Files {
+    /// Of `--json`.
+    pub json: Option<ReportFile>,
+    /// Of `--html`.
+    pub html: Option<ReportFile>,
+}
+
+impl Files {
+    /// Opens those that `output` names.
+    ///
+    /// # Errors
+    /// With the path and the system's reason.
+    pub fn open(output: &Output) -> Result<Self> {
+        let open = |option, path: &Option<PathBuf>| {
+            path.as_deref().map(|path| ReportFile::open(option, path)).transpose()
+        };
+        Ok(Files { json: open("--json", &output.json)?, html: open("--html", &output.html)? })
+    }
+}
+
+/// One of them.
 #[derive(Debug)]
-pub struct JsonFile {
+pub struct ReportFile {
     path: PathBuf,
     file: File,
     remove: bool,
 }
 
-impl JsonFile {
-    /// Opens `path` for writing and leaves its content alone.
-    ///
-    /// # Errors
-    /// With the path and the system's reason.
-    pub fn open(path: &Path) -> Result<Self> {
+impl ReportFile {
+    /// Opens `path`, the value of `option`, for writing and leaves its content alone.
+    fn open(option: &str, path: &Path) -> Result<Self> {
         let create = |fresh: bool| {
             let mut options = OpenOptions::new();
             options.write(true).create_new(fresh).open(path)
@@ -66,35 +97,35 @@ impl JsonFile {
             Ok(file) => (file, true),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => (
                 create(false).with_context(|| {
-                    format!("cannot write the report to {}: give --json another path", path.display())
+                    format!("cannot write the report to {}: give {option} another path", path.display())
                 })?,
                 false,
             ),
             Err(error) => {
                 return Err(error).with_context(|| {
-                    format!("cannot create the report {}: give --json another path", path.display())
+                    format!("cannot create the report {}: give {option} another path", path.display())
                 });
             }
         };
-        Ok(JsonFile { path: path.to_owned(), file, remove })
+        Ok(ReportFile { path: path.to_owned(), file, remove })
     }
 
     /// Replaces the content.
     ///
     /// # Errors
     /// With the path and the system's reason.
-    pub fn write(mut self, json: &str) -> Result<()> {
+    pub fn write(mut self, text: &str) -> Result<()> {
         let is_regular = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
         let truncated = if is_regular { self.file.set_len(0) } else { Ok(()) };
         truncated
-            .and_then(|()| self.file.write_all(json.as_bytes()))
+            .and_then(|()| self.file.write_all(text.as_bytes()))
             .with_context(|| format!("cannot write the report to {}", self.path.display()))?;
         self.remove = false;
         Ok(())
     }
 }
 
-impl Drop for JsonFile {
+impl Drop for ReportFile {
     fn drop(&mut self) {
         if self.remove {
             // Nothing can be done about a failure here, and the run's own error matters more.
@@ -107,32 +138,53 @@ impl Drop for JsonFile {
 mod tests {
     use super::*;
 
+    fn open(path: &Path) -> Result<ReportFile> {
+        ReportFile::open("--html", path)
+    }
+
     #[test]
     fn one_format_on_standard_output() {
-        use Format::{Json, Markdown, Text};
-        for (json, format, quiet, stdout, file) in [
-            (None, None, false, Some(Text), None),
-            (None, None, true, None, None),
-            (None, Some(Markdown), true, Some(Markdown), None),
-            (Some("-"), None, true, Some(Json), None),
-            (Some("-"), Some(Json), false, Some(Json), None),
-            (Some("a.json"), None, false, Some(Text), Some("a.json")),
-            (Some("a.json"), Some(Json), false, Some(Json), Some("a.json")),
+        use Format::{Html, Json, Markdown, Text};
+        for (json, html, format, quiet, stdout, files) in [
+            (None, None, None, false, Some(Text), (None, None)),
+            (None, None, None, true, None, (None, None)),
+            (None, None, Some(Markdown), true, Some(Markdown), (None, None)),
+            (None, None, Some(Html), false, Some(Html), (None, None)),
+            (Some("-"), None, None, true, Some(Json), (None, None)),
+            (Some("-"), None, Some(Json), false, Some(Json), (None, None)),
+            (Some("a.json"), None, None, false, Some(Text), (Some("a.json"), None)),
+            (Some("a.json"), None, Some(Json), false, Some(Json), (Some("a.json"), None)),
+            (None, Some("-"), None, true, Some(Html), (None, None)),
+            (Some("a.json"), Some("-"), Some(Html), false, Some(Html), (Some("a.json"), None)),
+            (Some("-"), Some("a.html"), None, true, Some(Json), (None, Some("a.html"))),
+            (Some("a.json"), Some("a.html"), None, true, None, (Some("a.json"), Some("a.html"))),
         ] {
-            let expected = Output { stdout, json: file.map(PathBuf::from) };
-            assert_eq!(validate_output(json, format, quiet), Ok(expected), "{json:?} {format:?} {quiet}");
+            let (json_file, html_file) = (files.0.map(PathBuf::from), files.1.map(PathBuf::from));
+            let expected = Output { stdout, json: json_file, html: html_file };
+            let found = validate_output((json, html), format, quiet);
+            assert_eq!(found, Ok(expected), "{json:?} {html:?} {format:?} {quiet}");
         }
-        assert!(validate_output(Some("-"), Some(Text), false).is_err());
-        assert!(validate_output(Some("-"), Some(Markdown), false).is_err());
-        assert!(validate_output(Some(""), None, false).is_err());
+        for (json, html, format) in [
+            (Some("-"), None, Some(Text)),
+            (Some("-"), None, Some(Markdown)),
+            (Some(""), None, None),
+            (None, Some("-"), Some(Json)),
+            (None, Some(""), None),
+            (Some("-"), Some("-"), None),
+            (Some("a"), Some("a"), None),
+        ] {
+            assert!(validate_output((json, html), format, false).is_err(), "{json:?} {html:?} {format:?}");
+        }
     }
 
     #[test]
     fn an_unwritable_path_fails_before_the_run() {
         let directory = tempfile::tempdir().unwrap();
         for path in [directory.path().join("absent/report.json"), directory.path().to_owned()] {
-            let message = format!("{:#}", JsonFile::open(&path).unwrap_err());
-            assert!(message.contains(path.to_str().unwrap()) && message.contains("os error"), "{message}");
+            let message = format!("{:#}", open(&path).unwrap_err());
+            for word in [path.to_str().unwrap(), "os error", "--html"] {
+                assert!(message.contains(word), "{message}");
+            }
         }
     }
 
@@ -140,15 +192,15 @@ mod tests {
     fn nothing_is_lost_or_left() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("report.json");
-        drop(JsonFile::open(&path).unwrap());
+        drop(open(&path).unwrap());
         assert!(!path.exists(), "a run that failed left an empty report");
 
         std::fs::write(&path, "an older and longer report").unwrap();
-        drop(JsonFile::open(&path).unwrap());
+        drop(open(&path).unwrap());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "an older and longer report");
 
-        JsonFile::open(&path).unwrap().write("new").unwrap();
+        open(&path).unwrap().write("new").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
-        JsonFile::open(Path::new("/dev/null")).unwrap().write("new").unwrap();
+        open(Path::new("/dev/null")).unwrap().write("new").unwrap();
     }
 }

@@ -26,7 +26,7 @@ mod visits;
 pub mod wire;
 
 pub use attempt::{Attempt, Kind, Outcome, Record, StreamRecord};
-pub use outage::outages;
+pub use outage::{left, outages};
 pub use prepare::{Prepared, prepare};
 pub use run::{Progress, run};
 pub use spec::{PrepareError, Spec};

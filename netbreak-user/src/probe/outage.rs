@@ -55,9 +55,10 @@ pub fn end_of_run(records: &[Record], planned: Nanos) -> Nanos {
     left.max().map_or(planned, |last| last.max(planned))
 }
 
-/// When an attempt left, for the times of outages. A stream's writes leave as planned even if the kernel takes them later:
-/// behind a full send buffer hundreds wait, then are written in one instant, and their outage was the waiting.
-fn left(kind: Kind, attempt: &Attempt) -> Nanos {
+/// When an attempt of a probe of `kind` left, for the times of outages and timelines. A stream's writes leave as planned
+/// even if the kernel takes them later: behind a full send buffer hundreds wait, then are written in one instant, and their
+/// outage was the waiting.
+pub fn left(kind: Kind, attempt: &Attempt) -> Nanos {
     if kind == Kind::Stream { attempt.planned } else { attempt.sent }
 }
 

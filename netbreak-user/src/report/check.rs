@@ -37,6 +37,9 @@ impl Probe {
         if let Some(death) = self.deaths.iter().find(|d| d.attempts == 0 || d.last_s < d.first_s) {
             return Err(format!("a death without attempts, or that ends before it starts: {death:?}"));
         }
+        if let Some(timeline) = &self.timeline {
+            timeline.check(self)?;
+        }
         if let Some(delay) = self.schedule_delay_us
             && ![0.0, delay.p50, delay.p99, delay.max].is_sorted()
         {
@@ -132,8 +135,12 @@ fn equal(what: &str, left: u64, right: u64) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures;
+    use super::super::{Counted, Timeline, fixtures};
     use super::*;
+
+    fn timeline(report: &mut Report) -> &mut Timeline {
+        report.targets[0].probes[0].timeline.as_mut().unwrap()
+    }
 
     #[test]
     fn fixtures_keep_every_identity() {
@@ -145,7 +152,7 @@ mod tests {
     #[test]
     fn a_report_that_breaks_one_is_caught() {
         type Break = fn(&mut Report);
-        let breaks: [(&str, Break); 12] = [
+        let breaks: [(&str, Break); 18] = [
             ("schema", |r| r.schema.push('0')),
             ("Σ outcomes", |r| r.targets[0].probes[0].sent += 1),
             ("Σ deaths", |r| r.targets[0].probes[0].unexplained += 1),
@@ -155,6 +162,16 @@ mod tests {
             ("p99", |r| {
                 r.targets[0].probes[0].schedule_delay_us.iter_mut().for_each(|delay| delay.p50 = 1e9)
             }),
+            ("timeline: sent", |r| timeline(r).sent[0] += 1),
+            ("timeline: deaths", |r| timeline(r).deaths[0].counts[0] -= 1),
+            ("timeline: retransmits", |r| {
+                timeline(r).retransmits = Some(Counted { bins: vec![3], counts: vec![1] })
+            }),
+            ("timeline: more unanswered than sent in bin 0", |r| {
+                timeline(r).late = Counted { bins: vec![0], counts: vec![900] }
+            }),
+            ("timeline: bins", |r| timeline(r).unexplained.bins[0] = 80),
+            ("timeline: round-trip", |r| timeline(r).rtt_us.min[0] = 1e9),
             ("book", |r| r.books[0].balanced = Some(false)),
             ("does not say why", |r| r.books.iter_mut().for_each(|b| b.why = None)),
             ("Σ drops", |r| r.losses.map_full += 1),

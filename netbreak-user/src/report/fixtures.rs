@@ -46,7 +46,52 @@ fn probe(kind: Kind, port: Option<u16>, sent: u64) -> Probe {
         path: None,
         deaths: vec![],
         unexplained: 0,
+        timeline: None,
     }
+}
+
+/// All probes with the timeline that their sums allow: what was not answered left from 3 s on.
+fn in_time(mut report: Report) -> Report {
+    for probe in report.targets.iter_mut().flat_map(|target| &mut target.probes) {
+        probe.timeline = Some(timeline(probe));
+    }
+    report
+}
+
+fn timeline(probe: &Probe) -> Timeline {
+    const BINS: usize = 80;
+    let spread = |count: u64, bins: std::ops::Range<usize>| {
+        let mut counted = Counted::default();
+        let width = bins.len() as u64;
+        for (index, bin) in (0..).zip(bins) {
+            let here = count / width + u64::from(index < count % width);
+            if here > 0 {
+                counted.push(bin as u32, here);
+            }
+        }
+        counted
+    };
+    let broken = 30..50;
+    let answered = if probe.unanswered() > 0 { 0..broken.start } else { 0..BINS };
+    let (late, reset) = (spread(probe.late, broken.clone()), spread(probe.reset, broken.clone()));
+    let deaths: Vec<Counted> =
+        probe.deaths.iter().map(|death| spread(death.attempts, broken.clone())).collect();
+    let unexplained = spread(probe.unexplained, broken.clone());
+    let refused = spread(probe.refused, broken);
+    let answered = spread(probe.answered, answered);
+    let mut sent = vec![0; BINS];
+    let fates = [&late, &reset, &unexplained, &refused, &answered];
+    for (bin, count) in fates.into_iter().chain(&deaths).flat_map(Counted::iter) {
+        sent[bin as usize] += count;
+    }
+    let rtt_us = RttBins {
+        min: answered.bins.iter().map(|_| 31.0).collect(),
+        p50: answered.bins.iter().map(|bin| 52.0 + f64::from(bin % 7)).collect(),
+        max: answered.bins.iter().map(|bin| 93.5 + f64::from(bin % 11 * 20)).collect(),
+        bins: answered.bins,
+    };
+    let retransmits = probe.retransmits.map(|resent| spread(resent.segments, 31..51));
+    Timeline { bin_s: 0.1, sent, rtt_us, late, reset, deaths, unexplained, retransmits }
 }
 
 fn stream(sent: u64) -> Probe {
@@ -99,7 +144,7 @@ fn total(reason: &str, packets: u64) -> DropTotal {
 
 /// Five probes, all answered.
 pub(crate) fn clean() -> Report {
-    Report {
+    in_time(Report {
         schema: SCHEMA.into(),
         run: Run {
             host: "node1".into(),
@@ -134,7 +179,7 @@ pub(crate) fn clean() -> Report {
         ],
         losses: Losses::default(),
         verdict: VerdictWord::Clean,
-    }
+    })
 }
 
 fn death(attempts: u64, leg: Leg, cause: Cause, explain: &str) -> Death {
@@ -153,6 +198,11 @@ fn death(attempts: u64, leg: Leg, cause: Cause, explain: &str) -> Death {
         last_s: 5.01,
         explain: explain.into(),
     }
+}
+
+/// One death, for those who need any.
+pub(crate) fn broken_death() -> Death {
+    death(1, Leg::Request, Cause::Netfilter, "a rule dropped it")
 }
 
 /// Out through one device, back from a namespace that nobody named.
@@ -277,7 +327,7 @@ pub(crate) fn broken() -> Report {
         SensorState::Degraded,
         Some("no symbols: kernel.kptr_restrict is 2; `sysctl -w kernel.kptr_restrict=1` turns them on"),
     );
-    report
+    in_time(report)
 }
 
 /// Ended by Ctrl-C after a second.

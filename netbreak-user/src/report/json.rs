@@ -1,6 +1,7 @@
 //! The report as JSON, and back.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
+use serde_json::value::RawValue;
 
 use super::{Report, SCHEMA};
 
@@ -10,6 +11,12 @@ use super::{Report, SCHEMA};
 /// Only if the model cannot be JSON, which no value of it makes happen.
 pub fn render(report: &Report) -> serde_json::Result<String> {
     serde_json::to_string_pretty(report).map(|json| json + "\n")
+}
+
+/// For long lists of numbers: in an indented report each of them would have a line of its own.
+pub(super) fn on_one_line<T: Serialize, S: Serializer>(list: &[T], to: S) -> Result<S::Ok, S::Error> {
+    let text = serde_json::to_string(list).map_err(S::Error::custom)?;
+    RawValue::from_string(text).map_err(S::Error::custom)?.serialize(to)
 }
 
 /// Why a text is not a report.
@@ -61,6 +68,14 @@ mod tests {
         assert!(!json.contains("null"), "{json}");
         assert!(!json.contains("retransmits"), "{json}");
         insta::assert_snapshot!(json);
+    }
+
+    #[test]
+    fn a_timeline_takes_few_lines() {
+        let json = render(&fixtures::broken()).unwrap();
+        let sent = json.lines().filter(|line| line.trim_start().starts_with("\"sent\": [")).count();
+        assert_eq!(sent, 5, "{json}");
+        assert!(json.lines().count() < 700, "{}", json.lines().count());
     }
 
     /// Every field that a report can have stands in docs/output.md.

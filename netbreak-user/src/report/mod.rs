@@ -1,12 +1,15 @@
 //! The report: one model, one renderer a format. Renderers take the model and return text; they measure nothing.
 
 mod check;
+pub mod html;
 pub mod json;
 pub mod markdown;
 mod model;
 pub mod text;
+mod timeline;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
 
 pub use model::*;
+pub use timeline::*;

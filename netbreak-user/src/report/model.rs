@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Timeline;
 use crate::probe::Kind;
 
 /// The value of [`Report::schema`].
@@ -147,6 +148,9 @@ pub struct Probe {
     pub deaths: Vec<Death>,
     /// Lost attempts that nothing explains.
     pub unexplained: u64,
+    /// The same over time; absent in reports of a netbreak that had none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
 }
 
 /// Round-trip times in microseconds, of the attempts answered in time.

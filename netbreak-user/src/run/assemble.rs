@@ -137,7 +137,10 @@ pub(super) fn report(gathered: Gathered) -> Report {
 
 fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record) -> Probe {
     let counts = Counts::of(&record.attempts);
-    let (deaths, unexplained) = verdict::deaths(evidence, index);
+    let judged = verdict::deaths(evidence, index);
+    let resent = gathered.tracer.and_then(|_| verdict::resent(evidence, index, record));
+    let run = (gathered.start, gathered.end);
+    let timeline = verdict::timeline(run, record, &judged, resent.as_deref());
     let seconds = |at: Nanos| seconds_since(gathered.start, at);
     let outages = outages(record.kind, &record.attempts, gathered.end);
     Probe {
@@ -184,8 +187,9 @@ fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record
             longest_stall_s: stream.longest_stall as f64 / SECOND as f64,
         }),
         path: gathered.path.then(|| verdict::path(evidence, index)).flatten(),
-        deaths,
-        unexplained,
+        deaths: judged.deaths,
+        unexplained: judged.unexplained,
+        timeline: Some(timeline),
     }
 }
 

@@ -19,10 +19,10 @@ use crate::{
     clock::{Nanos, SECOND},
     kernel,
     netns::Namespace,
-    options::{JsonFile, Netns, Output, ProbeSpec, RunOptions, resolve},
+    options::{Files, Netns, Output, ProbeSpec, RunOptions, resolve},
     probe::Spec,
     progress::Progress,
-    report::{Report, VerdictWord},
+    report::{self, Report, VerdictWord},
     stdout::write_stdout,
 };
 
@@ -61,7 +61,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
         }
     }
     // Before the run, and after the resolver, which may take long and be interrupted: that leaves no empty file.
-    let json = options.output.json.as_deref().map(JsonFile::open).transpose()?;
+    let files = Files::open(&options.output)?;
     let follow = (!options.no_path).then(|| follow(&specs));
     let measurement = measure(Plan {
         targets: options.targets.iter().map(|target| target.typed.clone()).zip(addresses).collect(),
@@ -78,7 +78,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
         give_up_privileges: true,
         started: Box::new(|_| ()),
     })?;
-    publish(&measurement.report, &options.output, json)?;
+    publish(&measurement.report, &options.output, files)?;
     Ok(measurement.report.verdict)
 }
 
@@ -92,28 +92,29 @@ pub fn follow(specs: &[Spec]) -> kernel::Room {
 }
 
 /// Writes a report wherever it was asked for.
-pub fn publish(report: &Report, output: &Output, json: Option<JsonFile>) -> Result<()> {
-    // If one of them fails the other one is worth the more.
-    let written = match json {
-        Some(file) => file.write(&crate::report::json::render(report)?),
-        None => Ok(()),
-    };
+///
+/// # Errors
+/// The first thing that could not be written; the others are written all the same.
+pub fn publish(report: &Report, output: &Output, files: Files) -> Result<()> {
+    let json = files.json.map_or(Ok(()), |file| file.write(&report::json::render(report)?));
+    let html = files.html.map_or(Ok(()), |file| file.write(&report::html::render(report)));
     let text = match output.stdout {
-        None => return written,
-        Some(crate::cli::Format::Json) => crate::report::json::render(report)?,
-        Some(crate::cli::Format::Markdown) => crate::report::markdown::render(report),
-        Some(crate::cli::Format::Text) => crate::report::text::render(report, terminal()),
+        None => return json.and(html),
+        Some(crate::cli::Format::Json) => report::json::render(report)?,
+        Some(crate::cli::Format::Html) => report::html::render(report),
+        Some(crate::cli::Format::Markdown) => report::markdown::render(report),
+        Some(crate::cli::Format::Text) => report::text::render(report, terminal()),
     };
     write_stdout(&text).context("cannot write the report to standard output")?;
-    written
+    json.and(html)
 }
 
 /// How wide standard output is, and whether it shows colours.
-fn terminal() -> crate::report::text::Options {
+fn terminal() -> report::text::Options {
     use std::io::IsTerminal;
     let is_terminal = std::io::stdout().is_terminal();
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok().filter(|_| is_terminal);
-    crate::report::text::Options {
+    report::text::Options {
         color: is_terminal && std::env::var_os("NO_COLOR").is_none(),
         width: size.map_or(100, |size| usize::from(size.ws_col)),
     }

@@ -1,8 +1,8 @@
 //! Which attempts died where, and alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use netbreak_common::{LEG_REQUEST, sensor};
+use netbreak_common::{Event, LEG_REQUEST, sensor};
 
 use super::{Evidence, case::Case, end::End, stream};
 use crate::{
@@ -13,47 +13,73 @@ use crate::{
 
 const TCP_SYN: u8 = 0x02;
 
-/// The deaths of a probe (its index among the records), most attempts first, and how many lost attempts stay
-/// unexplained.
-pub fn deaths(evidence: &Evidence, probe: usize) -> (Vec<Death>, u64) {
-    let Some(case) = Case::new(evidence, probe) else { return (Vec::new(), 0) };
+/// What became of the attempts of a probe that needed a death.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judged {
+    /// Its deaths, most attempts first.
+    pub deaths: Vec<Death>,
+    /// How many lost attempts stay unexplained.
+    pub unexplained: u64,
+    /// Which of the deaths each attempt died, by its sequence number; those that are not here are unexplained.
+    pub of: HashMap<u64, usize>,
+}
+
+/// Judges a probe (its index among the records).
+pub fn deaths(evidence: &Evidence, probe: usize) -> Judged {
+    let Some(case) = Case::new(evidence, probe) else { return Judged::default() };
     let ends: Vec<Option<End>> = match case.record.kind {
         Kind::Stream => stream::ends(&case),
         _ => case.dead().map(|attempt| case.end(attempt)).collect(),
     };
-    let mut groups: BTreeMap<_, (u64, Nanos, Nanos)> = BTreeMap::new();
-    let unexplained = ends.iter().filter(|end| end.is_none()).count() as u64;
-    for End { group, at, .. } in ends.into_iter().flatten() {
-        let (attempts, first, last) = groups.entry(group).or_insert((0, at, at));
-        *attempts += 1;
+    let mut groups: BTreeMap<_, (Vec<u64>, Nanos, Nanos)> = BTreeMap::new();
+    let mut judged = Judged::default();
+    for (attempt, end) in case.dead().zip(ends) {
+        let Some(End { group, at, .. }) = end else {
+            judged.unexplained += 1;
+            continue;
+        };
+        let (attempts, first, last) = groups.entry(group).or_insert_with(|| (Vec::new(), at, at));
+        attempts.push(attempt.seq);
         *first = (*first).min(at);
         *last = (*last).max(at);
     }
-    let mut deaths: Vec<Death> = groups
-        .into_iter()
-        .map(|(group, (attempts, first, last))| {
-            group.into_death(evidence, case.record, attempts, first, last)
-        })
-        .collect();
-    deaths.sort_by_key(|death| std::cmp::Reverse(death.attempts));
-    (deaths, unexplained)
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, (attempts, ..))| std::cmp::Reverse(attempts.len()));
+    for (index, (group, (attempts, first, last))) in groups.into_iter().enumerate() {
+        judged.deaths.push(group.into_death(evidence, case.record, attempts.len() as u64, first, last));
+        judged.of.extend(attempts.into_iter().map(|seq| (seq, index)));
+    }
+    judged
 }
 
 /// Retransmitted segments of the connections of a probe (its index among the records); `None` for kinds without TCP.
 pub fn retransmits(evidence: &Evidence, probe: usize, record: &Record) -> Option<Retransmits> {
-    if matches!(record.kind, Kind::Icmp | Kind::Udp) {
-        return None;
-    }
-    let ours = evidence.events.iter().filter(|event| {
-        event.probe as usize == probe
-            && event.sensor == sensor::RETRANSMIT
-            && event.leg == LEG_REQUEST
-            && event.reason == 0
-    });
     let mut sum = Retransmits { segments: 0, syn: 0 };
-    for event in ours {
+    for event in resent_events(evidence, probe, record)? {
         sum.segments += u64::from(event.segments);
         sum.syn += u64::from(event.flags & TCP_SYN != 0);
     }
     Some(sum)
+}
+
+/// The same segments by time: how many at each.
+pub fn resent(evidence: &Evidence, probe: usize, record: &Record) -> Option<Vec<(Nanos, u64)>> {
+    let events = resent_events(evidence, probe, record)?;
+    Some(events.map(|event| (event.time, u64::from(event.segments))).collect())
+}
+
+fn resent_events<'a>(
+    evidence: &Evidence<'a>,
+    probe: usize,
+    record: &Record,
+) -> Option<impl Iterator<Item = &'a Event> + use<'a>> {
+    if matches!(record.kind, Kind::Icmp | Kind::Udp) {
+        return None;
+    }
+    Some(evidence.events.iter().filter(move |event| {
+        event.probe as usize == probe
+            && event.sensor == sensor::RETRANSMIT
+            && event.leg == LEG_REQUEST
+            && event.reason == 0
+    }))
 }

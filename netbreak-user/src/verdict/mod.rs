@@ -16,14 +16,16 @@ mod starved;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod timeline;
 
 pub use books::{Cut, Own, books, echo_books};
 pub use daemons::{Absence, absences};
-pub use deaths::{deaths, retransmits};
+pub use deaths::{Judged, deaths, resent, retransmits};
 pub use ending::Ending;
 pub use path::path;
 pub use side::{Queue, Side};
 pub use starved::Sleeps;
+pub use timeline::timeline;
 
 use std::collections::BTreeMap;
 

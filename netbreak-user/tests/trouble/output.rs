@@ -16,6 +16,17 @@ fn json_on_standard_output_is_nothing_but_json() {
 }
 
 #[test]
+fn a_page_on_standard_output_is_nothing_but_the_page() {
+    for option in ["--html -", "--output html --quiet"] {
+        let output = netbreak(&format!("{RUN} {option}"));
+        assert_eq!(output.status.code(), Some(0));
+        let page = text(&output.stdout);
+        assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>"), "{page}");
+        assert_eq!(text(&output.stderr), "");
+    }
+}
+
+#[test]
 fn quiet_says_nothing() {
     let output = netbreak(&format!("{RUN} --quiet"));
     assert_eq!(output.status.code(), Some(0));
@@ -59,11 +70,13 @@ fn a_message_that_nobody_reads_is_no_crash() {
 
 #[test]
 fn a_file_that_cannot_be_written_in_the_end_does_not_cost_the_text() {
-    let output = netbreak(&format!("{RUN} --json /dev/full"));
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stdout).contains("CLEAN"), "{}", text(&output.stdout));
-    let said = text(&output.stderr);
-    assert!(said.contains("/dev/full") && said.contains("No space left"), "{said}");
+    for option in ["--json", "--html"] {
+        let output = netbreak(&format!("{RUN} {option} /dev/full"));
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stdout).contains("CLEAN"), "{}", text(&output.stdout));
+        let said = text(&output.stderr);
+        assert!(said.contains("/dev/full") && said.contains("No space left"), "{said}");
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ fn a_refusal_names_the_value_and_what_to_do() {
         ("run 127.0.0.1 --duration 0s", &["--duration 0s"]),
         ("run 127.0.0.1 --json /no/such/directory/x.json", &["/no/such/directory/x.json", "--json"]),
         ("run 127.0.0.1 --json /proc", &["/proc", "--json"]),
+        ("run 127.0.0.1 --html /no/such/directory/x.html", &["/no/such/directory/x.html", "--html"]),
+        ("demo --html /proc", &["/proc", "--html"]),
         ("run 127.0.0.1 --netns no-such-name", &["no-such-name", "`ip netns`"]),
         ("run 127.0.0.1 --netns pid:4294967295", &["4294967295"]),
         ("run 127.0.0.1 --netns /no/such/file", &["/no/such/file"]),
@@ -55,7 +57,9 @@ fn a_probe_that_cannot_be_made_always_says_why() {
 fn a_refused_run_leaves_no_report() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("report.json");
-    for cause in ["nosuch.invalid", "127.0.0.1 --tcp 9 --no-kernel --source 192.0.2.7"] {
+    let causes =
+        ["nosuch.invalid", "127.0.0.1 --tcp 9 --no-kernel --source 192.0.2.7", "127.0.0.1 --html /proc"];
+    for cause in causes {
         let output = netbreak(&format!("run {cause} --json {}", path.display()));
         assert_refused(&output, &[]);
         assert!(!path.exists(), "{cause}");

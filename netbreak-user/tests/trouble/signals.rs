@@ -18,8 +18,9 @@ fn an_interrupted_run_reports_what_was_measured() {
     let _server = serve(&lab);
     let directory = tempfile::tempdir().unwrap();
     for signal in [Signal::INT, Signal::TERM] {
-        let path = directory.path().join("report.json");
-        let running = Running::new(&from_client(&lab, &format!("--icmp --tcp 80 --json {}", path.display())));
+        let [path, page] = ["report.json", "report.html"].map(|name| directory.path().join(name));
+        let line = format!("--icmp --tcp 80 --json {} --html {}", path.display(), page.display());
+        let running = Running::new(&from_client(&lab, &line));
         wait_for_echoes(&lab, 20);
         // Those of the first round count as well: this is about the second run's own.
         wait_until(PATIENCE, "it probes", || kernel_objects(running.pid(), "prog_id").len() > 5);
@@ -29,6 +30,8 @@ fn an_interrupted_run_reports_what_was_measured() {
         let report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(report["run"]["interrupted"], true);
         assert!(report["run"]["duration_s"].as_f64().unwrap() >= 0.0);
+        let page = std::fs::read_to_string(&page).unwrap();
+        assert!(page.contains("<strong>interrupted</strong>") && page.ends_with("</html>"), "{page}");
         let sent = probe(&report, "icmp")["sent"].as_u64().unwrap()
             + probe(&report, "tcp")["sent"].as_u64().unwrap();
         let (status, word) = if sent == 0 { (2, "inconclusive") } else { (0, "clean") };

@@ -31,6 +31,8 @@ pub struct Wanted {
     pub image: bool,
     /// Open vSwitch and OVN, for the labs `ovs` and `ovn`.
     pub ovn: bool,
+    /// The browser that the tests open a report's page in.
+    pub browser: bool,
 }
 
 /// Installs what `demo` and `test` need, and what else is `wanted`.

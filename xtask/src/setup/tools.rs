@@ -41,10 +41,18 @@ const OVN: [Tool; 3] = [
     tool("ovn-controller", "ovn-host"),
 ];
 
+/// What opens a report's page in the tests.
+const BROWSER: [Tool; 1] = [tool("chromium", "chromium")];
+
 /// The tools of the plain labs, and on demand of the other groups.
 pub fn wanted(wanted: Wanted) -> Vec<Tool> {
-    let groups: [(bool, &[Tool]); 4] =
-        [(true, &LAB), (wanted.ovn, &OVN), (wanted.bench, &BENCH), (wanted.image, &IMAGE)];
+    let groups: [(bool, &[Tool]); 5] = [
+        (true, &LAB),
+        (wanted.ovn, &OVN),
+        (wanted.bench, &BENCH),
+        (wanted.image, &IMAGE),
+        (wanted.browser, &BROWSER),
+    ];
     groups.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, tools)| tools.iter().copied()).collect()
 }
 
@@ -75,7 +83,7 @@ fn missing(tools: &[Tool], is_there: impl Fn(&str) -> bool) -> Vec<&'static str>
 mod tests {
     use super::*;
 
-    const NOTHING: Wanted = Wanted { bench: false, image: false, ovn: false };
+    const NOTHING: Wanted = Wanted { bench: false, image: false, ovn: false, browser: false };
 
     #[test]
     fn a_package_is_missing_once_and_only_if_a_program_is() {
@@ -96,8 +104,8 @@ mod tests {
     #[test]
     fn groups_are_asked_for() {
         let programs = |all| wanted(all).into_iter().map(|tool| tool.program).collect::<Vec<_>>();
-        let all = programs(Wanted { bench: true, image: true, ovn: true });
-        for program in ["bpftrace", "runc", "ovn-controller"] {
+        let all = programs(Wanted { bench: true, image: true, ovn: true, browser: true });
+        for program in ["bpftrace", "runc", "ovn-controller", "chromium"] {
             assert!(!programs(NOTHING).contains(&program) && all.contains(&program), "{program}");
         }
     }

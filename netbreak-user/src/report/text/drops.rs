@@ -47,7 +47,7 @@ pub(super) fn drops(page: &mut Page, report: &Report) {
 
 /// ICMP finds its raw sockets before the kernel looks for a ping socket and, without one, frees its own copy: so each
 /// answered echo leaves such a drop (`ip_protocol_deliver_rcu`, `ping_rcv`).
-fn is_copy_of_a_delivered_echo(row: &DropRow) -> bool {
+pub(in crate::report) fn is_copy_of_a_delivered_echo(row: &DropRow) -> bool {
     matches!(row.flow.proto.as_str(), "icmp" | "icmp6") && row.reason.as_deref() == Some("NO_SOCKET")
 }
 
@@ -56,7 +56,7 @@ fn copy_or_copies(number: u64) -> String {
 }
 
 /// The name of a network namespace, if this report has it anywhere.
-fn name_of(report: &Report, inode: u32) -> Option<&str> {
+pub(in crate::report) fn name_of(report: &Report, inode: u32) -> Option<&str> {
     let probes = report.targets.iter().flat_map(|target| &target.probes);
     let deaths = probes.flat_map(|probe| &probe.deaths).map(|death| (death.netns, &death.netns_name));
     let books = report.books.iter().map(|book| (Some(book.netns), &book.netns_name));
@@ -66,7 +66,11 @@ fn name_of(report: &Report, inode: u32) -> Option<&str> {
 
 /// Where most TCP packets to and from one service died, whoever sent them: `297 TCP packets of its port died at
 /// nft_do_chain (NETFILTER_DROP), r0 in router`; nothing if no drop is known.
-pub(super) fn most_of_service(report: &Report, address: &str, port: Option<u16>) -> Option<String> {
+pub(in crate::report) fn most_of_service(
+    report: &Report,
+    address: &str,
+    port: Option<u16>,
+) -> Option<String> {
     let is_end = |end: &Option<String>, its_port| end.as_deref() == Some(address) && its_port == port;
     let mut places: HashMap<_, u64> = HashMap::new();
     for row in &report.drops {
@@ -120,7 +124,7 @@ fn known(value: Option<&str>) -> String {
 }
 
 /// `udp 10.0.1.1:4242` and, on the next line, `→ 10.0.2.2:9`: two IPv6 addresses do not fit beside each other.
-fn flow(flow: &Flow) -> String {
+pub(in crate::report) fn flow(flow: &Flow) -> String {
     let end = |address: &Option<String>, port: Option<u16>| match (address, port) {
         (None, _) => NOT_MEASURED.to_owned(),
         (Some(address), None) => address.clone(),

@@ -1,10 +1,10 @@
 //! Numbers and lines.
 
 /// What stands where nothing was measured.
-pub(super) const NOT_MEASURED: &str = "–";
+pub(in crate::report) const NOT_MEASURED: &str = "–";
 
 /// Microseconds as milliseconds, with as many digits as tell something.
-pub(super) fn milliseconds(us: f64) -> String {
+pub(in crate::report) fn milliseconds(us: f64) -> String {
     let ms = us / 1000.0;
     match ms {
         ..10.0 => format!("{ms:.3} ms"),
@@ -14,29 +14,29 @@ pub(super) fn milliseconds(us: f64) -> String {
 }
 
 /// `3.02 s – 5.01 s`, not to be broken.
-pub(super) fn span(start_s: f64, end_s: f64) -> String {
+pub(in crate::report) fn span(start_s: f64, end_s: f64) -> String {
     format!("{} – {}", seconds(start_s), seconds(end_s)).replace(' ', &NO_BREAK.to_string())
 }
 
 /// Seconds with two digits. What happened right before the start is 0.00 s, without a sign.
-pub(super) fn seconds(seconds: f64) -> String {
+pub(in crate::report) fn seconds(seconds: f64) -> String {
     // Adding zero takes the sign of a negative zero (IEEE 754, 6.3).
     format!("{:.2} s", (seconds * 100.0).round() / 100.0 + 0.0)
 }
 
 /// A short time in milliseconds, a long one in seconds; not to be broken.
-pub(super) fn time(time_s: f64) -> String {
+pub(in crate::report) fn time(time_s: f64) -> String {
     let text = if time_s < 1.0 { milliseconds(time_s * 1e6) } else { seconds(time_s) };
     text.replace(' ', &NO_BREAK.to_string())
 }
 
 /// `1 attempt`, `2 attempts`.
-pub(super) fn count(number: u64, word: &str) -> String {
+pub(in crate::report) fn count(number: u64, word: &str) -> String {
     if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }
 
 /// `name (netns 4026532286)`, or what is known of it.
-pub(super) fn namespace(name: Option<&str>, inode: Option<u32>) -> Option<String> {
+pub(in crate::report) fn namespace(name: Option<&str>, inode: Option<u32>) -> Option<String> {
     match (name, inode) {
         (Some(name), Some(inode)) => Some(format!("{name} (netns {inode})")),
         (Some(name), None) => Some(name.to_owned()),

@@ -1,12 +1,12 @@
 //! The report for a tired person: what was lost, when, for how long, where, why, and whether the books balance.
 
-mod drops;
-mod format;
+pub(super) mod drops;
+pub(super) mod format;
 mod paint;
 mod path;
-mod places;
-mod probes;
-mod rest;
+pub(super) mod places;
+pub(super) mod probes;
+pub(super) mod rest;
 
 use super::{Report, VerdictWord};
 use paint::{Paint, Style};
@@ -80,7 +80,7 @@ fn headline(page: &mut Page, report: &Report) {
     }
 }
 
-fn word_of(verdict: VerdictWord) -> &'static str {
+pub(super) fn word_of(verdict: VerdictWord) -> &'static str {
     match verdict {
         VerdictWord::Clean => "CLEAN",
         VerdictWord::Broken => "BROKEN",

@@ -12,19 +12,21 @@ const SHOWN: usize = 10;
 const TEXT: usize = 7;
 
 /// One place and reason of deaths.
-struct Place<'a> {
-    death: &'a Death,
-    attempts: u64,
+pub(in crate::report) struct Place<'a> {
+    /// One of its deaths.
+    pub death: &'a Death,
+    /// Of all probes.
+    pub attempts: u64,
     probes: u64,
-    first_s: f64,
-    last_s: f64,
+    pub first_s: f64,
+    pub last_s: f64,
 }
 
 /// All places of a report, most attempts first: the first is number 1.
-pub(super) struct Places<'a>(Vec<Place<'a>>);
+pub(in crate::report) struct Places<'a>(Vec<Place<'a>>);
 
 impl<'a> Places<'a> {
-    pub(super) fn of(report: &'a Report) -> Self {
+    pub(in crate::report) fn of(report: &'a Report) -> Self {
         let mut places: Vec<Place<'a>> = Vec::new();
         for probe in report.probes() {
             for death in &probe.deaths {
@@ -49,11 +51,21 @@ impl<'a> Places<'a> {
         Places(places)
     }
 
+    /// Each place with its number, from 1.
+    pub(in crate::report) fn iter(&self) -> impl Iterator<Item = (usize, &Place<'a>)> {
+        (1..).zip(&self.0)
+    }
+
+    /// The number of a death's place.
+    pub(in crate::report) fn number(&self, death: &Death) -> Option<usize> {
+        self.0.iter().position(|place| is_same(place.death, death)).map(|index| index + 1)
+    }
+
     /// `180 at [1], 15 at [2]`; nothing if no death is known.
     pub(super) fn of_probe(&self, probe: &Probe) -> Option<String> {
         let mut numbered: BTreeMap<usize, u64> = BTreeMap::new();
         for death in &probe.deaths {
-            let index = self.0.iter().position(|place| is_same(place.death, death)).unwrap_or(SHOWN);
+            let index = self.number(death).map_or(SHOWN, |number| number - 1);
             *numbered.entry(index.min(SHOWN)).or_default() += death.attempts;
         }
         let texts = numbered.iter().map(|(index, attempts)| match index {
@@ -85,21 +97,35 @@ impl<'a> Places<'a> {
 }
 
 impl Place<'_> {
-    fn print(&self, page: &mut Page, number: usize) {
-        let death = self.death;
-        let leg = match death.leg {
+    /// `r0 in router (netns 4026532246), on the request leg`.
+    pub(in crate::report) fn name(&self) -> String {
+        let leg = match self.death.leg {
             Leg::Request => "on the request leg",
             Leg::Reply => "on the reply leg",
             Leg::Unknown => "on an unknown leg",
         };
-        let netns = namespace(death.netns_name.as_deref(), death.netns);
-        let place = match (&death.device, netns) {
+        let netns = namespace(self.death.netns_name.as_deref(), self.death.netns);
+        match (&self.death.device, netns) {
             (Some(device), Some(netns)) => format!("{device} in {netns}, {leg}"),
             (Some(device), None) => format!("{device}, {leg}"),
             (None, Some(netns)) => format!("{netns}, {leg}"),
             (None, None) => leg.to_owned(),
+        }
+    }
+
+    /// What stands behind its cause: `: NETFILTER_DROP at nft_do_chain (netfilter forward)`, or less.
+    fn evidence(&self) -> String {
+        let Death { reason, symbol, stage, .. } = self.death;
+        let part = |before: &str, text: &Option<String>, after: &str| match text {
+            Some(text) => format!("{before}{text}{after}"),
+            None => String::new(),
         };
-        page.paragraph(&format!("  [{number}]"), TEXT, Style::Bad, &place);
+        part(": ", reason, "") + &part(" at ", symbol, "") + &part(" (", stage, ")")
+    }
+
+    fn print(&self, page: &mut Page, number: usize) {
+        let death = self.death;
+        page.paragraph(&format!("  [{number}]"), TEXT, Style::Bad, &self.name());
 
         let text = format!(
             "{} of {}, {}",
@@ -109,16 +135,7 @@ impl Place<'_> {
         );
         page.paragraph("", TEXT, Style::Plain, &text);
 
-        let mut evidence = death.cause.name().to_owned();
-        if let Some(reason) = &death.reason {
-            evidence.push_str(&format!(": {reason}"));
-        }
-        if let Some(symbol) = &death.symbol {
-            evidence.push_str(&format!(" at {symbol}"));
-        }
-        if let Some(stage) = &death.stage {
-            evidence.push_str(&format!(" ({stage})"));
-        }
+        let evidence = format!("{}{}", death.cause.name(), self.evidence());
         page.paragraph("", TEXT, Style::Plain, &evidence);
         page.paragraph("     →", TEXT, Style::Plain, &death.explain);
     }

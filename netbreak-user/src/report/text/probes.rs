@@ -127,16 +127,21 @@ fn retransmits(page: &mut Page, probe: &Probe) {
     page.paragraph("    resent", DETAIL, Style::Plain, &text);
 }
 
+fn late(page: &mut Page, report: &Report, target: &Target, probe: &Probe) {
+    if let Some(text) = late_because(report, target, probe) {
+        page.paragraph("    late", DETAIL, Style::Plain, &text);
+    }
+}
+
 /// A late attempt has an answer and so no death, but its first SYN may have died: says where most packets of the probe's
 /// connections did.
-fn late(page: &mut Page, report: &Report, target: &Target, probe: &Probe) {
+pub(in crate::report) fn late_because(report: &Report, target: &Target, probe: &Probe) -> Option<String> {
     let resent_syn = probe.retransmits.is_some_and(|counted| counted.syn > 0);
     if probe.kind == Kind::Stream || probe.late == 0 || !resent_syn {
-        return;
+        return None;
     }
-    if let Some(text) = drops::most_of_service(report, &target.address, probe.port) {
-        page.paragraph("    late", DETAIL, Style::Plain, &format!("SYNs were resent, and {text}"));
-    }
+    let text = drops::most_of_service(report, &target.address, probe.port)?;
+    Some(format!("SYNs were resent, and {text}"))
 }
 
 fn outages(page: &mut Page, probe: &Probe) {

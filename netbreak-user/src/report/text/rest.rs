@@ -53,18 +53,31 @@ pub(super) fn changes(page: &mut Page, report: &Report) {
 
 /// Loud: what was lost while measuring makes the rest uncertain.
 pub(super) fn losses(page: &mut Page, report: &Report) {
-    let losses = &report.losses;
-    for (number, what) in [
-        (losses.ring_full, "events of probe packets, the ring buffer was full (deaths may be unexplained)"),
-        (losses.map_full, "packets in the totals but in no flow, the flow table was full (see --flows)"),
-        (losses.ledger, "attempts whose way the ledger had forgotten"),
-        (losses.unreadable, "packets whose headers could not be read"),
-        (losses.missed, "program runs that the kernel skipped (recursion)"),
-    ] {
+    for (_, number, what) in named_losses(report) {
         if number > 0 {
             page.paragraph("LOSSES", TEXT, Style::Bad, &format!("{what}: {number}"));
         }
     }
+}
+
+/// Each loss: its field, how many, and of what.
+pub(in crate::report) fn named_losses(report: &Report) -> [(&'static str, u64, &'static str); 5] {
+    let losses = &report.losses;
+    [
+        (
+            "ring_full",
+            losses.ring_full,
+            "events of probe packets, the ring buffer was full (deaths may be unexplained)",
+        ),
+        (
+            "map_full",
+            losses.map_full,
+            "packets in the totals but in no flow, the flow table was full (see --flows)",
+        ),
+        ("ledger", losses.ledger, "attempts whose way the ledger had forgotten"),
+        ("unreadable", losses.unreadable, "packets whose headers could not be read"),
+        ("missed", losses.missed, "program runs that the kernel skipped (recursion)"),
+    ]
 }
 
 pub(super) fn sensors(page: &mut Page, report: &Report) {
@@ -81,13 +94,19 @@ pub(super) fn sensors(page: &mut Page, report: &Report) {
 
 /// The last line: what the exit status says.
 pub(super) fn verdict(page: &mut Page, report: &Report) {
+    let status = report.verdict.exit_code();
+    let text = format!("{}: {} (exit status {status})", word_of(report.verdict), sentence(report));
+    page.paragraph("", 0, style_of(report.verdict), &text);
+}
+
+/// What the verdict says, in numbers.
+pub(in crate::report) fn sentence(report: &Report) -> String {
     let sent: u64 = report.probes().map(|probe| probe.sent).sum();
     let unanswered: u64 = report.probes().map(Probe::unanswered).sum();
     let unexplained: u64 = report.probes().map(|probe| probe.unexplained).sum();
     let refused: u64 = report.probes().map(|probe| probe.refused).sum();
     let broken = report.probes().filter(|probe| probe.unanswered() > 0).count();
-    let mut text = format!("{}: ", word_of(report.verdict));
-    text.push_str(&match report.verdict {
+    let mut text = match report.verdict {
         VerdictWord::Clean if refused > 0 => {
             format!("all {} answered in time, {refused} of them refused", count(sent, "attempt"))
         }
@@ -99,10 +118,9 @@ pub(super) fn verdict(page: &mut Page, report: &Report) {
         ),
         VerdictWord::Inconclusive if sent == 0 => "no attempt was made".to_owned(),
         VerdictWord::Inconclusive => "the run could not tell".to_owned(),
-    });
+    };
     if report.run.interrupted {
         text.push_str(", interrupted");
     }
-    text.push_str(&format!(" (exit status {})", report.verdict.exit_code()));
-    page.paragraph("", 0, style_of(report.verdict), &text);
+    text
 }

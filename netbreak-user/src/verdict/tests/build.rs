@@ -188,7 +188,10 @@ pub fn deaths_amid(
     trails: &Trails,
     changes: &[Change],
 ) -> (Vec<Death>, u64) {
-    with_evidence(record, events, trails, changes, |evidence| verdict::deaths(evidence, 0))
+    with_evidence(record, events, trails, changes, |evidence| {
+        let judged = verdict::deaths(evidence, 0);
+        (judged.deaths, judged.unexplained)
+    })
 }
 
 /// The path of one probe.

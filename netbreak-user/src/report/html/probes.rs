@@ -1,0 +1,140 @@
+//! Every probe in numbers.
+
+use maud::{Markup, PreEscaped, html};
+
+use super::Page;
+use super::row::name;
+use super::value::{count, number, word};
+use crate::report::{
+    Probe, Target,
+    text::{
+        format::{NOT_MEASURED, milliseconds, span, time},
+        probes::late_because,
+    },
+};
+
+/// Outages listed, of a probe: the longest ones.
+const OUTAGES: usize = 20;
+
+pub(super) fn probes(page: &Page) -> Markup {
+    html! {
+        section id="probes" {
+            h2 { "Probes" }
+            div.scroll { table {
+                thead { tr {
+                    th { "probe" } th.number { "sent" } th.number { "answered" } th { "not in time" }
+                    th.number { "longest outage" } th.number { "rtt p50" } th.number { "p99" } th.number { "max" }
+                    th.number { "resent" }
+                } }
+                @for (index, target) in page.report.targets.iter().enumerate() { (self::target(page, index, target)) }
+            } }
+        }
+    }
+}
+
+fn target(page: &Page, index: usize, target: &Target) -> Markup {
+    let at = format!("/targets/{index}");
+    html! {
+        tbody {
+            tr { th.group colspan="9" {
+                (word(&format!("{at}/target"), &target.target)) " "
+                span.quiet { (word(&format!("{at}/address"), &target.address)) }
+            } }
+            @for (number, probe) in target.probes.iter().enumerate() {
+                @let late = late_because(page.report, target, probe);
+                (row(&format!("{at}/probes/{number}"), probe, late.as_deref()))
+            }
+        }
+    }
+}
+
+fn row(at: &str, probe: &Probe, late: Option<&str>) -> Markup {
+    let field = |name: &str| format!("{at}/{name}");
+    let longest =
+        probe.outages.iter().enumerate().max_by(|(_, a), (_, b)| a.duration_s.total_cmp(&b.duration_s));
+    html! {
+        tr {
+            td.nowrap { (name(probe)) }
+            td.number { (count(&field("sent"), probe.sent)) }
+            td.number { (count(&field("answered"), probe.answered)) }
+            td { (outcomes(at, probe)) }
+            td.number { @match longest {
+                Some((index, longest)) => {
+                    (number(&field(&format!("outages/{index}/duration_s")), longest.duration_s, time(longest.duration_s)))
+                }
+                None => (NOT_MEASURED),
+            } }
+            @match probe.rtt_us {
+                Some(rtt) => @for (name, us) in [("p50", rtt.p50), ("p99", rtt.p99), ("max", rtt.max)] {
+                    td.number.nowrap { (number(&field(&format!("rtt_us/{name}")), us, milliseconds(us))) }
+                },
+                None => @for _ in 0..3 { td.number { (NOT_MEASURED) } },
+            }
+            td.number { @match probe.retransmits {
+                Some(resent) => {
+                    (count(&field("retransmits/segments"), resent.segments))
+                    @if resent.syn > 0 { br; span.quiet { (count(&field("retransmits/syn"), resent.syn)) " SYN" } }
+                }
+                None => (NOT_MEASURED),
+            } }
+        }
+        @let more = more(at, probe, late).into_string();
+        @if !more.is_empty() { tr.more { td {} td colspan="8" { (PreEscaped(more)) } } }
+    }
+}
+
+/// Every outcome but "answered", as far as there were any.
+fn outcomes(at: &str, probe: &Probe) -> Markup {
+    let named = [
+        ("lost", probe.lost, "lost"),
+        ("timed_out", probe.timed_out, "timed out"),
+        ("unreachable", probe.unreachable, "unreachable"),
+        ("send_failed", probe.send_failed, "could not be sent"),
+        ("reset", probe.reset, "reset"),
+        ("late", probe.late, "late"),
+        ("refused", probe.refused, "refused (in time)"),
+        ("duplicate", probe.duplicate, "duplicate answers"),
+        ("unexplained", probe.unexplained, "unexplained"),
+    ];
+    let named: Vec<_> = named.into_iter().filter(|(_, attempts, _)| *attempts > 0).collect();
+    html! {
+        @if named.is_empty() { "0" }
+        @for (index, (field, attempts, text)) in named.into_iter().enumerate() {
+            @if index > 0 { ", " }
+            span.nowrap { (count(&format!("{at}/{field}"), attempts)) " " (text) }
+        }
+    }
+}
+
+/// What only some probes have.
+fn more(at: &str, probe: &Probe, late: Option<&str>) -> Markup {
+    let mut longest: Vec<_> = probe.outages.iter().enumerate().collect();
+    longest.sort_by(|(_, a), (_, b)| b.duration_s.total_cmp(&a.duration_s));
+    let hidden = longest.len().saturating_sub(OUTAGES);
+    longest.truncate(OUTAGES);
+    longest.sort_by_key(|(index, _)| *index);
+    html! {
+        @if probe.outages.len() > 1 {
+            p { "outages: " @for (position, (index, outage)) in longest.iter().enumerate() {
+                @if position > 0 { "; " }
+                (span(outage.start_s, outage.end_s)) " ("
+                (count(&format!("{at}/outages/{index}/attempts"), outage.attempts)) ")"
+            }
+            @if hidden > 0 { "; and " (hidden) " not longer than these" } }
+        }
+        @if let Some(late) = late { p { "late: " (late) } }
+        @if let Some(stream) = probe.stream {
+            p {
+                (count(&format!("{at}/stream/bytes_sent"), stream.bytes_sent)) " bytes sent, "
+                (count(&format!("{at}/stream/bytes_acked"), stream.bytes_acked)) " acknowledged; longest stall "
+                (number(&format!("{at}/stream/longest_stall_s"), stream.longest_stall_s, time(stream.longest_stall_s)))
+                "; connections: " (count(&format!("{at}/stream/connections"), stream.connections))
+                ", resets: " (count(&format!("{at}/stream/resets"), stream.resets))
+            }
+        }
+        @if let Some(errors @ 1..) = probe.http_errors {
+            p { (count(&format!("{at}/http_errors"), errors))
+                " of the answers had a status of 500 or more: the path works, the service does not" }
+        }
+    }
+}
