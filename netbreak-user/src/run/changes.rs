@@ -65,24 +65,29 @@ impl Changes {
         changes
     }
 
-    /// Returns when something has changed; `poll` is to be called with that time.
-    pub(super) async fn come(&self) -> Nanos {
+    /// Returns when something has changed; `poll` is to be called then.
+    pub(super) async fn come(&self) {
         if let Some(alarm) = &self.alarm
-            && let Ok(at) = alarm.rings().await
+            && alarm.rings().await.is_ok()
         {
-            return at;
+            return;
         }
         std::future::pending().await
     }
 
-    /// Collects what happened until `at`: that is the time that the changes get.
+    /// Collects what happened until `at`: that is the time that the changes get, unless their time is known.
     pub(super) fn poll(&mut self, at: Nanos) {
+        let at = self.alarm.as_ref().and_then(Alarm::rang).unwrap_or(at);
         for watcher in &mut self.watchers {
             match watcher.drain(at) {
                 Ok(events) => events.into_iter().for_each(|event| self.journal.take(event)),
                 Err(error) => self.failed.push(format!("{error:#}")),
             }
         }
+    }
+
+    /// Looks what became of the daemons until `at`.
+    pub(super) fn look(&mut self, at: Nanos) {
         match self.processes.as_mut().map(|watcher| watcher.look(at)) {
             None => {}
             Some(Ok(lives)) => {
