@@ -19,7 +19,7 @@ use netbreak_user::progress::Progress;
 use netbreak_user::report::{Cause, Death, Leg};
 use netbreak_user::run::{Plan, measure};
 use netbreak_user::verdict::{self, Evidence, Names};
-use netbreak_user::watch::Device;
+use netbreak_user::watch::{Device, Owners};
 use serde::{Deserialize, Serialize};
 
 /// Where the recordings are.
@@ -68,8 +68,8 @@ impl Names for Recording {
     fn netns(&self, _: u32) -> Option<String> {
         None
     }
-    fn has_address(&self, _: u32, _: IpAddr) -> bool {
-        false
+    fn device_of(&self, _: u32, _: IpAddr) -> Option<u32> {
+        None
     }
     fn device(&self, _: u32, _: u32) -> Option<&Device> {
         None
@@ -125,6 +125,8 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
         events: &events,
         trails: &Trails::default(),
         changes: &[],
+        daemons: &[],
+        owners: &Owners::default(),
         absences: &[],
         sides: &BTreeMap::new(),
         names: &recording,

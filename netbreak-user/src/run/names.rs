@@ -1,9 +1,6 @@
 //! Names of the running kernel's numbers, for the verdict.
 
-use std::{
-    collections::{HashMap, HashSet},
-    net::IpAddr,
-};
+use std::{collections::HashMap, net::IpAddr};
 
 use super::changes::Changes;
 use crate::{kernel::Reasons, kernel::Symbols, netns, verdict, watch::Device};
@@ -14,7 +11,7 @@ pub(super) struct Names<'a> {
     reasons: &'a Reasons,
     netns: HashMap<u32, String>,
     devices: HashMap<(u32, u32), Device>,
-    addresses: HashSet<(u32, IpAddr)>,
+    addresses: HashMap<(u32, IpAddr), u32>,
 }
 
 impl<'a> Names<'a> {
@@ -54,7 +51,7 @@ impl verdict::Names for Names<'_> {
         self.devices.get(&(netns, ifindex))
     }
 
-    fn has_address(&self, netns: u32, address: IpAddr) -> bool {
-        self.addresses.contains(&(netns, address))
+    fn device_of(&self, netns: u32, address: IpAddr) -> Option<u32> {
+        self.addresses.get(&(netns, address)).copied()
     }
 }

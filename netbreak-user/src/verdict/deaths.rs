@@ -9,15 +9,14 @@ use netbreak_common::{Event, FAMILY_V4, LEG_REPLY, LEG_REQUEST, sensor};
 
 use super::{
     Evidence, cause,
-    daemons::nobody_switched,
     ending::Ending,
-    explain::{Place, explain},
+    group::Group,
     last::{Doing, last},
     stage,
     starved::Sleeps,
 };
 use crate::{
-    clock::{Nanos, seconds_since},
+    clock::Nanos,
     probe::{Attempt, Kind, Outcome, Record},
     report::{Cause, Death, Leg, Retransmits},
 };
@@ -47,10 +46,30 @@ pub fn deaths(evidence: &Evidence, probe: usize) -> (Vec<Death>, u64) {
     }
     let mut deaths: Vec<Death> = groups
         .into_iter()
-        .map(|(group, (attempts, first, last))| group.into_death(evidence, record, attempts, first, last))
+        .map(|(group, (attempts, first, last))| group.into_death(evidence, record, attempts, (first, last)))
         .collect();
     deaths.sort_by_key(|death| std::cmp::Reverse(death.attempts));
     (deaths, unexplained)
+}
+
+/// What held up attempts of a probe that were answered after their time-out: how far most of them had got by then.
+/// `None` if there are none, or nothing was seen of them.
+pub fn late(evidence: &Evidence, probe: usize) -> Option<String> {
+    let record = evidence.records.get(probe).filter(|record| record.kind != Kind::Stream)?;
+    let events = Matched::new(evidence, record);
+    let mut groups: BTreeMap<Group, (u64, Nanos, Nanos)> = BTreeMap::new();
+    for attempt in record.attempts.iter().filter(|attempt| matches!(attempt.outcome, Outcome::Late { .. })) {
+        let in_time = |(_, at): &(Group, Nanos)| *at <= attempt.sent.saturating_add(evidence.timeout);
+        let found = death(evidence, probe, record, attempt, &events, || None).filter(in_time);
+        if let Some((group, at)) = found {
+            let (attempts, first, last) = groups.entry(group).or_insert((0, at, at));
+            *attempts += 1;
+            *first = (*first).min(at);
+            *last = (*last).max(at);
+        }
+    }
+    let (group, (_, first, last)) = groups.into_iter().max_by_key(|(_, (attempts, ..))| *attempts)?;
+    Some(group.late(evidence, record, (first, last)))
 }
 
 /// Retransmitted segments of a probe's own connections; `None` for kinds without TCP.
@@ -71,73 +90,6 @@ pub fn retransmits(evidence: &Evidence, record: &Record) -> Option<Retransmits> 
         sum.syn += u64::from(event.flags & TCP_SYN != 0);
     }
     Some(sum)
-}
-
-/// Attempts that died alike.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    leg: Leg,
-    cause: Cause,
-    reason: Option<String>,
-    symbol: Option<String>,
-    stage: Option<String>,
-    device: Option<String>,
-    ifindex: Option<u32>,
-    netns: Option<u32>,
-    /// What they did when they were seen last, where no drop ended them.
-    doing: Option<Doing>,
-}
-
-impl Group {
-    fn into_death(
-        self,
-        evidence: &Evidence,
-        record: &Record,
-        attempts: u64,
-        first: Nanos,
-        last: Nanos,
-    ) -> Death {
-        let netns_name = self.netns.and_then(|netns| evidence.names.netns(netns));
-        let netns = netns_name.clone().or_else(|| self.netns.map(|netns| format!("namespace {netns}")));
-        let destination = match self.leg {
-            Leg::Reply => "the probe's own address".to_owned(),
-            Leg::Request | Leg::Unknown => record.address.to_string(),
-        };
-        let explain = explain(&Place {
-            cause: self.cause,
-            reason: self.reason.as_deref(),
-            stage: self.stage.as_deref(),
-            device: self.device.as_deref(),
-            netns: netns.as_deref(),
-            destination: &destination,
-            doing: self.doing.as_ref(),
-        });
-        let switched =
-            matches!(self.doing, Some(Doing::Received | Doing::ReadFromPacketSocket | Doing::Transmitted(_)))
-                || self.reason.as_deref() == Some("QUEUE_PURGE");
-        let away = switched
-            .then(|| nobody_switched(evidence.absences, self.netns, (first, last), evidence.start))
-            .flatten();
-        let explain = match away {
-            Some(away) => format!("{explain}; {away}"),
-            None => explain,
-        };
-        Death {
-            attempts,
-            leg: self.leg,
-            cause: self.cause,
-            reason: self.reason,
-            symbol: self.symbol,
-            device: self.device,
-            ifindex: self.ifindex,
-            netns: self.netns,
-            netns_name,
-            stage: self.stage,
-            first_s: seconds_since(evidence.start, first),
-            last_s: seconds_since(evidence.start, last),
-            explain,
-        }
-    }
 }
 
 /// Where `attempt` died, and when.

@@ -4,10 +4,10 @@ use netbreak_common::{
     Event, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_SOCKET, STAGE_TRANSMIT,
 };
 
-use super::{Change, Evidence, Names, ending::Ending};
+use super::{Change, Evidence, Names, ending::Ending, floods::without_strays};
 use crate::{
     clock::{Nanos, SECOND},
-    kernel::{Stop, Trail},
+    kernel::Stop,
     report::{Cause, Leg},
     watch::{Turn, What},
 };
@@ -67,7 +67,22 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
         }
     };
     let at = trail.last;
-    let Some((stop, device)) = end(&trail, evidence.names) else {
+    let is_there = |netns| match leg {
+        Leg::Reply => netns == evidence.netns,
+        _ => {
+            let record = evidence.records.get(probe as usize);
+            record.is_some_and(|record| evidence.names.has_address(netns, record.address))
+        }
+    };
+    let is_refused = |place: (u32, u32)| {
+        events.iter().any(|event| {
+            (event.netns, event.ifindex) == place
+                && Ending::of(event, evidence.names).reason.as_deref() == Some("OTHERHOST")
+        })
+    };
+    let is_astray = |stop: &Stop| !is_there(stop.netns) && is_refused((stop.netns, stop.ifindex));
+    let stops = without_strays(trail.stops, is_astray);
+    let Some((stop, device)) = end(&stops, evidence.names) else {
         let symbol = trail.stops.last().and_then(|stop| evidence.names.symbol(stop.location));
         let (doing, netns) = (Doing::Consumed(symbol), Some(evidence.netns));
         return Some(Last { leg, doing, ifindex: None, netns, at, is_refused: false });
@@ -75,16 +90,8 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
     // What a socket or the stack took has left its device: it was on the one that it came from.
     let (ifindex, netns) = (Some(device.ifindex), Some(device.netns));
     let mut doing = doing(&stop, evidence.names);
-    let is_for = |address| evidence.names.has_address(device.netns, address);
-    let is_there = match leg {
-        Leg::Reply => device.netns == evidence.netns,
-        _ => evidence.records.get(probe as usize).is_some_and(|record| is_for(record.address)),
-    };
     // A packet with somebody else's link address is not for this host, but for whoever reads packet sockets.
-    let is_for_others = events.iter().any(|event| {
-        (event.netns, event.ifindex) == (device.netns, device.ifindex)
-            && Ending::of(event, evidence.names).reason.as_deref() == Some("OTHERHOST")
-    });
+    let is_for_others = is_refused((device.netns, device.ifindex));
     if let (Doing::Received, false, Some(ifindex)) =
         (&doing, is_for_others, silent_neighbour(evidence, &device, at))
     {
@@ -92,11 +99,13 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
         return Some(Last { leg, doing, ifindex, netns, at, is_refused: false });
     }
     match doing {
-        Doing::Received if is_there && !is_for_others => doing = Doing::Arrived,
-        Doing::Delivered if !is_there || is_for_others => doing = Doing::ReadFromPacketSocket,
+        Doing::Received if is_there(device.netns) && !is_for_others => doing = Doing::Arrived,
+        Doing::Delivered if !is_there(device.netns) || is_for_others => doing = Doing::ReadFromPacketSocket,
         _ => {}
     }
-    Some(Last { leg, doing, ifindex, netns, at, is_refused: is_for_others })
+    // The time is that of a stray's: nothing says that a drop before it was a copy's.
+    let is_refused = is_for_others || stops.len() < trail.stops.len();
+    Some(Last { leg, doing, ifindex, netns, at, is_refused })
 }
 
 /// How long a packet may wait for its neighbour, and longer: three requests a second apart (`mcast_solicit`,
@@ -117,22 +126,25 @@ fn silent_neighbour(evidence: &Evidence, device: &Stop, at: Nanos) -> Option<u32
 }
 
 /// The stop that tells the end, and the last one at a device.
-fn end(trail: &Trail, names: &dyn Names) -> Option<(Stop, Stop)> {
-    let position = trail.stops.iter().rposition(Stop::is_at_a_device)?;
-    let device = trail.stops[position];
+fn end(stops: &[Stop], names: &dyn Names) -> Option<(Stop, Stop)> {
+    let position = stops.iter().rposition(Stop::is_at_a_device)?;
+    let device = stops[position];
     let came_in = !matches!(device.stage, STAGE_QUEUE | STAGE_TRANSMIT);
     let tells = |stop: &&Stop| match stop.stage {
         STAGE_SOCKET => true,
         // A driver frees what it has sent, and a reader what it has read: that is no end.
         _ => came_in && !is_a_reader(names.symbol(stop.location).as_deref()),
     };
-    let end = trail.stops[position + 1..].iter().find(tells).copied().unwrap_or(device);
+    let end = stops[position + 1..].iter().find(tells).copied().unwrap_or(device);
     Some((end, device))
 }
 
 /// Where a datagram is freed that its socket's owner has read: it is copied without a tracepoint (`copy_linear_skb`).
+/// Since 6.18 the CPU that it came by frees it (`skb_attempt_defer_free` in net/core/skbuff.c).
 pub(super) fn is_a_read_datagram(symbol: Option<&str>) -> bool {
-    symbol.is_some_and(|symbol| matches!(symbol, "skb_consume_udp" | "udp_recvmsg" | "udpv6_recvmsg"))
+    symbol.is_some_and(|symbol| {
+        matches!(symbol, "skb_consume_udp" | "udp_recvmsg" | "udpv6_recvmsg" | "skb_defer_free_flush")
+    })
 }
 
 /// Functions that free a packet, or a copy of it, because its reader has it.

@@ -2,21 +2,26 @@
 
 mod books;
 mod cause;
+mod counted;
 mod daemons;
 mod deaths;
 mod ending;
 mod explain;
+mod floods;
+mod group;
 mod last;
+mod meanwhile;
 mod path;
 mod side;
 mod stage;
 mod starved;
+mod switch;
 #[cfg(test)]
 mod tests;
 
 pub use books::{Cut, Own, books, echo_books};
 pub use daemons::{Absence, absences};
-pub use deaths::{deaths, retransmits};
+pub use deaths::{deaths, late, retransmits};
 pub use ending::Ending;
 pub use path::path;
 pub use side::{Queue, Side};
@@ -30,7 +35,7 @@ use crate::{
     clock::Nanos,
     kernel::Trails,
     probe::Record,
-    watch::{Device, Event as Change},
+    watch::{Device, Event as Change, Owners, Process},
 };
 
 /// Names of the running kernel's numbers. `None` = not known here.
@@ -46,7 +51,11 @@ pub trait Names {
     /// A device, by namespace and index.
     fn device(&self, netns: u32, ifindex: u32) -> Option<&Device>;
     /// Is it an address of a host that has this namespace, or was it?
-    fn has_address(&self, netns: u32, address: IpAddr) -> bool;
+    fn has_address(&self, netns: u32, address: IpAddr) -> bool {
+        self.device_of(netns, address).is_some()
+    }
+    /// The index of the device that has this address of a namespace, or had it last.
+    fn device_of(&self, netns: u32, address: IpAddr) -> Option<u32>;
 }
 
 /// What a run gathered about its probes.
@@ -67,6 +76,10 @@ pub struct Evidence<'a> {
     pub trails: &'a Trails,
     /// What changed meanwhile, ascending by time.
     pub changes: &'a [Change],
+    /// The daemons that were there at the start.
+    pub daemons: &'a [Process],
+    /// Who read packet sockets and TAP devices at the start.
+    pub owners: &'a Owners,
     /// When daemons were away.
     pub absences: &'a [Absence],
     /// What the kernel counted beside them, by namespace (inode number).

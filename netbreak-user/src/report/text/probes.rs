@@ -127,15 +127,21 @@ fn retransmits(page: &mut Page, probe: &Probe) {
     page.paragraph("    resent", DETAIL, Style::Plain, &text);
 }
 
-/// A late attempt has an answer and so no death, but its first SYN may have died: says where most packets of the probe's
-/// connections did.
+/// A late attempt has an answer and so no death, but something held it up. Where its way was not followed, most packets of
+/// its connections may have died at one place.
 fn late(page: &mut Page, report: &Report, target: &Target, probe: &Probe) {
-    let resent_syn = probe.retransmits.is_some_and(|counted| counted.syn > 0);
-    if probe.kind == Kind::Stream || probe.late == 0 || !resent_syn {
+    if probe.late == 0 || probe.kind == Kind::Stream {
         return;
     }
-    if let Some(text) = drops::most_of_service(report, &target.address, probe.port) {
-        page.paragraph("    late", DETAIL, Style::Plain, &format!("SYNs were resent, and {text}"));
+    let resent_syn = probe.retransmits.is_some_and(|counted| counted.syn > 0);
+    let text = match &probe.late_explain {
+        Some(explain) => Some(explain.clone()),
+        None if resent_syn => drops::most_of_service(report, &target.address, probe.port)
+            .map(|text| format!("SYNs were resent, and {text}")),
+        None => None,
+    };
+    if let Some(text) = text {
+        page.paragraph("    late", DETAIL, Style::Plain, &text);
     }
 }
 

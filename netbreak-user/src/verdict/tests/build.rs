@@ -10,7 +10,7 @@ use crate::kernel::Trails;
 use crate::probe::{Attempt, Kind, Outcome, Record};
 use crate::report::{Death, Path};
 use crate::verdict::{self, Change, Evidence, Names};
-use crate::watch::Device;
+use crate::watch::{Device, Owners};
 
 pub const REMOTE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
 pub const LOCAL: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
@@ -100,8 +100,8 @@ impl Names for Table {
     fn netns(&self, inode: u32) -> Option<String> {
         (inode == ROUTER).then(|| "router".to_owned())
     }
-    fn has_address(&self, netns: u32, address: IpAddr) -> bool {
-        netns == SERVER && address == IpAddr::V4(REMOTE)
+    fn device_of(&self, netns: u32, address: IpAddr) -> Option<u32> {
+        (netns == SERVER && address == IpAddr::V4(REMOTE)).then_some(SERVERS.1)
     }
     fn device(&self, netns: u32, ifindex: u32) -> Option<&Device> {
         self.devices.get(&(netns, ifindex))
@@ -239,6 +239,8 @@ fn with_evidence<T>(
         events,
         trails,
         changes,
+        daemons: &[],
+        owners: &Owners::default(),
         absences: &[],
         sides: &BTreeMap::new(),
         names: &names,
