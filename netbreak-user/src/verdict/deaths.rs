@@ -58,9 +58,10 @@ pub fn late(evidence: &Evidence, probe: usize) -> Option<String> {
     let record = evidence.records.get(probe).filter(|record| record.kind != Kind::Stream)?;
     let events = Matched::new(evidence, record);
     let mut groups: BTreeMap<Group, (u64, Nanos, Nanos)> = BTreeMap::new();
-    for attempt in record.attempts.iter().filter(|attempt| matches!(attempt.outcome, Outcome::Late { .. })) {
-        let in_time = |(_, at): &(Group, Nanos)| *at <= attempt.sent.saturating_add(evidence.timeout);
-        let found = death(evidence, probe, record, attempt, &events, || None).filter(in_time);
+    for attempt in &record.attempts {
+        let Outcome::Late { at: answered } = attempt.outcome else { continue };
+        let found =
+            death(evidence, probe, record, attempt, &events, || None).filter(|(_, at)| *at < answered);
         if let Some((group, at)) = found {
             let (attempts, first, last) = groups.entry(group).or_insert((0, at, at));
             *attempts += 1;

@@ -166,13 +166,14 @@ impl Group {
     }
 
     fn scene(&self, record: &Record, span: (Nanos, Nanos)) -> Option<Scene> {
-        let needs_neighbour = self.cause == Cause::Neighbour;
+        let answers = matches!(self.doing, Some(Doing::Consumed(_) | Doing::Arrived | Doing::Delivered));
         Some(Scene {
             netns: self.netns?,
             ifindex: self.ifindex,
             target: record.address,
             span,
-            needs_neighbour,
+            needs_neighbour: self.cause == Cause::Neighbour,
+            needs_route: self.cause == Cause::Route || answers,
         })
     }
 
