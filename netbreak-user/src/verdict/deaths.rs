@@ -10,9 +10,9 @@ use netbreak_common::{Event, FAMILY_V4, LEG_REPLY, LEG_REQUEST, sensor};
 use super::{
     Evidence, cause,
     ending::Ending,
-    group::Group,
+    group::{Group, Toll},
     last::{Doing, last},
-    stage,
+    sentence, stage,
     starved::Sleeps,
 };
 use crate::{
@@ -46,7 +46,9 @@ pub fn deaths(evidence: &Evidence, probe: usize) -> (Vec<Death>, u64) {
     }
     let mut deaths: Vec<Death> = groups
         .into_iter()
-        .map(|(group, (attempts, first, last))| group.into_death(evidence, record, attempts, (first, last)))
+        .map(|(group, (attempts, first, last))| {
+            group.into_death(&Toll { evidence, record, probe, attempts, span: (first, last) })
+        })
         .collect();
     deaths.sort_by_key(|death| std::cmp::Reverse(death.attempts));
     (deaths, unexplained)
@@ -69,8 +71,8 @@ pub fn late(evidence: &Evidence, probe: usize) -> Option<String> {
             *last = (*last).max(at);
         }
     }
-    let (group, (_, first, last)) = groups.into_iter().max_by_key(|(_, (attempts, ..))| *attempts)?;
-    Some(group.late(evidence, record, (first, last)))
+    let (group, (attempts, first, last)) = groups.into_iter().max_by_key(|(_, (attempts, ..))| *attempts)?;
+    Some(sentence::late(&group, &Toll { evidence, record, probe, attempts, span: (first, last) }))
 }
 
 /// Retransmitted segments of a probe's own connections; `None` for kinds without TCP.

@@ -143,6 +143,9 @@ fn explain_last(doing: &Doing, here: &str, device: &str, to: &str) -> String {
         Doing::ReadFromPacketSocket => format!(
             "a process read them from a packet socket on {device} {here} and did not send them on: look at `ss -0lp` {here}"
         ),
+        Doing::ReadFromTap => format!(
+            "the process that holds {device} {here} open read them and did not send them on: look at `ip -d tuntap` and at that process"
+        ),
         Doing::Delivered => format!(
             "the program that they were for read them {here} and sent no answer: look at that program (`ss -lntup` {here})"
         ),

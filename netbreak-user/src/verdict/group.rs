@@ -1,12 +1,8 @@
-//! Attempts that died alike, and what is said of them.
+//! Attempts that died alike: what the evidence about all of them says.
 
-use super::{
-    Evidence, Side, counted,
-    explain::{Place, explain},
-    last::Doing,
-    meanwhile::{self, Scene},
-    switch::{self, Fate, Handed},
-};
+use netbreak_common::LEG_REQUEST;
+
+use super::{Evidence, Side, counted, last::Doing, meanwhile, meanwhile::Scene, sentence};
 use crate::{
     clock::{Nanos, seconds_since},
     probe::Record,
@@ -36,20 +32,28 @@ pub struct Group {
     pub doing: Option<Doing>,
 }
 
+/// Which attempts they are.
+pub struct Toll<'a> {
+    /// What the run gathered.
+    pub evidence: &'a Evidence<'a>,
+    /// Whose attempts.
+    pub record: &'a Record,
+    /// Its index.
+    pub probe: usize,
+    /// How many.
+    pub attempts: u64,
+    /// When the first and the last of them died.
+    pub span: (Nanos, Nanos),
+}
+
 impl Group {
-    /// The death of so many attempts of `record`, the first and the last of them at these times.
-    pub fn into_death(
-        mut self,
-        evidence: &Evidence,
-        record: &Record,
-        attempts: u64,
-        span: (Nanos, Nanos),
-    ) -> Death {
-        let side = self.netns.and_then(|netns| evidence.sides.get(&netns));
-        self.cause = self.sharper(evidence, side, record, attempts, span);
-        let explain = self.sentence(evidence, side, record, attempts, span);
+    /// The death of these attempts.
+    pub fn into_death(mut self, toll: &Toll) -> Death {
+        self.cause = self.sharper(toll);
+        let explain = sentence::dead(&self, toll);
+        let since_start = |at| seconds_since(toll.evidence.start, at);
         Death {
-            attempts,
+            attempts: toll.attempts,
             leg: self.leg,
             cause: self.cause,
             reason: self.reason,
@@ -57,131 +61,38 @@ impl Group {
             device: self.device,
             ifindex: self.ifindex,
             netns: self.netns,
-            netns_name: self.netns.and_then(|netns| evidence.names.netns(netns)),
+            netns_name: self.netns.and_then(|netns| toll.evidence.names.netns(netns)),
             stage: self.stage,
-            first_s: seconds_since(evidence.start, span.0),
-            last_s: seconds_since(evidence.start, span.1),
+            first_s: since_start(toll.span.0),
+            last_s: since_start(toll.span.1),
             explain,
         }
     }
 
     /// The cause, by what else is known of all of them.
-    fn sharper(
-        &self,
-        evidence: &Evidence,
-        side: Option<&Side>,
-        record: &Record,
-        attempts: u64,
-        span: (Nanos, Nanos),
-    ) -> Cause {
-        if side.is_some_and(|side| counted::is_conntrack(side, &self.dead(record, attempts))) {
+    fn sharper(&self, toll: &Toll) -> Cause {
+        if self.side(toll).is_some_and(|side| counted::is_conntrack(side, &self.dead(toll))) {
             return Cause::Conntrack;
         }
         // Who was to send them on had nowhere to send them.
-        let was_read = self.doing == Some(Doing::ReadFromPacketSocket) && self.leg == Leg::Request;
+        let was_read = self.leg == Leg::Request
+            && matches!(self.doing, Some(Doing::ReadFromPacketSocket | Doing::ReadFromTap));
         let target_was_gone =
-            || self.scene(record, span).is_some_and(|scene| meanwhile::target_was_gone(evidence, &scene));
+            || self.scene(toll).is_some_and(|scene| meanwhile::target_was_gone(toll.evidence, &scene));
         if was_read && target_was_gone() { Cause::Link } else { self.cause }
     }
 
-    fn sentence(
-        &self,
-        evidence: &Evidence,
-        side: Option<&Side>,
-        record: &Record,
-        attempts: u64,
-        span: (Nanos, Nanos),
-    ) -> String {
-        let netns = self.netns.map(|netns| place(evidence, netns));
-        let destination = match self.leg {
-            Leg::Reply => "the probe's own address".to_owned(),
-            Leg::Request | Leg::Unknown => record.address.to_string(),
-        };
-        let handed = netns
-            .as_deref()
-            .and_then(|netns| self.handed(evidence, &format!("in {netns}"), span, Fate::Died));
-        let sentence = handed.unwrap_or_else(|| {
-            explain(&Place {
-                cause: self.cause,
-                reason: self.reason.as_deref(),
-                symbol: self.symbol.as_deref(),
-                stage: self.stage.as_deref(),
-                device: self.device.as_deref(),
-                netns: netns.as_deref(),
-                destination: &destination,
-                doing: self.doing.as_ref(),
-            })
-        });
-        let mut parts = vec![sentence];
-        parts.extend(side.map(|side| counted::notes(side, &self.dead(record, attempts))).unwrap_or_default());
-        parts.extend(self.beside(evidence, record, span));
-        parts.join("; ")
+    /// What was counted where they died.
+    pub fn side<'a>(&self, toll: &Toll<'a>) -> Option<&'a Side> {
+        toll.evidence.sides.get(&self.netns?)
     }
 
-    /// What is said of attempts that went so far in time, and were answered too late.
-    pub fn late(&self, evidence: &Evidence, record: &Record, span: (Nanos, Nanos)) -> String {
-        let netns =
-            self.netns.map(|netns| place(evidence, netns)).unwrap_or_else(|| "a namespace".to_owned());
-        let handed = self.handed(evidence, &format!("in {netns}"), span, Fate::Late);
-        let sentence = handed.unwrap_or_else(|| {
-            let device = self.device.as_ref().map(|device| format!("{device} ")).unwrap_or_default();
-            let stage = self.stage.as_deref().unwrap_or("a place without a name");
-            match (&self.symbol, &self.reason) {
-                (Some(symbol), Some(reason)) => {
-                    format!("their first packets died at {symbol} ({reason}), {device}in {netns}")
-                }
-                _ => format!("when their time was over they had got as far as {device}in {netns} ({stage})"),
-            }
-        });
-        let mut parts = vec![sentence];
-        parts.extend(self.beside(evidence, record, span));
-        parts.join("; ")
-    }
-
-    /// What changed where they were.
-    fn beside(&self, evidence: &Evidence, record: &Record, span: (Nanos, Nanos)) -> Vec<String> {
-        self.scene(record, span).map(|scene| meanwhile::notes(evidence, &scene)).unwrap_or_default()
-    }
-
-    /// What is known of who was to send them on.
-    fn handed(&self, evidence: &Evidence, here: &str, span: (Nanos, Nanos), fate: Fate) -> Option<String> {
-        let at = |doing| {
-            let (netns, ifindex, device) = (self.netns?, self.ifindex?, self.device.as_deref()?);
-            Some(Handed { fate, doing, netns, ifindex, device, here, span })
-        };
-        match &self.doing {
-            Some(doing) => switch::handed(evidence, &at(doing)?),
-            None if self.is_purged() => {
-                let sent = Doing::Transmitted(None);
-                let is_tap = self.symbol.as_deref() == Some("tun_queue_purge");
-                switch::purged(evidence, &at(if is_tap { &sent } else { &Doing::Received })?)
-            }
-            None => None,
-        }
-    }
-
-    /// Were they freed unread because their reader went away?
-    fn is_purged(&self) -> bool {
-        self.cause == Cause::Socket && super::cause::is_purge(self.reason.as_deref(), self.symbol.as_deref())
-    }
-
-    fn scene(&self, record: &Record, span: (Nanos, Nanos)) -> Option<Scene> {
-        let answers = matches!(self.doing, Some(Doing::Consumed(_) | Doing::Arrived | Doing::Delivered));
-        Some(Scene {
-            netns: self.netns?,
-            ifindex: self.ifindex,
-            target: record.address,
-            span,
-            needs_neighbour: self.cause == Cause::Neighbour,
-            needs_route: self.cause == Cause::Route || answers,
-        })
-    }
-
-    fn dead(&self, record: &Record, attempts: u64) -> counted::Dead<'_> {
+    /// For the rules about counters.
+    pub fn dead(&self, toll: &Toll) -> counted::Dead<'_> {
         counted::Dead {
-            attempts,
-            kind: record.kind,
-            port: record.port,
+            attempts: toll.attempts,
+            kind: toll.record.kind,
+            port: toll.record.port,
             leg: self.leg,
             cause: self.cause,
             reason: self.reason.as_deref(),
@@ -191,9 +102,26 @@ impl Group {
             doing: self.doing.as_ref(),
         }
     }
-}
 
-/// A namespace in words.
-pub fn place(evidence: &Evidence, netns: u32) -> String {
-    evidence.names.netns(netns).unwrap_or_else(|| format!("namespace {netns}"))
+    /// For the rules about changes.
+    pub fn scene(&self, toll: &Toll) -> Option<Scene> {
+        let answers = matches!(self.doing, Some(Doing::Consumed(_) | Doing::Arrived | Doing::Delivered));
+        Some(Scene {
+            netns: self.netns?,
+            ifindex: self.ifindex.or_else(|| self.way_out(toll)),
+            target: toll.record.address,
+            span: toll.span,
+            needs_neighbour: self.cause == Cause::Neighbour,
+            needs_route: self.cause == Cause::Route || answers,
+        })
+    }
+
+    /// What never got to a device would have left as answered attempts did.
+    fn way_out(&self, toll: &Toll) -> Option<u32> {
+        let evidence = toll.evidence;
+        let mut walks = evidence.trails.walks.iter().filter(|walk| walk.probe as usize == toll.probe);
+        let first =
+            walks.find_map(|walk| walk.legs[usize::from(LEG_REQUEST)].iter().find(|hop| hop.ifindex != 0))?;
+        (first.netns == evidence.netns && self.netns == Some(evidence.netns)).then_some(first.ifindex)
+    }
 }

@@ -46,6 +46,8 @@ pub enum Doing {
     Arrived,
     /// Read by the owner of a packet socket on the device.
     ReadFromPacketSocket,
+    /// Read by the process that holds the TAP device open which it was sent into.
+    ReadFromTap,
     /// Read by the owner of the socket that it was for.
     Delivered,
     /// Taken by the stack, which was done with it in this function.
@@ -98,7 +100,12 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
         let (doing, ifindex) = (Doing::Waiting, Some(ifindex));
         return Some(Last { leg, doing, ifindex, netns, at, is_refused: false });
     }
+    let is_tap =
+        || evidence.names.device(device.netns, device.ifindex)?.kind.as_deref().map(|kind| kind == "tun");
     match doing {
+        Doing::Delivered if device.stage == STAGE_TRANSMIT && is_tap() == Some(true) => {
+            doing = Doing::ReadFromTap;
+        }
         Doing::Received if is_there(device.netns) && !is_for_others => doing = Doing::Arrived,
         Doing::Delivered if !is_there(device.netns) || is_for_others => doing = Doing::ReadFromPacketSocket,
         _ => {}
@@ -181,7 +188,9 @@ impl Doing {
             Doing::Waiting => Cause::Neighbour,
             Doing::Queued | Doing::InBacklog => Cause::Queue,
             Doing::Transmitted(Some(kind)) if kind == "veth" => Cause::Link,
-            Doing::Transmitted(_) | Doing::Received | Doing::ReadFromPacketSocket => Cause::Unseen,
+            Doing::Transmitted(_) | Doing::Received | Doing::ReadFromPacketSocket | Doing::ReadFromTap => {
+                Cause::Unseen
+            }
             Doing::Arrived | Doing::Delivered => Cause::Socket,
             Doing::Consumed(Some(symbol)) if symbol.starts_with("ovs_") || symbol == "do_execute_actions" => {
                 Cause::OvsFlow
@@ -204,6 +213,7 @@ impl Doing {
             Doing::InBacklog => "cpu backlog",
             Doing::Received | Doing::Arrived => "device receive",
             Doing::ReadFromPacketSocket => "packet socket",
+            Doing::ReadFromTap => "tap device",
             Doing::Delivered => "socket",
             Doing::Consumed(_) => "stack",
         }

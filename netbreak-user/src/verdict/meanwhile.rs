@@ -36,13 +36,25 @@ pub struct Scene {
 /// The changes that concern them, each in words.
 pub fn notes(evidence: &Evidence, scene: &Scene) -> Vec<String> {
     let (own, targets) = (own_device(evidence, scene), target_device(evidence, scene));
+    let is_meant = |change: &Change| [own, targets].contains(&Some(change.device.as_str()));
+    let is_removed = |change: &Change| {
+        let goes =
+            |other: &Change| other.what == What::Link && other.key == "link" && other.turn == Turn::Gone;
+        evidence.changes.iter().any(|other| {
+            goes(other)
+                && (other.netns, &other.device) == (change.netns, &change.device)
+                && change.until.is_none()
+        })
+    };
     let is_concerned = |change: &Change| {
         let device = Some(change.device.as_str());
         match change.what {
-            What::Link => device == own || device == targets,
-            What::Address => address(change) == Some(scene.target),
+            // Who is removed goes down first.
+            What::Link if change.key != "link" => is_meant(change) && !is_removed(change),
+            What::Link => is_meant(change),
+            What::Address => address(change) == Some(scene.target) || scene.needs_route && device == own,
             What::Neighbour => scene.needs_neighbour && own.is_none_or(|own| own == change.device),
-            What::Route => scene.needs_route && (device == own || device == targets),
+            What::Route => scene.needs_route && is_meant(change),
         }
     };
     let concerned =

@@ -12,6 +12,7 @@ mod group;
 mod last;
 mod meanwhile;
 mod path;
+mod sentence;
 mod side;
 mod stage;
 mod starved;

@@ -69,13 +69,13 @@ pub fn handed(evidence: &Evidence, at: &Handed) -> Option<String> {
             "received on {device} {here}, {died} in a packet socket, or in who reads them there, {}",
             names(&readers)
         )),
-        Doing::Transmitted(Some(kind)) if kind == "tun" && reads => Some(format!(
-            "handed to the process that holds {device} {here} open, {died} in {}",
-            switch(evidence, at, away)
-        )),
         Doing::Transmitted(Some(kind)) if kind == "tun" && !readers.is_empty() => Some(format!(
-            "handed to the process that holds {device} {here} open, {died} in {}",
-            names(&readers)
+            "handed to {device} {here}, {died} unread in that TAP device or in who holds it open, {}",
+            if reads { switch(evidence, at, away) } else { names(&readers) }
+        )),
+        Doing::ReadFromTap if !readers.is_empty() => Some(format!(
+            "read from the TAP device {device} {here}, {died} in {}",
+            if reads { switch(evidence, at, away) } else { names(&readers) }
         )),
         _ => None,
     }
@@ -85,16 +85,27 @@ pub fn handed(evidence: &Evidence, at: &Handed) -> Option<String> {
 pub fn purged(evidence: &Evidence, at: &Handed) -> Option<String> {
     let away = away(evidence, SWITCH, at)?;
     let Handed { device, here, .. } = at;
-    let way = if matches!(at.doing, Doing::Transmitted(_)) { "sent into" } else { "received on" };
+    let way = if matches!(at.doing, Doing::Transmitted(_)) { "handed to" } else { "received on" };
     Some(format!(
         "{way} {device} {here}, never sent on: died unread when their reader went away, {}",
         switch(evidence, at, Some(away))
     ))
 }
 
+/// What to say of a TAP device that lost its carrier, or went, with the process that holds it open.
+pub fn holder(evidence: &Evidence, netns: u32, device: &str, span: (Nanos, Nanos)) -> Option<String> {
+    let owner = evidence.owners.taps.get(&(netns, device.to_owned()))?;
+    let is_it = |absence: &&Absence| {
+        absence.is_of(&owner.name, Some(netns)) && absence.falls_into(span) && !absence.stopped
+    };
+    let away = evidence.absences.iter().find(is_it)?;
+    let words = away.words(evidence.start);
+    Some(format!("{} (pid {}), which holds {device} open, was {words}", away.name, away.pid))
+}
+
 /// `ovs-vswitchd (pid 7, not running from 2.00 s to 4.00 s)`.
 fn switch(evidence: &Evidence, at: &Handed, away: Option<&Absence>) -> String {
-    let was_read = *at.doing == Doing::ReadFromPacketSocket;
+    let was_read = matches!(at.doing, Doing::ReadFromPacketSocket | Doing::ReadFromTap);
     if let Some(started) = started(evidence, SWITCH, at).filter(|_| was_read) {
         let pid = started.successor.unwrap_or(started.pid);
         let what = if started.stopped { "which went on" } else { "which started" };
@@ -155,7 +166,7 @@ fn away<'a>(evidence: &Evidence<'a>, name: &str, at: &Handed) -> Option<&'a Abse
 
 /// Who takes packets from this device.
 fn readers(evidence: &Evidence, at: &Handed) -> Vec<Owner> {
-    if matches!(at.doing, Doing::Transmitted(_)) {
+    if matches!(at.doing, Doing::Transmitted(_) | Doing::ReadFromTap) {
         return evidence.owners.taps.get(&(at.netns, at.device.to_owned())).cloned().into_iter().collect();
     }
     let of = |ifindex| evidence.owners.packet_sockets.get(&(at.netns, ifindex)).into_iter().flatten();

@@ -84,10 +84,12 @@ fn name(pid: u32) -> String {
     scan::comm(pid).unwrap_or_default()
 }
 
-/// Inode and device of every packet socket: `packet_seq_show` in net/packet/af_packet.c.
+/// Inode and device of every packet socket that gets packets: `packet_seq_show` in net/packet/af_packet.c. One of
+/// protocol 0 gets none (`packet_create`).
 fn parse(text: &str) -> impl Iterator<Item = (u64, u32)> {
     text.lines().skip(1).filter_map(|line| {
         let columns: Vec<&str> = line.split_whitespace().collect();
+        columns.get(3).filter(|protocol| **protocol != "0000")?;
         Some((columns.get(8)?.parse().ok()?, columns.get(4)?.parse().ok()?))
     })
 }
@@ -113,6 +115,7 @@ mod tests {
 sk               RefCnt Type Proto  Iface R Rmem   User   Inode
 0000000000000000 3      3    0003   9     1 0      0      28415
 0000000000000000 3      2    88cc   0     1 704    0      28422
+0000000000000000 3      3    0000   0     0 0      0      28430
 ";
         assert_eq!(parse(text).collect::<Vec<_>>(), [(28415, 9), (28422, 0)]);
         assert_eq!(parse("").count(), 0);
