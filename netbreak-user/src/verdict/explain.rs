@@ -57,6 +57,9 @@ pub fn explain(place: &Place) -> String {
             "the next hop behind {device} did not answer for its link address: look at `ip neighbour show dev {device}` {here}"
         ),
         Cause::Link => format!("{device} was down, gone or not ready: look at `ip -s link show` {here}"),
+        Cause::Queue if place.reason == Some("FULL_RING") => format!(
+            "the ring of {device} was full: who reads it, the process that holds it open or the other end, was too slow {here}"
+        ),
         Cause::Queue => {
             format!("a queue of {device} was full: look at `tc -s qdisc show dev {device}` {here}")
         }

@@ -106,7 +106,7 @@ fn falls_into(change: &Change, scene: &Scene) -> bool {
     change.turn == Turn::Gone
         && change.netns == scene.netns
         && change.at <= last + later
-        && change.until.is_none_or(|until| until >= first)
+        && change.until.is_none_or(|until| until + SEEN_WITHIN >= first)
 }
 
 /// `10.0.0.1` of the key `10.0.0.1/24`.

@@ -92,12 +92,10 @@ pub fn purged(evidence: &Evidence, at: &Handed) -> Option<String> {
     ))
 }
 
-/// What to say of a TAP device that lost its carrier, or went, with the process that holds it open.
+/// What to say of a TAP device whose holder was away: it lost its carrier, or went, or nobody emptied its ring.
 pub fn holder(evidence: &Evidence, netns: u32, device: &str, span: (Nanos, Nanos)) -> Option<String> {
     let owner = evidence.owners.taps.get(&(netns, device.to_owned()))?;
-    let is_it = |absence: &&Absence| {
-        absence.is_of(&owner.name, Some(netns)) && absence.falls_into(span) && !absence.stopped
-    };
+    let is_it = |absence: &&Absence| absence.is_of(&owner.name, Some(netns)) && absence.falls_into(span);
     let away = evidence.absences.iter().find(is_it)?;
     let words = away.words(evidence.start);
     Some(format!("{} (pid {}), which holds {device} open, was {words}", away.name, away.pid))

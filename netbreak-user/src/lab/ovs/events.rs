@@ -78,7 +78,7 @@ pub const EVENTS: &[Event] = &[
     },
     Event {
         name: "controller-exit",
-        summary: "ovn-controller ends by `ovs-appctl exit`, and gives up its ports",
+        summary: "ovn-controller ends by `ovs-appctl exit`",
         labs: &[Kind::Ovn],
         apply: &[Action::Exit(Controller, &[])],
         undo: &[Action::Start(Controller)],
