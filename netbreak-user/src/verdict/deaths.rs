@@ -11,7 +11,7 @@ use super::{
     Evidence, cause,
     ending::Ending,
     group::{Group, Toll},
-    last::{Doing, last},
+    last::{Doing, Last, last},
     sentence, stage,
     starved::Sleeps,
 };
@@ -123,23 +123,7 @@ fn death(
         // The last stage that any of its packets reached: the reply comes after the request.
         .max_by_key(|(event, _)| (event.leg == LEG_REPLY && record.kind != Kind::Stream, event.time));
     if let Some((event, ending)) = drop {
-        // On a socket's queue a packet has no device any more: it came by the one where it was seen last.
-        let came_by = last.as_ref().filter(|last| event.ifindex == 0 && last.netns == Some(event.netns));
-        let ifindex = came_by.map_or((event.ifindex != 0).then_some(event.ifindex), |last| last.ifindex);
-        return Some((
-            Group {
-                leg: leg(event),
-                cause: cause::of_drop(&ending),
-                stage: stage::of(&ending).map(str::to_owned),
-                reason: ending.reason,
-                symbol: ending.symbol,
-                device: device(event).or_else(|| device_name(evidence, Some(event.netns), ifindex)),
-                ifindex,
-                netns: (event.netns != 0).then_some(event.netns),
-                doing: None,
-            },
-            event.time,
-        ));
+        return Some(of_drop(evidence, last.as_ref(), event, ending));
     }
     let error =
         candidates.iter().filter(|event| event.sensor == sensor::ICMP_SENT).max_by_key(|event| event.time);
@@ -201,6 +185,25 @@ fn death(
         },
         last.at,
     ))
+}
+
+/// The death that a drop was.
+fn of_drop(evidence: &Evidence, last: Option<&Last>, event: &Event, ending: Ending) -> (Group, Nanos) {
+    // On a socket's queue a packet has no device any more: it came by the one where it was seen last.
+    let came_by = last.filter(|last| event.ifindex == 0 && last.netns == Some(event.netns));
+    let ifindex = came_by.map_or((event.ifindex != 0).then_some(event.ifindex), |last| last.ifindex);
+    let group = Group {
+        leg: leg(event),
+        cause: cause::of_drop(&ending),
+        stage: stage::of(&ending).map(str::to_owned),
+        reason: ending.reason,
+        symbol: ending.symbol,
+        device: device(event).or_else(|| device_name(evidence, Some(event.netns), ifindex)),
+        ifindex,
+        netns: (event.netns != 0).then_some(event.netns),
+        doing: None,
+    };
+    (group, event.time)
 }
 
 fn device_name(evidence: &Evidence, netns: Option<u32>, ifindex: Option<u32>) -> Option<String> {
