@@ -62,8 +62,20 @@ pub fn late(evidence: &Evidence, probe: usize) -> Option<String> {
     let mut groups: BTreeMap<Group, (u64, Nanos, Nanos)> = BTreeMap::new();
     for attempt in &record.attempts {
         let Outcome::Late { at: answered } = attempt.outcome else { continue };
-        let found =
-            death(evidence, probe, record, attempt, &events, || None).filter(|(_, at)| *at < answered);
+        let candidates = events.of(evidence, record, attempt);
+        // What died first held it up: its connection goes on after the answer.
+        let first = candidates
+            .iter()
+            .filter(|event| event.sensor == sensor::DROP && event.time < answered)
+            .map(|event| (*event, Ending::of(event, evidence.names)))
+            // What a socket still held when it was closed had arrived.
+            .find(|(_, ending)| !ending.is_a_copy() && !ending.passes("sk_stream_kill_queues"));
+        let found = match first {
+            Some((event, ending)) => Some(of_drop(evidence, None, event, ending)),
+            None => {
+                death(evidence, probe, record, attempt, &events, || None).filter(|(_, at)| *at < answered)
+            }
+        };
         if let Some((group, at)) = found {
             let (attempts, first, last) = groups.entry(group).or_insert((0, at, at));
             *attempts += 1;
