@@ -172,6 +172,9 @@ pub struct DemoArgs {
     /// List the faults of the lab
     #[arg(long)]
     pub list: bool,
+    /// Where the probes of the labs `ovs` and `ovn` leave from, to visit the others
+    #[arg(long, value_enum, value_name = "PLACE", default_value = "pod1")]
+    pub from: DemoFrom,
     /// How long to probe
     #[arg(long, value_name = "TIME", default_value = "8s")]
     pub duration: String,
@@ -203,6 +206,15 @@ pub enum DemoLab {
     Ovs,
     /// The same under OVN, with a router and a join network, as in kube-ovn
     Ovn,
+}
+
+/// Where the probes of a lab with Open vSwitch leave from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DemoFrom {
+    /// A pod: its packets reach the switch by a veth
+    Pod1,
+    /// The node: its packets reach the switch by ovn0
+    Node,
 }
 
 /// A format of the report.

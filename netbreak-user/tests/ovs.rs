@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 
 #[path = "common/skip.rs"]
 mod skip;
+#[path = "ovs/verdicts.rs"]
+mod verdicts;
 #[path = "common/wait.rs"]
 mod wait;
 
 use netbreak_user::lab::ovs::{Daemon, Event, Kind, OvsLab, POD2, Place, programs};
 use netbreak_user::netns;
-use netbreak_user::report::Report;
 use skip::skipped;
 use wait::wait_until;
 
@@ -54,7 +55,7 @@ fn carries_tcp(lab: &OvsLab, place: Place, address: Ipv4Addr) -> bool {
 fn meanwhile(event: &Event) -> (bool, bool) {
     match event.name {
         "ovn0-down" | "ovn0-address" => (true, false),
-        "controller-term" => (true, true),
+        "controller-term" | "controller-exit" => (true, true),
         _ => (false, false),
     }
 }
@@ -150,41 +151,6 @@ fn a_step_that_fails_says_what_it_said() {
     lab.undo(find("vswitchd-kill")).unwrap();
     let said = format!("{:#}", lab.undo(find("vswitchd-kill")).unwrap_err());
     assert_eq!(said, "cannot undo `vswitchd-kill`: ovs-vswitchd runs already");
-}
-
-/// The demo of a lab: every probe of both targets has its outage, and the report says what became of the switch.
-#[test]
-fn the_demo_shows_the_end_of_the_switch() {
-    if cannot_run(Kind::Ovs) {
-        return;
-    }
-    let line = "demo --lab ovs --fault vswitchd-kill --duration 4s --json -";
-    let output = Command::new(env!("CARGO_BIN_EXE_netbreak"))
-        .args(line.split(' '))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
-    report.check().unwrap();
-    assert_eq!(report.targets.iter().map(|t| t.target.as_str()).collect::<Vec<_>>(), ["pod2", "ovn0"]);
-    for probe in report.targets.iter().flat_map(|target| &target.probes) {
-        // One second is broken, and ovs-vswitchd must start.
-        let broken_s: f64 = probe.outages.iter().map(|outage| outage.duration_s).sum();
-        assert!(broken_s > 0.9, "{probe:?}");
-    }
-    let changes: Vec<String> =
-        report.changes.iter().map(|c| format!("{} {:?} {}", c.what, c.device, c.detail)).collect();
-    // Other tests have daemons, too; the namespace is the demo's own.
-    for (what, end) in [
-        ("process None ovs-vswitchd (pid ", ") exited, in node"),
-        ("process None ovs-vswitchd (pid ", ") started, in node"),
-        ("link Some(\"ovn0\") carrier lost; after ", " s found, in node"),
-    ] {
-        let is_it = |change: &&String| change.starts_with(what) && change.ends_with(end);
-        assert_eq!(changes.iter().filter(is_it).count(), 1, "{what}…{end}: {changes:#?}");
-    }
 }
 
 /// Not a test of its own: what [`nothing_survives_a_kill`] kills.

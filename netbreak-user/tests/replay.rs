@@ -19,7 +19,7 @@ use netbreak_user::progress::Progress;
 use netbreak_user::report::{Cause, Death, Leg};
 use netbreak_user::run::{Plan, measure};
 use netbreak_user::verdict::{self, Evidence, Names};
-use netbreak_user::watch::Device;
+use netbreak_user::watch::{Device, Owners};
 use serde::{Deserialize, Serialize};
 
 #[path = "common/names.rs"]
@@ -105,6 +105,8 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
         events: &events,
         trails: &Trails::default(),
         changes: &[],
+        daemons: &[],
+        owners: &Owners::default(),
         absences: &[],
         sides: &BTreeMap::new(),
         names: &names,

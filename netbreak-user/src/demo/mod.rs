@@ -63,6 +63,8 @@ struct Scene {
     targets: Vec<(String, IpAddr)>,
     /// How: on which port each.
     probes: &'static [(Kind, Option<u16>)],
+    /// How often each.
+    interval: Nanos,
 }
 
 /// Measures while the lab breaks and heals, and writes the report.
@@ -113,12 +115,14 @@ fn list(all: &[(&str, &str)], default: &str) -> String {
 /// Every probe of every target.
 fn specs(scene: &Scene, duration: Nanos) -> Vec<Spec> {
     let run_id = u64::from(std::process::id());
+    let interval = scene.interval;
     let of_target = |(index, (_, address)): (usize, &(String, IpAddr))| {
         let address = *address;
-        scene
-            .probes
-            .iter()
-            .map(move |(kind, port)| Spec { duration, ..Spec::new(index, *kind, address, *port, run_id) })
+        scene.probes.iter().map(move |(kind, port)| Spec {
+            duration,
+            interval,
+            ..Spec::new(index, *kind, address, *port, run_id)
+        })
     };
     scene.targets.iter().enumerate().flat_map(of_target).collect()
 }

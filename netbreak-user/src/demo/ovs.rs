@@ -1,4 +1,4 @@
-//! The labs with Open vSwitch, alone or under OVN: pod1 visits pod2 and `ovn0`.
+//! The labs with Open vSwitch, alone or under OVN: pod1 visits pod2 and `ovn0`, or the node visits both pods.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 
 use super::{Breakable, Scene, TCP, UDP, list, play, served::Server};
 use crate::{
-    lab::ovs::{Event, Kind as LabKind, OvsLab, POD2, Place},
+    cli::DemoFrom,
+    lab::ovs::{Event, Kind as LabKind, OvsLab, POD1, POD2, Place},
     netns::Namespace,
     options::{DemoOptions, Files},
     probe::Kind,
@@ -47,8 +48,11 @@ pub(super) fn run(options: &DemoOptions, kind: LabKind) -> Result<VerdictWord> {
     let files = Files::open(&options.output)?;
     let mut broken = Broken { lab: OvsLab::new(kind)?, event };
     let lab = &broken.lab;
-    let targets: [(_, _, IpAddr); 2] =
-        [("pod2", Place::Pod2, POD2.into()), ("ovn0", Place::Node, kind.ovn0().into())];
+    let (from, to) = match options.from {
+        DemoFrom::Pod1 => (Place::Pod1, [("pod2", Place::Pod2, POD2), ("ovn0", Place::Node, kind.ovn0())]),
+        DemoFrom::Node => (Place::Node, [("pod1", Place::Pod1, POD1), ("pod2", Place::Pod2, POD2)]),
+    };
+    let targets = to.map(|(name, place, address)| (name, place, IpAddr::from(address)));
     let serve = |(_, place, address)| {
         let mut config = serve::Config::new(address);
         (config.tcp, config.udp) = (vec![TCP], vec![UDP]);
@@ -61,10 +65,11 @@ pub(super) fn run(options: &DemoOptions, kind: LabKind) -> Result<VerdictWord> {
             LabKind::Ovn => "pod1, pod2 and ovn0 on br-int (OVN, Open vSwitch's userspace datapath)",
         },
         summary: event.summary,
-        client: Namespace::open(lab.namespace(Place::Pod1).path())?,
+        client: Namespace::open(lab.namespace(from).path())?,
         names: lab.names().map(|(inode, name)| (inode, name.to_owned())).to_vec(),
         targets: targets.map(|(name, _, address)| (name.to_owned(), address)).to_vec(),
         probes: PROBES,
+        interval: event.pace,
     };
     play(scene, &mut broken, options, files)
 }

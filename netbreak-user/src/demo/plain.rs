@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Breakable, Scene, TCP, UDP, list, play, served::Server};
 use crate::{
+    clock::{MILLISECOND, Nanos},
     lab::{FAULTS, Fault, Lab, Role, SERVER_V4, find},
     netns::Namespace,
     options::{DemoOptions, Files},
@@ -17,6 +18,9 @@ const DEFAULT_FAULT: &str = "nft-forward";
 
 const HTTP: u16 = 80;
 const STREAM: u16 = 5201;
+
+/// How often each of them visits.
+const INTERVAL: Nanos = 10 * MILLISECOND;
 
 const PROBES: &[(Kind, Option<u16>)] = &[
     (Kind::Icmp, None),
@@ -64,6 +68,7 @@ pub(super) fn run(options: &DemoOptions) -> Result<VerdictWord> {
         names: lab.names().map(|(inode, name)| (inode, name.to_owned())).to_vec(),
         targets: vec![("server".to_owned(), SERVER_V4.into())],
         probes: PROBES,
+        interval: INTERVAL,
     };
     play(scene, &mut broken, options, files)
 }

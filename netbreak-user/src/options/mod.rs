@@ -19,7 +19,7 @@ pub use target::{Host, TargetSpec};
 
 use std::net::IpAddr;
 
-use crate::cli::{DemoArgs, DemoLab, RunArgs, ServeArgs};
+use crate::cli::{DemoArgs, DemoFrom, DemoLab, RunArgs, ServeArgs};
 use crate::clock::Nanos;
 use crate::probe::Kind;
 
@@ -149,6 +149,8 @@ pub struct DemoOptions {
     pub fault: Option<String>,
     /// Only list the faults.
     pub list: bool,
+    /// Where the probes leave from, in a lab with Open vSwitch.
+    pub from: DemoFrom,
     /// How long to probe.
     pub duration: Nanos,
     /// Report the way of the probes' packets.
@@ -167,6 +169,7 @@ impl DemoOptions {
             lab: args.lab,
             fault: args.fault.clone(),
             list: args.list,
+            from: args.from,
             duration: time::validate_time("--duration", &args.duration)?,
             path: args.path,
             output: output::validate_output((args.json.as_deref(), args.html.as_deref()), None, false)?,

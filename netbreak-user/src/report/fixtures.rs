@@ -43,6 +43,7 @@ fn probe(kind: Kind, port: Option<u16>, sent: u64) -> Probe {
         outages: vec![],
         retransmits: (!matches!(kind, Kind::Icmp | Kind::Udp)).then_some(Retransmits { segments: 0, syn: 0 }),
         stream: None,
+        late_explain: None,
         path: None,
         deaths: vec![],
         unexplained: 0,

@@ -141,6 +141,10 @@ pub struct Probe {
     /// The long-lived connection; absent for other kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<Stream>,
+    /// How far attempts that were answered late had got when their time was over, and what held them up, in words; absent
+    /// where there are none, and where nothing was seen of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_explain: Option<String>,
     /// The way that its packets take; absent without `--path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<Path>,

@@ -1,7 +1,7 @@
 //! What changed while the probes ran, in every namespace that is watched, and the daemons that packets depend on.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     net::IpAddr,
 };
 
@@ -10,7 +10,7 @@ use crate::{
     netns::Namespace,
     report::Change,
     verdict::{self, Absence, Names},
-    watch::{Alarm, Device, Event, Journal, ProcessEvent, ProcessWatcher, Watcher},
+    watch::{Alarm, Device, Event, Journal, Owners, Process, ProcessEvent, ProcessWatcher, Watcher},
 };
 
 /// Namespaces watched: this bounds memory, not what a verdict needs.
@@ -27,6 +27,9 @@ pub(super) struct Changes {
     journal: Journal,
     processes: Option<ProcessWatcher>,
     lives: Vec<ProcessEvent>,
+    /// The daemons that were there at the start.
+    daemons: Vec<Process>,
+    owners: Owners,
     /// Why some are not watched.
     failed: Vec<String>,
 }
@@ -40,10 +43,15 @@ impl Changes {
             journal: Journal::default(),
             processes: None,
             lives: Vec::new(),
+            daemons: Vec::new(),
+            owners: Owners::find(&namespaces[..namespaces.len().min(MOST_NAMESPACES)]),
             failed: Vec::new(),
         };
         match ProcessWatcher::open() {
-            Ok(watcher) => changes.processes = Some(watcher),
+            Ok(watcher) => {
+                changes.daemons = watcher.alive();
+                changes.processes = Some(watcher);
+            }
             Err(error) => changes.failed.push(format!("{error:#}")),
         }
         for namespace in namespaces.iter().take(MOST_NAMESPACES) {
@@ -65,24 +73,29 @@ impl Changes {
         changes
     }
 
-    /// Returns when something has changed; `poll` is to be called with that time.
-    pub(super) async fn come(&self) -> Nanos {
+    /// Returns when something has changed; `poll` is to be called then.
+    pub(super) async fn come(&self) {
         if let Some(alarm) = &self.alarm
-            && let Ok(at) = alarm.rings().await
+            && alarm.rings().await.is_ok()
         {
-            return at;
+            return;
         }
         std::future::pending().await
     }
 
-    /// Collects what happened until `at`: that is the time that the changes get.
+    /// Collects what happened until `at`: that is the time that the changes get, unless their time is known.
     pub(super) fn poll(&mut self, at: Nanos) {
+        let at = self.alarm.as_ref().and_then(Alarm::rang).unwrap_or(at);
         for watcher in &mut self.watchers {
             match watcher.drain(at) {
                 Ok(events) => events.into_iter().for_each(|event| self.journal.take(event)),
                 Err(error) => self.failed.push(format!("{error:#}")),
             }
         }
+    }
+
+    /// Looks what became of the daemons until `at`.
+    pub(super) fn look(&mut self, at: Nanos) {
         match self.processes.as_mut().map(|watcher| watcher.look(at)) {
             None => {}
             Some(Ok(lives)) => {
@@ -110,16 +123,26 @@ impl Changes {
         self.journal.events(|_| true)
     }
 
+    /// The daemons that were there at the start.
+    pub(super) fn daemons(&self) -> &[Process] {
+        &self.daemons
+    }
+
+    /// Who read packet sockets and TAP devices at the start.
+    pub(super) fn owners(&self) -> &Owners {
+        &self.owners
+    }
+
     /// When daemons were away.
     pub(super) fn absences(&self) -> Vec<Absence> {
         verdict::absences(&self.lives)
     }
 
-    /// Every address of the watched namespaces.
-    pub(super) fn addresses(&self) -> HashSet<(u32, IpAddr)> {
+    /// Every address of the watched namespaces, and the index of its device.
+    pub(super) fn addresses(&self) -> HashMap<(u32, IpAddr), u32> {
         let of = |watcher: &Watcher| {
             let (netns, devices) = watcher.devices();
-            devices.addresses().map(|address| (netns, address)).collect::<Vec<_>>()
+            devices.addresses().map(|(address, ifindex)| ((netns, address), ifindex)).collect::<Vec<_>>()
         };
         self.watchers.iter().flat_map(of).collect()
     }

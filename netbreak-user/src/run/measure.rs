@@ -122,11 +122,15 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     let mut running = waiting.begin(start);
     let duration = plan.specs.iter().map(|spec| spec.duration).max().unwrap_or(0);
     let mut redraw = tokio::time::interval(std::time::Duration::from_millis(100));
+    // Nothing tells when a daemon ends or stops: a look reads a few small files.
+    let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let records = loop {
         tokio::select! {
             records = &mut running.records => break records.context("the thread of the probes panicked")??,
             drained = drain(&mut events, &mut kept) => drained.context("cannot read events from the kernel")?,
-            at = changes.come() => changes.poll(at),
+            () = changes.come() => changes.poll(clock::now()),
+            _ = look.tick() => changes.look(clock::now()),
             _ = redraw.tick() => {
                 changes.poll(clock::now());
                 #[cfg(feature = "log")]
@@ -141,6 +145,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         events.drain_now(|event| kept.take(event));
     }
     changes.poll(clock::now());
+    changes.look(clock::now());
     let after = Snapshot::take(tracer.as_ref(), &namespaces)?;
     // A signal may come before the first attempt.
     let planned_end = interrupted.map_or(start + duration, |at| at.max(start));

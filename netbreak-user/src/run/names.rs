@@ -14,8 +14,9 @@ pub(super) struct Names<'a> {
     reasons: &'a Reasons,
     netns: HashMap<u32, String>,
     devices: HashMap<(u32, u32), Device>,
-    /// Their ends, as hops have them.
-    addresses: HashSet<(u32, [u8; 4])>,
+    addresses: HashMap<(u32, IpAddr), u32>,
+    /// The ends of addresses, as hops have them.
+    ends: HashSet<(u32, [u8; 4])>,
 }
 
 impl<'a> Names<'a> {
@@ -34,9 +35,9 @@ impl<'a> Names<'a> {
             IpAddr::V4(address) => address.octets(),
             IpAddr::V6(address) => address.octets()[12..].try_into().unwrap_or_default(),
         };
-        let addresses =
-            changes.addresses().into_iter().map(|(netns, address)| (netns, end(address))).collect();
-        Self { symbols, reasons, netns: names, devices, addresses }
+        let addresses = changes.addresses();
+        let ends = addresses.keys().map(|(netns, address)| (*netns, end(*address))).collect();
+        Self { symbols, reasons, netns: names, devices, addresses, ends }
     }
 }
 
@@ -62,6 +63,10 @@ impl verdict::Names for Names<'_> {
     }
 
     fn has_address(&self, netns: u32, end: [u8; 4]) -> bool {
-        self.addresses.contains(&(netns, end))
+        self.ends.contains(&(netns, end))
+    }
+
+    fn device_of(&self, netns: u32, address: IpAddr) -> Option<u32> {
+        self.addresses.get(&(netns, address)).copied()
     }
 }

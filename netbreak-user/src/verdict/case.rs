@@ -6,13 +6,15 @@ use netbreak_common::{Event, LEG_REPLY, sensor};
 
 use super::{
     Evidence, cause,
-    end::{End, Group, Proof},
+    end::{End, Proof},
     ending::Ending,
+    group::Group,
     last::{Doing, Last, last},
     stage,
     starved::Sleeps,
 };
 use crate::{
+    clock::Nanos,
     probe::{Attempt, Kind, Outcome, Record},
     report::{Cause, Leg},
 };
@@ -46,6 +48,21 @@ impl<'a> Case<'a> {
         self.record.attempts.iter().filter(|attempt| attempt.needs_a_death())
     }
 
+    /// What held up `attempt`, which was answered late: what died of it first, since its connection goes on after the
+    /// answer, else how far it had got by then. `None` where nothing tells.
+    pub fn delay(&self, attempt: &Attempt, answered: Nanos) -> Option<End> {
+        let events = self.events.get(&attempt.seq).map(Vec::as_slice).unwrap_or_default();
+        let drops = events.iter().filter(|event| event.sensor == sensor::DROP && event.time < answered);
+        let first = drops
+            .map(|event| (*event, Ending::of(event, self.evidence.names)))
+            // What a socket still held when it was closed had arrived.
+            .find(|(_, ending)| !ending.is_a_copy() && !ending.passes("sk_stream_kill_queues"));
+        match first {
+            Some((event, ending)) => Some(of_drop(self.evidence, event, ending, None)),
+            None => self.end(attempt).filter(|end| end.at < answered),
+        }
+    }
+
     /// How `attempt` ended; `None` where nothing tells.
     pub fn end(&self, attempt: &Attempt) -> Option<End> {
         let events = self.events.get(&attempt.seq).map(Vec::as_slice).unwrap_or_default();
@@ -77,6 +94,10 @@ fn dropped(evidence: &Evidence, events: &[&Event], last: Option<&Last>, is_strea
         .filter(|(_, ending)| !ending.is_a_copy() && !last.is_some_and(|last| last.ends_in(ending)))
         // The last stage that any of its packets reached: the reply comes after the request.
         .max_by_key(|(event, _)| (event.leg == LEG_REPLY && !is_stream, event.time))?;
+    Some(of_drop(evidence, event, ending, last))
+}
+
+fn of_drop(evidence: &Evidence, event: &Event, ending: Ending, last: Option<&Last>) -> End {
     // On a socket's queue a packet has no device any more: it came by the one where it was seen last.
     let came_by = last.filter(|last| event.ifindex == 0 && last.netns == Some(event.netns));
     let ifindex = came_by.map_or((event.ifindex != 0).then_some(event.ifindex), |last| last.ifindex);
@@ -91,7 +112,7 @@ fn dropped(evidence: &Evidence, events: &[&Event], last: Option<&Last>, is_strea
         netns: (event.netns != 0).then_some(event.netns),
         doing: None,
     };
-    Some(End { group, at: event.time, proof: Proof::Dropped })
+    End { group, at: event.time, proof: Proof::Dropped }
 }
 
 /// An ICMP error about it.

@@ -16,7 +16,7 @@ fn of_reason(reason: &str, ending: &Ending) -> Option<Cause> {
         | "IP_INVALID_DEST" | "IP_LOCALNET" | "IP_LOCAL_SOURCE" => Cause::Route,
         "QUEUE_PURGE" if ending.chain().any(|function| function.starts_with("neigh_")) => Cause::Neighbour,
         // Their socket, or the process that held the TAP device open, went away with them unread.
-        "QUEUE_PURGE" => Cause::Socket,
+        _ if is_purge(Some(reason), ending.symbol.as_deref()) => Cause::Socket,
         "CPU_BACKLOG" | "FULL_RING" | "TAP_TXFILTER" => Cause::Queue,
         "NO_SOCKET"
         | "SOCKET_RCVBUFF"
@@ -38,6 +38,12 @@ fn of_reason(reason: &str, ending: &Ending) -> Option<Cause> {
         _ if reason.starts_with("OVS_DROP_") => Cause::OvsFlow,
         _ => return None,
     })
+}
+
+/// Was the packet freed unread from a queue that went away: a socket's, or a TAP device's (`tun_queue_purge` in
+/// drivers/net/tun.c, which gives no reason)?
+pub fn is_purge(reason: Option<&str>, symbol: Option<&str>) -> bool {
+    reason == Some("QUEUE_PURGE") || symbol == Some("tun_queue_purge")
 }
 
 /// For reasons that do not tell (NOT_SPECIFIED) and kernels without reasons.
@@ -104,7 +110,7 @@ mod tests {
 
     #[test]
     fn causes_follow_from_reason_then_from_functions() {
-        let table: [(Option<&str>, &[&str], Cause); 22] = [
+        let table: [(Option<&str>, &[&str], Cause); 23] = [
             (Some("NETFILTER_DROP"), &["nft_do_chain", "nf_hook_slow", "ip_forward"], Cause::Netfilter),
             (Some("NETFILTER_DROP"), &[], Cause::Netfilter),
             (None, &["nft_do_chain"], Cause::Netfilter),
@@ -114,6 +120,7 @@ mod tests {
             (Some("NEIGH_FAILED"), &["neigh_invalidate"], Cause::Neighbour),
             (Some("NOT_SPECIFIED"), &["neigh_invalidate", "neigh_timer_handler"], Cause::Neighbour),
             (Some("QUEUE_PURGE"), &["neigh_destroy"], Cause::Neighbour),
+            (Some("NOT_SPECIFIED"), &["tun_queue_purge"], Cause::Socket),
             (Some("QDISC_DROP"), &["__dev_queue_xmit"], Cause::Queue),
             (Some("SOCKET_RCVBUFF"), &["udp_queue_rcv_one_skb"], Cause::Socket),
             (Some("TCP_CSUM"), &["tcp_v4_rcv"], Cause::Checksum),

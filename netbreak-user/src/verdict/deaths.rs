@@ -4,10 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use netbreak_common::{Event, LEG_REQUEST, sensor};
 
-use super::{Evidence, case::Case, end::End, stream};
+use super::{
+    Evidence,
+    case::Case,
+    end::End,
+    group::{Group, Toll},
+    sentence, stream,
+};
 use crate::{
     clock::Nanos,
-    probe::{Kind, Record},
+    probe::{Kind, Outcome, Record},
     report::{Death, Retransmits},
 };
 
@@ -46,10 +52,37 @@ pub fn deaths(evidence: &Evidence, probe: usize) -> Judged {
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(_, (attempts, ..))| std::cmp::Reverse(attempts.len()));
     for (index, (group, (attempts, first, last))) in groups.into_iter().enumerate() {
-        judged.deaths.push(group.into_death(evidence, case.record, attempts.len() as u64, first, last));
+        let toll = Toll {
+            evidence,
+            record: case.record,
+            probe,
+            attempts: attempts.len() as u64,
+            span: (first, last),
+        };
+        judged.deaths.push(group.into_death(&toll));
         judged.of.extend(attempts.into_iter().map(|seq| (seq, index)));
     }
     judged
+}
+
+/// What held up attempts of a probe that were answered after their time-out: how far most of them had got by then.
+/// `None` if there are none, or nothing was seen of them.
+pub fn late(evidence: &Evidence, probe: usize) -> Option<String> {
+    let case = Case::new(evidence, probe).filter(|case| case.record.kind != Kind::Stream)?;
+    let mut groups: BTreeMap<Group, (u64, Nanos, Nanos)> = BTreeMap::new();
+    for attempt in &case.record.attempts {
+        let Outcome::Late { at: answered } = attempt.outcome else { continue };
+        let Some(End { group, at, .. }) = case.delay(attempt, answered) else { continue };
+        let (attempts, first, last) = groups.entry(group).or_insert((0, at, at));
+        *attempts += 1;
+        *first = (*first).min(at);
+        *last = (*last).max(at);
+    }
+    let (group, (attempts, first, last)) = groups.into_iter().max_by_key(|(_, (attempts, ..))| *attempts)?;
+    Some(sentence::late(
+        &group,
+        &Toll { evidence, record: case.record, probe, attempts, span: (first, last) },
+    ))
 }
 
 /// Retransmitted segments of the connections of a probe (its index among the records); `None` for kinds without TCP.

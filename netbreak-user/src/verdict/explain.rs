@@ -1,6 +1,6 @@
 //! One sentence for a person: what happened, and what to look at next.
 
-use super::last::Doing;
+use super::{cause::is_purge, last::Doing};
 use crate::report::Cause;
 
 /// What a sentence is made of.
@@ -9,6 +9,8 @@ pub struct Place<'a> {
     pub cause: Cause,
     /// Reason, as the kernel or the errno names it.
     pub reason: Option<&'a str>,
+    /// The function that freed them, where known.
+    pub symbol: Option<&'a str>,
     /// Stage, where known.
     pub stage: Option<&'a str>,
     /// Device, where known.
@@ -55,6 +57,9 @@ pub fn explain(place: &Place) -> String {
             "the next hop behind {device} did not answer for its link address: look at `ip neighbour show dev {device}` {here}"
         ),
         Cause::Link => format!("{device} was down, gone or not ready: look at `ip -s link show` {here}"),
+        Cause::Queue if place.reason == Some("FULL_RING") => format!(
+            "the ring of {device} was full: who reads it, the process that holds it open or the other end, was too slow {here}"
+        ),
         Cause::Queue => {
             format!("a queue of {device} was full: look at `tc -s qdisc show dev {device}` {here}")
         }
@@ -62,7 +67,7 @@ pub fn explain(place: &Place) -> String {
             _ if place.stage == Some("icmp receive") => {
                 explain_last(&Doing::Consumed(Some("icmp".to_owned())), &here, device, to)
             }
-            Some("QUEUE_PURGE") => format!(
+            _ if is_purge(place.reason, place.symbol) => format!(
                 "they waited unread on the queue of a socket or a TAP device, and its process went away {here}"
             ),
             Some("NO_SOCKET" | "ECONNREFUSED") => {
@@ -86,7 +91,9 @@ pub fn explain(place: &Place) -> String {
             format!("an XDP program on {device} dropped them: look at `ip link show dev {device}` {here}")
         }
         Cause::Bpf => format!("a cgroup BPF program dropped them: look at `bpftool cgroup tree` {here}"),
-        Cause::Conntrack => format!("connection tracking refused them: look at `conntrack -S` {here}"),
+        Cause::Conntrack => {
+            format!("connection tracking {here} dropped them, and no rule: look at `conntrack -S` {here}")
+        }
         Cause::OvsUpcall => format!(
             "Open vSwitch had no flow and could not ask ovs-vswitchd: look at `ovs-dpctl show` (lost) {here}"
         ),
@@ -139,11 +146,14 @@ fn explain_last(doing: &Doing, here: &str, device: &str, to: &str) -> String {
         Doing::ReadFromPacketSocket => format!(
             "a process read them from a packet socket on {device} {here} and did not send them on: look at `ss -0lp` {here}"
         ),
+        Doing::ReadFromTap => format!(
+            "the process that holds {device} {here} open read them and did not send them on: look at `ip -d tuntap` and at that process"
+        ),
         Doing::Delivered => format!(
             "the program that they were for read them {here} and sent no answer: look at that program (`ss -lntup` {here})"
         ),
         Doing::Consumed(Some(symbol)) if symbol.starts_with("icmp") => format!(
-            "the host took the echoes and did not answer: look at `sysctl net.ipv4.icmp_echo_ignore_all` {here}"
+            "the host took the echoes and did not answer: look at `sysctl net.ipv4.icmp_echo_ignore_all` and at its way back, `ip route`, {here}"
         ),
         Doing::Consumed(Some(symbol)) if symbol.starts_with("tcp_") => format!(
             "the listener took no more connections: look at `ss -lnt` (Recv-Q) and `nstat -az TcpExtListenOverflows` {here}"
@@ -176,6 +186,7 @@ mod tests {
         let place = |stage| Place {
             cause: Cause::Netfilter,
             reason: Some("NETFILTER_DROP"),
+            symbol: None,
             stage,
             device: Some("r0"),
             netns: Some("router"),

@@ -5,7 +5,7 @@ use netbreak_common::{
     STAGE_TRANSMIT,
 };
 
-use super::{Change, Evidence, Names, ending::Ending};
+use super::{Change, Evidence, Names, ending::Ending, floods::without_strays};
 use crate::{
     clock::{Nanos, SECOND},
     kernel::{Stop, Trail},
@@ -47,6 +47,8 @@ pub enum Doing {
     Arrived,
     /// Read by the owner of a packet socket on the device.
     ReadFromPacketSocket,
+    /// Read by the process that holds the TAP device open which it was sent into.
+    ReadFromTap,
     /// Read by the owner of the socket that it was for.
     Delivered,
     /// Taken by the stack, which was done with it in this function.
@@ -81,7 +83,20 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
         let at = evidence.trails.of(probe, attempt, LEG_REQUEST).map_or(at, |request| request.last.min(at));
         return Some(Last { leg, doing, ifindex: None, netns, at, is_refused: false });
     }
-    let Some((stop, device)) = end(&trail, evidence.names) else {
+    // Its own address, which need not be the one that the probe visits.
+    let is_there = |stop: &Stop| match leg {
+        Leg::Reply => stop.netns == evidence.netns,
+        _ => evidence.names.has_address(stop.netns, stop.destination),
+    };
+    let is_refused = |place: (u32, u32)| {
+        events.iter().any(|event| {
+            (event.netns, event.ifindex) == place
+                && Ending::of(event, evidence.names).reason.as_deref() == Some("OTHERHOST")
+        })
+    };
+    let is_astray = |stop: &Stop| !is_there(stop) && is_refused((stop.netns, stop.ifindex));
+    let stops = without_strays(trail.stops, is_astray);
+    let Some((stop, device)) = end(&stops, evidence.names) else {
         let symbol = trail.stops.last().and_then(|stop| evidence.names.symbol(stop.location));
         let (doing, netns) = (Doing::Consumed(symbol), Some(evidence.netns));
         return Some(Last { leg, doing, ifindex: None, netns, at, is_refused: false });
@@ -89,25 +104,22 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
     // What a socket or the stack took has left its device: it was on the one that it came from.
     let (ifindex, netns) = (Some(device.ifindex), Some(device.netns));
     let mut doing = doing(&stop, evidence.names);
-    // Its own address, which need not be the one that the probe visits.
-    let is_there = match leg {
-        Leg::Reply => device.netns == evidence.netns,
-        _ => evidence.names.has_address(device.netns, device.destination),
-    };
     // A packet with somebody else's link address is not for this host, but for whoever reads packet sockets.
-    let is_for_others = events.iter().any(|event| {
-        (event.netns, event.ifindex) == (device.netns, device.ifindex)
-            && Ending::of(event, evidence.names).reason.as_deref() == Some("OTHERHOST")
-    });
+    let is_for_others = is_refused((device.netns, device.ifindex));
     if let (Doing::Received, false, Some(ifindex)) =
         (&doing, is_for_others, silent_neighbour(evidence, &device, at))
     {
         let (doing, ifindex) = (Doing::Waiting, Some(ifindex));
         return Some(Last { leg, doing, ifindex, netns, at, is_refused: false });
     }
+    let is_tap =
+        || evidence.names.device(device.netns, device.ifindex)?.kind.as_deref().map(|kind| kind == "tun");
     match doing {
-        Doing::Received if is_there && !is_for_others => doing = Doing::Arrived,
-        Doing::Delivered if !is_there || is_for_others => doing = Doing::ReadFromPacketSocket,
+        Doing::Delivered if device.stage == STAGE_TRANSMIT && is_tap() == Some(true) => {
+            doing = Doing::ReadFromTap;
+        }
+        Doing::Received if is_there(&device) && !is_for_others => doing = Doing::Arrived,
+        Doing::Delivered if !is_there(&device) || is_for_others => doing = Doing::ReadFromPacketSocket,
         _ => {}
     }
     // A program answers, or tries to, when it has read the datagram.
@@ -118,7 +130,9 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
         let (leg, doing) = (Leg::Reply, Doing::NoRoute { errno: reason(errno), by_program: true });
         return Some(Last { leg, doing, ifindex: None, netns, at, is_refused: false });
     }
-    Some(Last { leg, doing, ifindex, netns, at, is_refused: is_for_others })
+    // The time is that of a stray's: nothing says that a drop before it was a copy's.
+    let is_refused = is_for_others || stops.len() < trail.stops.len();
+    Some(Last { leg, doing, ifindex, netns, at, is_refused })
 }
 
 /// How long a packet may wait for its neighbour, and longer: three requests a second apart (`mcast_solicit`,
@@ -150,22 +164,25 @@ fn reason(errno: i32) -> i32 {
 }
 
 /// The stop that tells the end, and the last one at a device.
-fn end(trail: &Trail, names: &dyn Names) -> Option<(Stop, Stop)> {
-    let position = trail.stops.iter().rposition(Stop::is_on_the_way)?;
-    let device = trail.stops[position];
+fn end(stops: &[Stop], names: &dyn Names) -> Option<(Stop, Stop)> {
+    let position = stops.iter().rposition(Stop::is_on_the_way)?;
+    let device = stops[position];
     let came_in = !matches!(device.stage, STAGE_QUEUE | STAGE_TRANSMIT);
     let tells = |stop: &&Stop| match stop.stage {
         STAGE_SOCKET => true,
         // A driver frees what it has sent, and a reader what it has read: that is no end.
         _ => came_in && !is_a_reader(names.symbol(stop.location).as_deref()),
     };
-    let end = trail.stops[position + 1..].iter().find(tells).copied().unwrap_or(device);
+    let end = stops[position + 1..].iter().find(tells).copied().unwrap_or(device);
     Some((end, device))
 }
 
 /// Where a datagram is freed that its socket's owner has read: it is copied without a tracepoint (`copy_linear_skb`).
+/// Since 6.18 the CPU that it came by frees it (`skb_attempt_defer_free` in net/core/skbuff.c).
 pub(super) fn is_a_read_datagram(symbol: Option<&str>) -> bool {
-    symbol.is_some_and(|symbol| matches!(symbol, "skb_consume_udp" | "udp_recvmsg" | "udpv6_recvmsg"))
+    symbol.is_some_and(|symbol| {
+        matches!(symbol, "skb_consume_udp" | "udp_recvmsg" | "udpv6_recvmsg" | "skb_defer_free_flush")
+    })
 }
 
 /// Functions that free a packet, or a copy of it, because its reader has it.
@@ -212,7 +229,9 @@ impl Doing {
             Doing::Waiting => Cause::Neighbour,
             Doing::Queued | Doing::InBacklog => Cause::Queue,
             Doing::Transmitted(Some(kind)) if kind == "veth" => Cause::Link,
-            Doing::Transmitted(_) | Doing::Received | Doing::ReadFromPacketSocket => Cause::Unseen,
+            Doing::Transmitted(_) | Doing::Received | Doing::ReadFromPacketSocket | Doing::ReadFromTap => {
+                Cause::Unseen
+            }
             Doing::Arrived | Doing::Delivered => Cause::Socket,
             Doing::Consumed(Some(symbol)) if symbol.starts_with("ovs_") || symbol == "do_execute_actions" => {
                 Cause::OvsFlow
@@ -236,6 +255,7 @@ impl Doing {
             Doing::InBacklog => "cpu backlog",
             Doing::Received | Doing::Arrived => "device receive",
             Doing::ReadFromPacketSocket => "packet socket",
+            Doing::ReadFromTap => "tap device",
             Doing::Delivered => "socket",
             Doing::Consumed(_) => "stack",
             Doing::NoRoute { .. } => "routing",

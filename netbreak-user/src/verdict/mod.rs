@@ -3,31 +3,37 @@
 mod books;
 mod case;
 mod cause;
+mod counted;
 mod daemons;
 mod deaths;
 mod end;
 mod ending;
 mod explain;
+mod floods;
+mod group;
 mod last;
+mod meanwhile;
 mod path;
+mod sentence;
 mod side;
 mod stage;
 mod starved;
 mod stream;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod timeline;
 
 pub use books::{Cut, Own, books, echo_books};
 pub use daemons::{Absence, absences};
-pub use deaths::{Judged, deaths, resent, retransmits};
+pub use deaths::{Judged, deaths, late, resent, retransmits};
 pub use ending::Ending;
 pub use path::path;
 pub use side::{Queue, Side};
 pub use starved::Sleeps;
 pub use timeline::timeline;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use netbreak_common::Event;
 
@@ -35,7 +41,7 @@ use crate::{
     clock::Nanos,
     kernel::Trails,
     probe::Record,
-    watch::{Device, Event as Change},
+    watch::{Device, Event as Change, Owners, Process},
 };
 
 /// Names of the running kernel's numbers. `None` = not known here.
@@ -52,6 +58,8 @@ pub trait Names {
     fn device(&self, netns: u32, ifindex: u32) -> Option<&Device>;
     /// Has this namespace, or had it, an address with this end (four bytes: all of an IPv4 address)?
     fn has_address(&self, netns: u32, end: [u8; 4]) -> bool;
+    /// The index of the device that has this address of a namespace, or had it last.
+    fn device_of(&self, netns: u32, address: IpAddr) -> Option<u32>;
 }
 
 /// What a run gathered about its probes.
@@ -70,6 +78,10 @@ pub struct Evidence<'a> {
     pub trails: &'a Trails,
     /// What changed meanwhile, ascending by time.
     pub changes: &'a [Change],
+    /// The daemons that were there at the start.
+    pub daemons: &'a [Process],
+    /// Who read packet sockets and TAP devices at the start.
+    pub owners: &'a Owners,
     /// When daemons were away.
     pub absences: &'a [Absence],
     /// What the kernel counted beside them, by namespace (inode number).

@@ -1,5 +1,6 @@
 //! Waits for the first change in any of the watched namespaces.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -9,14 +10,18 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::Watcher;
-use crate::clock::{self, Nanos};
+use crate::clock::{self, MILLISECOND, Nanos};
 
 /// One change has several messages (an address, then the route to its subnet), sent one after the other: they are
 /// read together, and get one time.
-const SETTLE: Duration = Duration::from_millis(5);
+const SETTLE: Nanos = 5 * MILLISECOND;
 
 /// All watchers as one descriptor.
-pub struct Alarm(AsyncFd<OwnedFd>);
+pub struct Alarm {
+    all: AsyncFd<OwnedFd>,
+    /// When it rang, until the watchers are drained.
+    rang: Cell<Option<Nanos>>,
+}
 
 impl Alarm {
     /// For `watchers`, which it does not keep. Needs a tokio runtime.
@@ -27,16 +32,30 @@ impl Alarm {
         }
         // SAFETY: an `OwnedFd` owns its open descriptor, which neither changes nor closes before the `AsyncFd` that
         // takes it is dropped.
-        Ok(Alarm(unsafe { AsyncFd::register_with_interest(all, Interest::READABLE) }?))
+        let all = unsafe { AsyncFd::register_with_interest(all, Interest::READABLE) }?;
+        Ok(Alarm { all, rang: Cell::new(None) })
     }
 
-    /// Returns when something changed, and when that was; then every watcher is to be drained. May be dropped at any
-    /// time: then that change is told by the next one, so watchers are drained from time to time anyway.
-    pub async fn rings(&self) -> io::Result<Nanos> {
-        // Before the watchers are drained: what comes after this rings again.
-        self.0.readable().await?.clear_ready();
-        let at = clock::now();
-        tokio::time::sleep(SETTLE).await;
-        Ok(at)
+    /// Returns when something has changed and had time to settle; then every watcher is to be drained. It may be dropped
+    /// at any time, and goes on at the next call: on a busy run something else happens before every change has settled.
+    pub async fn rings(&self) -> io::Result<()> {
+        let at = match self.rang.get() {
+            Some(at) => at,
+            None => {
+                // Before the watchers are drained: what comes after this rings again.
+                self.all.readable().await?.clear_ready();
+                let at = clock::now();
+                self.rang.set(Some(at));
+                at
+            }
+        };
+        let rest = (at + SETTLE).saturating_sub(clock::now());
+        tokio::time::sleep(Duration::from_nanos(rest)).await;
+        Ok(())
+    }
+
+    /// When what is about to be read changed, if it has rung since the last call.
+    pub fn rang(&self) -> Option<Nanos> {
+        self.rang.take()
     }
 }

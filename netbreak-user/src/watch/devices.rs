@@ -1,6 +1,6 @@
 //! The devices and addresses of a namespace, those that are gone included: packets passed while they were there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use netlink_packet_route::RouteNetlinkMessage;
@@ -20,7 +20,7 @@ pub struct Device {
 #[derive(Debug, Clone, Default)]
 pub struct Devices {
     devices: HashMap<u32, Device>,
-    addresses: HashSet<IpAddr>,
+    addresses: HashMap<IpAddr, u32>,
 }
 
 impl Devices {
@@ -36,7 +36,7 @@ impl Devices {
                     _ => {}
                 }
             }
-            self.addresses.extend(own.or(other));
+            self.addresses.extend(own.or(other).map(|own| (own, address.header.index)));
         }
         let RouteNetlinkMessage::NewLink(link) = message else { return };
         let name = link.attributes.iter().find_map(|attribute| match attribute {
@@ -55,9 +55,9 @@ impl Devices {
         }
     }
 
-    /// Every address.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.addresses.iter().copied()
+    /// Every address, with the index of the device that had it last.
+    pub fn addresses(&self) -> impl Iterator<Item = (IpAddr, u32)> {
+        self.addresses.iter().map(|(address, ifindex)| (*address, *ifindex))
     }
 
     /// All devices, with their indices.

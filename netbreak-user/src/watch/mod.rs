@@ -2,7 +2,8 @@
 //! as /proc shows.
 //!
 //! `links`, `routes`, `neighbours`, `known`, `devices` and `processes` are pure: what was heard or seen and times in,
-//! events out; `journal` keeps them within bounds. `socket` and `scan` do the IO, and `alarm` waits for it.
+//! events out; `journal` keeps them within bounds. `socket`, `scan` and `owners`
+//! do the IO, and `alarm` waits for it.
 
 mod alarm;
 mod devices;
@@ -11,6 +12,7 @@ mod journal;
 mod known;
 mod links;
 mod neighbours;
+mod owners;
 mod processes;
 mod routes;
 mod scan;
@@ -21,6 +23,7 @@ pub use devices::{Device, Devices};
 pub use event::{Event, Turn, What};
 pub use journal::Journal;
 pub use known::Known;
+pub use owners::{Owner, Owners};
 pub use processes::{Became, Process, ProcessEvent, Processes};
 pub use scan::{DAEMONS, ProcessWatcher};
 pub use socket::Watcher;

@@ -99,7 +99,8 @@ impl ProcessWatcher {
         Ok(listed()?.into_iter().filter(is_new).collect())
     }
 
-    fn alive(&self) -> Vec<Process> {
+    /// Those that are alive.
+    pub fn alive(&self) -> Vec<Process> {
         let process = |(pid, netns): (&u32, &Option<u32>)| {
             parse(*pid, *netns, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
         };
@@ -107,7 +108,7 @@ impl ProcessWatcher {
     }
 }
 
-fn is_daemon(name: &str) -> bool {
+pub(super) fn is_daemon(name: &str) -> bool {
     DAEMONS.contains(&name)
 }
 
@@ -132,12 +133,12 @@ fn last_pid() -> Result<u32> {
     text.split_whitespace().next_back().and_then(|word| word.parse().ok()).context(failed)
 }
 
-fn listed() -> Result<Vec<u32>> {
+pub(super) fn listed() -> Result<Vec<u32>> {
     let entries = fs::read_dir("/proc").context("cannot list /proc")?;
     Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
 }
 
-fn comm(pid: u32) -> io::Result<String> {
+pub(super) fn comm(pid: u32) -> io::Result<String> {
     fs::read_to_string(format!("/proc/{pid}/comm")).map(|text| text.trim_end_matches('\n').to_owned())
 }
 
@@ -148,7 +149,7 @@ fn is_process(pid: u32) -> bool {
     group.is_some_and(|group| group.trim().parse() == Ok(pid))
 }
 
-fn netns(pid: u32) -> Option<u32> {
+pub(super) fn netns(pid: u32) -> Option<u32> {
     fs::metadata(format!("/proc/{pid}/ns/net")).ok().map(|there| there.ino() as u32)
 }
 

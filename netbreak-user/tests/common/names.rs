@@ -1,6 +1,7 @@
 //! What numbers are called, said beforehand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::net::IpAddr;
 
 use super::{Device, Names};
 
@@ -12,8 +13,8 @@ pub struct Table {
     pub namespaces: HashMap<u32, String>,
     /// By namespace and index.
     pub devices: HashMap<(u32, u32), Device>,
-    /// Namespaces, and the ends of addresses that they have.
-    pub addresses: HashSet<(u32, [u8; 4])>,
+    /// Namespaces and addresses that they have, and the index of the device.
+    pub addresses: HashMap<(u32, IpAddr), u32>,
 }
 
 impl Names for Table {
@@ -33,6 +34,13 @@ impl Names for Table {
         self.devices.get(&(netns, ifindex))
     }
     fn has_address(&self, netns: u32, end: [u8; 4]) -> bool {
-        self.addresses.contains(&(netns, end))
+        let ends_so = |address: &IpAddr| match address {
+            IpAddr::V4(address) => address.octets() == end,
+            IpAddr::V6(address) => address.octets()[12..] == end,
+        };
+        self.addresses.keys().any(|(of, address)| *of == netns && ends_so(address))
+    }
+    fn device_of(&self, netns: u32, address: IpAddr) -> Option<u32> {
+        self.addresses.get(&(netns, address)).copied()
     }
 }

@@ -155,6 +155,7 @@ fn probe(loss: Loss, kind: Kind, port: Option<u16>, dice: &mut Dice) -> Probe {
         stream: None,
     };
     Probe {
+        late_explain: None,
         kind,
         port,
         sent: counts.sent,

@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod control;
+mod counted;
 mod flood;
 mod forms;
 mod retransmits;

@@ -4,6 +4,7 @@ use anyhow::{Result, anyhow};
 use rustix::process::Signal;
 
 use super::{Daemon, Kind, OvsLab, topology};
+use crate::clock::Nanos;
 
 /// Something that happens to a node with Open vSwitch.
 #[derive(Debug)]
@@ -12,6 +13,8 @@ pub struct Event {
     pub name: &'static str,
     /// One line for people.
     pub summary: &'static str,
+    /// How often a probe of the demo shall visit, so that nothing but the event takes effect.
+    pub pace: Nanos,
     /// Where it can happen.
     pub labs: &'static [Kind],
     /// How it comes about.

@@ -2,12 +2,28 @@
 
 use super::Daemon::{Controller, Vswitchd};
 use super::{Action, Event, Kind};
+use crate::clock::{MILLISECOND, Nanos};
 
 const BOTH: &[Kind] = &[Kind::Ovs, Kind::Ovn];
 
+/// As often as a probe visits if nothing else is wanted.
+const OFTEN: Nanos = 10 * MILLISECOND;
+
+/// So seldom that the sockets of a switch that does not read keep all that six probes send in two seconds: about 250
+/// packets each (`net.core.rmem_default`).
+const SELDOM: Nanos = 100 * MILLISECOND;
+
+/// What events have if they say nothing else.
+const EVENT: Event =
+    Event { name: "", summary: "", pace: OFTEN, labs: BOTH, apply: &[], undo: &[], repair: &[] };
+
+/// ovs-vswitchd is there and does nothing.
+const STOPPED: Event =
+    Event { apply: &[Action::Stop(Vswitchd)], undo: &[Action::Continue(Vswitchd)], ..EVENT };
+
 /// The switch ends, and runs again later.
 const fn restart(name: &'static str, summary: &'static str, apply: &'static [Action]) -> Event {
-    Event { name, summary, labs: BOTH, apply, undo: &[Action::Start(Vswitchd)], repair: &[] }
+    Event { name, summary, apply, undo: &[Action::Start(Vswitchd)], ..EVENT }
 }
 
 /// Every event, in the order of `netbreak demo --list`.
@@ -26,11 +42,14 @@ pub const EVENTS: &[Event] = &[
     },
     Event {
         name: "vswitchd-stop",
-        summary: "ovs-vswitchd is stopped (SIGSTOP) and goes on later (SIGCONT)",
-        labs: BOTH,
-        apply: &[Action::Stop(Vswitchd)],
-        undo: &[Action::Continue(Vswitchd)],
-        repair: &[],
+        summary: "ovs-vswitchd is stopped (SIGSTOP) and goes on later (SIGCONT); its sockets keep what comes",
+        pace: SELDOM,
+        ..STOPPED
+    },
+    Event {
+        name: "vswitchd-stop-full",
+        summary: "the same while more comes than its sockets keep",
+        ..STOPPED
     },
     Event {
         name: "flows-wiped",
@@ -38,7 +57,7 @@ pub const EVENTS: &[Event] = &[
         labs: &[Kind::Ovs],
         apply: &[Action::OpenFlow("del-flows", &[])],
         undo: &[Action::OpenFlow("add-flow", &["priority=0,actions=NORMAL"])],
-        repair: &[],
+        ..EVENT
     },
     Event {
         name: "flows-wiped",
@@ -47,7 +66,7 @@ pub const EVENTS: &[Event] = &[
         apply: &[Action::OpenFlow("del-flows", &[])],
         // It takes what it has installed once for granted.
         undo: &[Action::Terminate(Controller), Action::Start(Controller)],
-        repair: &[],
+        ..EVENT
     },
     Event {
         name: "controller-term",
@@ -55,24 +74,30 @@ pub const EVENTS: &[Event] = &[
         labs: &[Kind::Ovn],
         apply: &[Action::Terminate(Controller)],
         undo: &[Action::Start(Controller)],
-        repair: &[],
+        ..EVENT
+    },
+    Event {
+        name: "controller-exit",
+        summary: "ovn-controller ends by `ovs-appctl exit`",
+        labs: &[Kind::Ovn],
+        apply: &[Action::Exit(Controller, &[])],
+        undo: &[Action::Start(Controller)],
+        ..EVENT
     },
     Event {
         name: "ovn0-down",
         summary: "ovn0 is down",
-        labs: BOTH,
         apply: &[Action::Ip("link set ovn0 down")],
         // A route through a gateway goes with the link and does not come back by itself.
         undo: &[Action::ConfigureOvn0],
-        repair: &[],
+        ..EVENT
     },
     Event {
         name: "ovn0-address",
         summary: "ovn0 loses its address",
-        labs: BOTH,
         apply: &[Action::Ip("address flush dev ovn0")],
         undo: &[Action::ConfigureOvn0],
-        repair: &[],
+        ..EVENT
     },
 ];
 

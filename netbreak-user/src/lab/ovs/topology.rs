@@ -17,6 +17,9 @@ pub const POD2: Ipv4Addr = Ipv4Addr::new(10, 16, 0, 12);
 const QUIET: [(&str, &str); 2] =
     [("ipv6/conf/all/disable_ipv6", "1"), ("ipv6/conf/default/disable_ipv6", "1")];
 
+/// A port's packets reach the node's own stack as well, which shall not answer for ovn0 instead of the switch.
+const NO_ANSWERS: (&str, &str) = ("ipv4/conf/all/arp_ignore", "1");
+
 /// As small as a tunnel would leave it.
 const MTU: u32 = 1400;
 
@@ -56,6 +59,7 @@ pub(super) fn build(lab: &mut OvsLab) -> Result<()> {
         lab.namespace(place).sysctls(&QUIET)?;
         lab.namespace(place).exec(&["ip", "link", "set", "lo", "up"], "")?;
     }
+    lab.node().sysctls(&[NO_ANSWERS])?;
     pod(lab, Place::Pod1, "p1h", POD1, PORTS[0].1)?;
     pod(lab, Place::Pod2, "p2h", POD2, PORTS[1].1)?;
     create(lab, Daemon::Config, "/usr/share/openvswitch/vswitch.ovsschema")?;

@@ -75,10 +75,12 @@ pub(in crate::report) fn most_of_service(
     let mut places: HashMap<_, u64> = HashMap::new();
     for row in &report.drops {
         let flow = &row.flow;
+        // A packet for another link address is dropped by whoever else hears it, and lives on (`ip_rcv_core`).
+        let is_a_copy = matches!(row.reason.as_deref(), Some("OTHERHOST" | "SKB_CONSUMED"));
         // What a socket still held when it was closed has arrived (net/core/stream.c, `sk_stream_kill_queues`).
         let has_arrived = row.reason.as_deref() == Some("QUEUE_PURGE")
             || row.symbol.as_deref() == Some("sk_stream_kill_queues");
-        if has_arrived {
+        if has_arrived || is_a_copy {
             continue;
         }
         if flow.proto == "tcp" && (is_end(&flow.dst, flow.dport) || is_end(&flow.src, flow.sport)) {
@@ -170,7 +172,9 @@ mod tests {
         };
         let elsewhere = DropRow { device: Some("s0".into()), ..tcp(6) };
         let purged = DropRow { reason: Some("QUEUE_PURGE".into()), ..tcp(50) };
-        report.drops = vec![tcp(5), purged, DropRow { flow: back, packets: 2, ..row.clone() }, elsewhere];
+        let overheard = DropRow { reason: Some("OTHERHOST".into()), ..tcp(60) };
+        report.drops =
+            vec![tcp(5), purged, overheard, DropRow { flow: back, packets: 2, ..row.clone() }, elsewhere];
         let text = "7 TCP packets of this port died at nft_do_chain (NETFILTER_DROP), r0 in router (netns 4026532340)";
         assert_eq!(most_of_service(&report, "10.0.2.2", Some(9)).as_deref(), Some(text));
         assert_eq!(most_of_service(&report, "10.0.2.2", Some(10)), None);

@@ -133,11 +133,17 @@ fn late(page: &mut Page, report: &Report, target: &Target, probe: &Probe) {
     }
 }
 
-/// A late attempt has an answer and so no death, but its first SYN may have died: says where most packets of the probe's
-/// connections did.
+/// A late attempt has an answer and so no death, but something held it up. Where its way was not followed, most packets of
+/// the probe's connections may have died at one place.
 pub(in crate::report) fn late_because(report: &Report, target: &Target, probe: &Probe) -> Option<String> {
+    if probe.kind == Kind::Stream || probe.late == 0 {
+        return None;
+    }
+    if let Some(explain) = &probe.late_explain {
+        return Some(explain.clone());
+    }
     let resent_syn = probe.retransmits.is_some_and(|counted| counted.syn > 0);
-    if probe.kind == Kind::Stream || probe.late == 0 || !resent_syn {
+    if !resent_syn {
         return None;
     }
     let text = drops::most_of_service(report, &target.address, probe.port)?;

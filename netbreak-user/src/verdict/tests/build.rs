@@ -9,8 +9,8 @@ use crate::clock::Nanos;
 use crate::kernel::Trails;
 use crate::probe::{Attempt, Kind, Outcome, Record};
 use crate::report::{Death, Path};
-use crate::verdict::{self, Change, Evidence, Names};
-use crate::watch::Device;
+use crate::verdict::{self, Absence, Change, Evidence, Names, Side};
+use crate::watch::{Device, Owners, Process};
 
 #[path = "../../../tests/common/names.rs"]
 mod table;
@@ -38,7 +38,7 @@ pub const SERVICE: u16 = 7000;
 /// Time-out of the attempts.
 pub const TIMEOUT: Nanos = 1_000;
 
-pub const REASONS: [&str; 9] = [
+pub const REASONS: [&str; 10] = [
     "NETFILTER_DROP",
     "NO_SOCKET",
     "SOCKET_FILTER",
@@ -48,6 +48,7 @@ pub const REASONS: [&str; 9] = [
     "SOCKET_RCVBUFF",
     "IP_OUTNOROUTES",
     "IP_INNOROUTES",
+    "NEIGH_FAILED",
 ];
 pub const SYMBOLS: [&str; 11] = [
     "nft_do_chain",
@@ -77,12 +78,12 @@ pub fn address(name: &str) -> u64 {
 pub fn names() -> Table {
     Table {
         reasons: REASONS.iter().map(|name| (reason(name), (*name).to_owned())).collect(),
-        devices: [(VETH, "veth"), (TAP, "tun")]
-            .map(|(at, kind)| (at, Device { name: "d0".to_owned(), kind: Some(kind.to_owned()) }))
+        devices: [(VETH, "d0", "veth"), (TAP, "d0", "tun"), (SERVERS, "s0", "veth")]
+            .map(|(at, name, kind)| (at, Device { name: name.to_owned(), kind: Some(kind.to_owned()) }))
             .into(),
         symbols: SYMBOLS.iter().map(|name| (address(name), (*name).to_owned())).collect(),
         namespaces: [(ROUTER, "router".to_owned())].into(),
-        addresses: [(SERVER, REMOTE.octets())].into(),
+        addresses: [((SERVER, IpAddr::V4(REMOTE)), SERVERS.1)].into(),
     }
 }
 
@@ -199,11 +200,42 @@ pub fn path_of(record: &Record, trails: &Trails) -> Option<Path> {
     with_evidence(record, &[], trails, &[], |evidence| verdict::path(evidence, 0))
 }
 
+/// What else a run gathered.
+#[derive(Default)]
+pub struct Around {
+    pub changes: Vec<Change>,
+    pub absences: Vec<Absence>,
+    pub daemons: Vec<Process>,
+    pub owners: Owners,
+    pub sides: BTreeMap<u32, Side>,
+}
+
+/// The verdict on one probe with all that was around.
+pub fn deaths_around(record: &Record, events: &[Event], trails: &Trails, around: &Around) -> Vec<Death> {
+    with_all(record, events, trails, around, |evidence| verdict::deaths(evidence, 0)).deaths
+}
+
+/// What is said of late attempts of one probe.
+pub fn late_around(record: &Record, trails: &Trails, around: &Around) -> Option<String> {
+    with_all(record, &[], trails, around, |evidence| verdict::late(evidence, 0))
+}
+
 fn with_evidence<T>(
     record: &Record,
     events: &[Event],
     trails: &Trails,
     changes: &[Change],
+    judge: impl FnOnce(&Evidence) -> T,
+) -> T {
+    let around = Around { changes: changes.to_vec(), ..Around::default() };
+    with_all(record, events, trails, &around, judge)
+}
+
+fn with_all<T>(
+    record: &Record,
+    events: &[Event],
+    trails: &Trails,
+    around: &Around,
     judge: impl FnOnce(&Evidence) -> T,
 ) -> T {
     let names = names();
@@ -216,9 +248,11 @@ fn with_evidence<T>(
         records,
         events,
         trails,
-        changes,
-        absences: &[],
-        sides: &BTreeMap::new(),
+        changes: &around.changes,
+        daemons: &around.daemons,
+        owners: &around.owners,
+        absences: &around.absences,
+        sides: &around.sides,
         names: &names,
     })
 }

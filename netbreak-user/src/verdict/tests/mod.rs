@@ -1,5 +1,6 @@
 //! The verdict on evidence made by hand, and on a recording: no kernel, no clock, no root.
 
+mod around;
 mod books;
 pub mod build;
 mod deaths;

@@ -1,0 +1,179 @@
+//! What became of packets that a process was to send on: it takes them from packet sockets and TAP devices, and what
+//! it does with them no tracepoint shows.
+
+use super::{
+    Evidence,
+    daemons::{Absence, pid_at},
+    last::Doing,
+};
+use crate::{
+    clock::{Nanos, SECOND, seconds_since},
+    watch::Owner,
+};
+
+/// The daemon that switches packets in userspace.
+const SWITCH: &str = "ovs-vswitchd";
+/// The daemon that fills its OpenFlow tables under OVN.
+const FILLER: &str = "ovn-controller";
+
+/// Packets that die so soon after the start of the switch die of it.
+const AFTER_START: Nanos = SECOND;
+
+/// What became of packets that were handed to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// No answer came.
+    Died,
+    /// One came, after the time-out.
+    Late,
+}
+
+/// Where packets were handed to a process.
+pub struct Handed<'a> {
+    /// What became of them.
+    pub fate: Fate,
+    /// What they did there.
+    pub doing: &'a Doing,
+    /// Namespace, by inode.
+    pub netns: u32,
+    /// Index of the device.
+    pub ifindex: u32,
+    /// Its name.
+    pub device: &'a str,
+    /// The namespace, in words: `in node`.
+    pub here: &'a str,
+    /// When the first and the last of them were there.
+    pub span: (Nanos, Nanos),
+}
+
+/// What to say of them, if it is known who was to send them on.
+pub fn handed(evidence: &Evidence, at: &Handed) -> Option<String> {
+    let readers = readers(evidence, at);
+    let away = away(evidence, SWITCH, at);
+    let Handed { device, here, .. } = at;
+    let died = match at.fate {
+        Fate::Died => "never sent on: died",
+        Fate::Late => "not sent on in time: held up or died",
+    };
+    let reads = readers.iter().any(|owner| owner.name == SWITCH);
+    match at.doing {
+        Doing::Received if reads || readers.is_empty() && away.is_some() => Some(format!(
+            "received on {device} {here}, {died} in a packet socket or in {}",
+            switch(evidence, at, away)
+        )),
+        Doing::ReadFromPacketSocket if reads => Some(format!(
+            "read from a packet socket on {device} {here}, {died} in {}",
+            switch(evidence, at, away)
+        )),
+        Doing::Received | Doing::ReadFromPacketSocket if !readers.is_empty() => Some(format!(
+            "received on {device} {here}, {died} in a packet socket, or in who reads them there, {}",
+            names(&readers)
+        )),
+        Doing::Transmitted(Some(kind)) if kind == "tun" && !readers.is_empty() => Some(format!(
+            "handed to {device} {here}, {died} unread in that TAP device or in who holds it open, {}",
+            if reads { switch(evidence, at, away) } else { names(&readers) }
+        )),
+        Doing::ReadFromTap if !readers.is_empty() => Some(format!(
+            "read from the TAP device {device} {here}, {died} in {}",
+            if reads { switch(evidence, at, away) } else { names(&readers) }
+        )),
+        _ => None,
+    }
+}
+
+/// What to say of packets that were freed unread because the process that was to read them went away.
+pub fn purged(evidence: &Evidence, at: &Handed) -> Option<String> {
+    let away = away(evidence, SWITCH, at)?;
+    let Handed { device, here, .. } = at;
+    let way = if matches!(at.doing, Doing::Transmitted(_)) { "handed to" } else { "received on" };
+    Some(format!(
+        "{way} {device} {here}, never sent on: died unread when their reader went away, {}",
+        switch(evidence, at, Some(away))
+    ))
+}
+
+/// What to say of a TAP device whose holder was away: it lost its carrier, or went, or nobody emptied its ring.
+pub fn holder(evidence: &Evidence, netns: u32, device: &str, span: (Nanos, Nanos)) -> Option<String> {
+    let owner = evidence.owners.taps.get(&(netns, device.to_owned()))?;
+    let is_it = |absence: &&Absence| absence.is_of(&owner.name, Some(netns)) && absence.falls_into(span);
+    let away = evidence.absences.iter().find(is_it)?;
+    let words = away.words(evidence.start);
+    Some(format!("{} (pid {}), which holds {device} open, was {words}", away.name, away.pid))
+}
+
+/// `ovs-vswitchd (pid 7, not running from 2.00 s to 4.00 s)`.
+fn switch(evidence: &Evidence, at: &Handed, away: Option<&Absence>) -> String {
+    let was_read = matches!(at.doing, Doing::ReadFromPacketSocket | Doing::ReadFromTap);
+    if let Some(started) = started(evidence, SWITCH, at).filter(|_| was_read) {
+        let pid = started.successor.unwrap_or(started.pid);
+        let what = if started.stopped { "which went on" } else { "which started" };
+        let tables = match pid_at(evidence.daemons, evidence.absences, FILLER, Some(at.netns), at.span.0) {
+            Some(filler) if !started.stopped => {
+                format!("; its OpenFlow tables are empty until {FILLER} (pid {filler}) has filled them")
+            }
+            _ => String::new(),
+        };
+        return format!("{SWITCH} (pid {pid}), {what} at {}{tables}", ended(evidence, started));
+    }
+    if let Some(away) = away {
+        return format!("{SWITCH} (pid {}, {})", away.pid, away.words(evidence.start));
+    }
+    let pid = pid_at(evidence.daemons, evidence.absences, SWITCH, Some(at.netns), at.span.0);
+    let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    let filler = if was_read { filler(evidence, at) } else { String::new() };
+    format!(
+        "{SWITCH}{pid}: look at `ovs-ofctl dump-flows` of its bridges and at `ovs-appctl ofproto/trace`{filler}"
+    )
+}
+
+/// What is known of the one that fills its tables, if it was away or has just come.
+fn filler(evidence: &Evidence, at: &Handed) -> String {
+    if let Some(started) = started(evidence, FILLER, at) {
+        let pid = started.successor.unwrap_or(started.pid);
+        let what = if started.stopped { "went on" } else { "started" };
+        let time = ended(evidence, started);
+        return format!("; {FILLER} (pid {pid}), which fills its OpenFlow tables, {what} at {time}");
+    }
+    let away = away(evidence, FILLER, at).map(|away| {
+        let words = away.words(evidence.start);
+        format!("; {FILLER} (pid {}), which fills its OpenFlow tables, was {words}", away.pid)
+    });
+    away.unwrap_or_default()
+}
+
+/// When an absence was over.
+fn ended(evidence: &Evidence, absence: &Absence) -> String {
+    format!("{:.2} s", seconds_since(evidence.start, absence.until.unwrap_or(absence.from)))
+}
+
+/// An absence that was over while the packets died, or right before.
+fn started<'a>(evidence: &Evidence<'a>, name: &str, at: &Handed) -> Option<&'a Absence> {
+    let (first, last) = at.span;
+    evidence.absences.iter().rfind(|absence| {
+        absence.is_of(name, Some(at.netns))
+            && absence.until.is_some_and(|until| last >= until && first <= until + AFTER_START)
+    })
+}
+
+fn away<'a>(evidence: &Evidence<'a>, name: &str, at: &Handed) -> Option<&'a Absence> {
+    evidence
+        .absences
+        .iter()
+        .find(|absence| absence.is_of(name, Some(at.netns)) && absence.falls_into(at.span))
+}
+
+/// Who takes packets from this device.
+fn readers(evidence: &Evidence, at: &Handed) -> Vec<Owner> {
+    if matches!(at.doing, Doing::Transmitted(_) | Doing::ReadFromTap) {
+        return evidence.owners.taps.get(&(at.netns, at.device.to_owned())).cloned().into_iter().collect();
+    }
+    let of = |ifindex| evidence.owners.packet_sockets.get(&(at.netns, ifindex)).into_iter().flatten();
+    let mut readers: Vec<Owner> = of(at.ifindex).chain(of(0)).cloned().collect();
+    readers.sort();
+    readers.dedup();
+    readers
+}
+
+fn names(owners: &[Owner]) -> String {
+    owners.iter().map(|owner| format!("{} (pid {})", owner.name, owner.pid)).collect::<Vec<_>>().join(", ")
+}
