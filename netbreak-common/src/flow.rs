@@ -33,8 +33,8 @@ pub struct ProbeValue {
     pub is_open: u32,
     /// Namespace of the probe, by inode number: the SYN is made there.
     pub netns: u32,
-    /// Always 0.
-    pub pad: u32,
+    /// How far beyond `first_sequence` our segments were that were seen there.
+    pub sent: u32,
 }
 
 /// Connections of probes at one time.

@@ -15,9 +15,12 @@ pub const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
-/// How far a connection's numbers can be from where they began: an attempt's answer is small, a stream may be long.
-const ANSWER: u32 = 1 << 24;
-const STREAM: u32 = 1 << 31;
+/// How far a connection's numbers can be from where they began: an attempt's request is short. To two connections with
+/// the same addresses and ports, in whatever namespace, the kernel gives numbers that differ by one for each 64 ns between
+/// them (`secure_tcp_seq`, net/core/secure_seq.c), so this is half a millisecond.
+const REQUEST: u32 = 1 << 13;
+/// A stream's numbers can be that far beyond what it was seen to send: some of its segments may have been missed.
+const MISSED: u32 = 1 << 16;
 
 /// Nobody's port: in `ALIASED` it tells whether there are aliases at all, without going all over memory.
 const ANY_PORT: u16 = 0;
@@ -112,7 +115,8 @@ impl Segment {
         // Others may have the same addresses and ports elsewhere on this machine, but hardly the same numbers.
         let is_foreign = match leg {
             LEG_REQUEST if self.flags & SYN != 0 => passed != 0,
-            _ => passed > if value.piece == 0 { ANSWER } else { STREAM },
+            _ if self.flags & SYN != 0 => passed != 1,
+            _ => passed > if value.piece == 0 { REQUEST } else { value.sent.wrapping_add(MISSED) },
         };
         if is_foreign {
             return false;
@@ -123,19 +127,29 @@ impl Segment {
         tell(value.attempt + u64::from(done), true)
     }
 
-    /// Remembers where a connection's numbers begin: its SYN where it is made.
+    /// Remembers where a connection's numbers begin, and how far they have come: what leaves its own namespace tells.
     #[inline(always)]
-    fn open(&self, (value, leg): Found, skb: Kernel) {
-        if leg != LEG_REQUEST || self.flags & (SYN | ACK) != SYN {
+    fn follow(&self, (value, leg): Found, skb: Kernel) {
+        // SAFETY: as in `attempt`.
+        let is_stream = unsafe { (*value).piece } != 0;
+        if leg != LEG_REQUEST || (!is_stream && self.flags & (SYN | ACK) != SYN) {
             return;
         }
         let device: Kernel = load::<_, Probed>(skb, offset!(skb_dev));
         let here = netns::<Probed>(device, offset!(dev_net));
-        // SAFETY: as in `attempt`. One CPU sends a SYN at a time.
+        // SAFETY: as in `attempt`. One CPU sends a connection's segments at a time.
         unsafe {
-            if (*value).is_open == 0 && (*value).netns == here {
+            if (*value).netns != here {
+                return;
+            }
+            if (*value).is_open == 0 && self.flags & (SYN | ACK) == SYN {
                 (&raw mut (*value).first_sequence).write_volatile(self.sequence);
                 (&raw mut (*value).is_open).write_volatile(1);
+            }
+            let passed = self.sequence.wrapping_sub((*value).first_sequence);
+            // Retransmits go back.
+            if (*value).is_open == 1 && passed.wrapping_sub((*value).sent) as i32 > 0 {
+                (&raw mut (*value).sent).write_volatile(passed);
             }
         }
     }
@@ -155,7 +169,7 @@ pub fn of_packet(skb: u64, segment: &Segment, into: *mut Ours) -> bool {
     if found.1 == LEG_REQUEST && segment.flags & RST != 0 {
         return false;
     }
-    segment.open(found, skb);
+    segment.follow(found, skb);
     segment.attempt(found, true, into)
 }
 

@@ -119,7 +119,7 @@ impl Maps {
     fn register(&mut self, flow: ProbeFlow, owner: Owner, netns: u32) -> Result<(), MapError> {
         const NEW_ONLY: u64 = 1; // BPF_NOEXIST: a flow that is known already does not count twice.
         let Owner { probe, attempt, piece } = owner;
-        let value = ProbeValue { attempt, probe, piece, netns, first_sequence: 0, is_open: 0, pad: 0 };
+        let value = ProbeValue { attempt, probe, piece, netns, first_sequence: 0, is_open: 0, sent: 0 };
         self.flows.insert(key(flow), value, NEW_ONLY)?;
         let port = usize::from(flow.local_port);
         self.users[port] += 1;

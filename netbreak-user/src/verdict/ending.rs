@@ -42,9 +42,10 @@ impl Ending {
     /// A packet socket gets a clone (`packet_rcv`, `tpacket_rcv`), and so does each raw socket (`raw_rcv`,
     /// `rawv6_rcv`); an echo reply that reached `ping_rcv` was handed to the raw sockets before
     /// (`ip_protocol_deliver_rcu`); a promiscuous port drops what is for another host (`ip_rcv_core`); TCP drops bytes
-    /// that it has had before (`tcp_data_queue`, `tcp_validate_incoming`).
+    /// that it has had before (`tcp_data_queue`, `tcp_validate_incoming`), and at its end those that wait for a gap to be
+    /// filled (`skb_rbtree_purge`).
     pub fn is_a_copy(&self) -> bool {
-        const CLONE_OWNERS: [&str; 7] = [
+        const CLONE_OWNERS: [&str; 8] = [
             "packet_rcv",
             "tpacket_rcv",
             "raw_rcv",
@@ -52,6 +53,7 @@ impl Ending {
             "ping_rcv",
             "ip6_mc_input",
             "netlink_unicast",
+            "skb_rbtree_purge",
         ];
         const COPIES: [&str; 5] =
             ["OTHERHOST", "SKB_CONSUMED", "TCP_OLD_DATA", "TCP_OLD_SEQUENCE", "TCP_OLD_ACK"];
