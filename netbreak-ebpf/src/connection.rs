@@ -6,9 +6,10 @@ use aya_ebpf::bindings::BPF_ANY;
 use netbreak_common::{ABSENT, FAMILY_V6, LEG_REPLY, LEG_REQUEST, PORT_WORDS, ProbeKey, ProbeValue};
 
 use crate::{
+    drop::whereabouts,
     maps,
     ours::Ours,
-    read::{Kernel, Probed, load, netns, offset, read, setting},
+    read::{Kernel, Probed, load, offset, read, setting},
 };
 
 pub const SYN: u8 = 0x02;
@@ -135,8 +136,8 @@ impl Segment {
         if leg != LEG_REQUEST || (!is_stream && self.flags & (SYN | ACK) != SYN) {
             return;
         }
-        let device: Kernel = load::<_, Probed>(skb, offset!(skb_dev));
-        let here = netns::<Probed>(device, offset!(dev_net));
+        // What is dropped before it gets a device has its socket.
+        let (_, here) = whereabouts::<Probed>(skb, core::ptr::null());
         // SAFETY: as in `attempt`. One CPU sends a connection's segments at a time.
         unsafe {
             if (*value).netns != here {
@@ -170,6 +171,11 @@ pub fn of_packet(skb: u64, segment: &Segment, into: *mut Ours) -> bool {
         return false;
     }
     segment.follow(found, skb);
+    // SAFETY: as in `attempt`.
+    if setting!(probes) != 0 && unsafe { (*found.0).is_open } == 0 {
+        // Our own SYN is seen first: it is sent by netbreak itself.
+        return false;
+    }
     segment.attempt(found, true, into)
 }
 
