@@ -92,10 +92,13 @@ fn dropped(evidence: &Evidence, events: &[&Event], last: Option<&Last>, is_strea
         .filter(|event| event.sensor == sensor::DROP)
         .map(|event| (event, Ending::of(event, evidence.names)))
         .filter(|(_, ending)| !ending.is_a_copy() && !last.is_some_and(|last| last.ends_in(ending)))
-        // What comes back to a stream that has ended had come back.
         .filter(|(event, ending)| {
-            let is_back = is_stream && event.leg == LEG_REPLY && event.netns == evidence.netns;
-            !(is_back && ending.reason.as_deref() == Some("NO_SOCKET"))
+            let is_home = event.netns == evidence.netns;
+            // What comes back to a stream that has ended had come back; and to a socket elsewhere it did not come: that one
+            // has the same addresses and ports.
+            let is_back = is_stream && is_home && ending.reason.as_deref() == Some("NO_SOCKET");
+            let is_anothers = !is_home && ending.is_in_a_connection();
+            event.leg != LEG_REPLY || !(is_back || is_anothers)
         })
         // The last stage that any of its packets reached: the reply comes after the request.
         .max_by_key(|(event, _)| (event.leg == LEG_REPLY && !is_stream, event.time))?;

@@ -37,6 +37,19 @@ impl Ending {
         self.chain().any(|function| function == name)
     }
 
+    /// Was it a segment that a connection's socket had taken, to refuse it then?
+    pub fn is_in_a_connection(&self) -> bool {
+        const OF_SOCKETS: [&str; 6] = [
+            "tcp_v4_do_rcv",
+            "tcp_v6_do_rcv",
+            "tcp_rcv_state_process",
+            "tcp_rcv_established",
+            "tcp_validate_incoming",
+            "tcp_data_queue",
+        ];
+        self.symbol.as_deref().is_some_and(|symbol| OF_SOCKETS.contains(&symbol))
+    }
+
     /// A copy that was freed while the packet lived on, or a packet that had been delivered before: no death.
     ///
     /// A packet socket gets a clone (`packet_rcv`, `tpacket_rcv`), and so does each raw socket (`raw_rcv`,
