@@ -57,8 +57,10 @@ pub struct Event<S = Stack> {
     pub flags: u8,
     /// Is [`Event::attempt`] known (1), or does the flow carry many attempts and nothing tells which (0)?
     pub attempt_known: u8,
+    /// Of something that happened to a socket: its TCP state (`enum` in include/net/tcp_states.h); 0 without a socket.
+    pub state: u8,
     /// Always 0.
-    pub pad: [u8; 2],
+    pub pad: u8,
 }
 
 /// The packet went from the probe to its target.

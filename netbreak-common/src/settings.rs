@@ -52,6 +52,8 @@ pub struct Offsets {
     pub sk_net: u32,
     /// `sock.__sk_common.skc_family`
     pub sk_family: u32,
+    /// `sock.__sk_common.skc_state`
+    pub sk_state: u32,
     /// `sock.__sk_common.skc_num` (host byte order)
     pub sk_num: u32,
     /// `sock.__sk_common.skc_dport` (network byte order)

@@ -91,7 +91,8 @@ pub fn report<C: EbpfContext>(ctx: &C, place: &PlaceKey, packet: &Packet, skb: K
             leg: ours.leg,
             flags: ours.flags,
             attempt_known: ours.is_known.into(),
-            pad: [0; 2],
+            state: packet.state,
+            pad: 0,
         });
         let stack = &raw mut (*event).stack;
         bpf_get_stack(ctx.as_ptr(), stack.cast(), size_of_val(&*stack) as u32, 0);

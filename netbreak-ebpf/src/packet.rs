@@ -76,6 +76,8 @@ pub struct Packet {
     pub family: u8,
     pub protocol: u8,
     pub icmp_type: u8,
+    /// Of a socket's packets its TCP state; else 0.
+    pub state: u8,
     pub source: [u32; 4],
     pub destination: [u32; 4],
     /// Host byte order. ICMP: the identifier of an echo. Without IP header: the Ethernet type.
@@ -96,6 +98,7 @@ impl Packet {
             family: FAMILY_NONE,
             protocol: 0,
             icmp_type: 0,
+            state: 0,
             source: [0; 4],
             destination: [0; 4],
             source_port: 0,
@@ -254,6 +257,7 @@ impl Packet {
         packet.source_port = load::<_, A>(sk, offset!(sk_num));
         packet.destination_port = u16::from_be(load::<_, A>(sk, offset!(sk_dport)));
         let family: u16 = load::<_, A>(sk, offset!(sk_family));
+        packet.state = load::<_, A>(sk, offset!(sk_state));
         packet.source[0] = load::<_, A>(sk, offset!(sk_rcv_saddr));
         packet.destination[0] = load::<_, A>(sk, offset!(sk_daddr));
         packet.family = FAMILY_V4;

@@ -52,6 +52,7 @@ fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
         net_inum: btf.offset("net", "ns.inum")?,
         sk_net: common("skc_net.net")?,
         sk_family: common("skc_family")?,
+        sk_state: common("skc_state")?,
         sk_num: common("skc_num")?,
         sk_dport: common("skc_dport")?,
         sk_rcv_saddr: common("skc_rcv_saddr")?,

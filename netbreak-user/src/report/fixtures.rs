@@ -41,6 +41,7 @@ fn probe(kind: Kind, port: Option<u16>, sent: u64) -> Probe {
             max: 913.0,
         }),
         outages: vec![],
+        rsts: Vec::new(),
         retransmits: (!matches!(kind, Kind::Icmp | Kind::Udp)).then_some(Retransmits { segments: 0, syn: 0 }),
         stream: None,
         late_explain: None,
@@ -353,6 +354,7 @@ pub(crate) fn without_kernel() -> Report {
     report.targets[0].probes = vec![Probe {
         answered: 0,
         timed_out: 100,
+        rsts: Vec::new(),
         retransmits: None,
         rtt_us: None,
         outages: vec![Outage { start_s: 0.0, end_s: 1.0, duration_s: 1.0, attempts: 100 }],

@@ -138,6 +138,10 @@ pub struct Probe {
     /// Retransmitted segments of this probe's flows; absent when not traced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retransmits: Option<Retransmits>,
+    /// Who sent RSTs for this probe's connections, most first; absent where none was seen. Not those by which the probe
+    /// itself closes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rsts: Vec<Rst>,
     /// The long-lived connection; absent for other kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<Stream>,
@@ -171,6 +175,32 @@ pub struct RttUs {
     pub p99: f64,
     /// Largest.
     pub max: f64,
+}
+
+/// RSTs that one host sent for one reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rst {
+    /// How many.
+    pub segments: u64,
+    /// On which leg they set out: `reply` from the target's side, `request` from the probe's.
+    pub leg: Leg,
+    /// Network namespace of the host that sent them (inode number).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns: Option<u32>,
+    /// Its name, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netns_name: Option<String>,
+    /// State of the connection's socket there, such as `ESTABLISHED`; absent where there was no socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The kernel's name of the reason; absent on kernels that have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When the first was sent, in seconds.
+    pub first_s: f64,
+    /// When the last was sent, in seconds.
+    pub last_s: f64,
 }
 
 /// The way of a probe's packets through this node.

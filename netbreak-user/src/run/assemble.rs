@@ -181,6 +181,7 @@ fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record
             })
             .collect(),
         retransmits: gathered.tracer.and_then(|_| verdict::retransmits(evidence, index, record)),
+        rsts: verdict::resets(evidence, index),
         stream: record.stream.as_ref().filter(|_| record.kind == Kind::Stream).map(|stream| Stream {
             connections: stream.connections,
             resets: stream.resets,

@@ -54,6 +54,10 @@ impl verdict::Names for Names<'_> {
         self.reasons.number(name)
     }
 
+    fn reset_reason(&self, reason: u32) -> Option<String> {
+        self.reasons.reset(reason)
+    }
+
     fn netns(&self, inode: u32) -> Option<String> {
         self.netns.get(&inode).cloned()
     }

@@ -14,6 +14,7 @@ mod group;
 mod last;
 mod meanwhile;
 mod path;
+mod resets;
 mod sentence;
 mod side;
 mod stage;
@@ -29,6 +30,7 @@ pub use daemons::{Absence, absences};
 pub use deaths::{Judged, deaths, late, resent, retransmits};
 pub use ending::Ending;
 pub use path::path;
+pub use resets::resets;
 pub use side::{Queue, Side};
 pub use starved::Sleeps;
 pub use timeline::timeline;
@@ -52,6 +54,8 @@ pub trait Names {
     fn drop_reason(&self, reason: u32) -> Option<String>;
     /// The number of a drop reason's name: does this kernel have it?
     fn drop_reason_number(&self, name: &str) -> Option<u32>;
+    /// A `tcp_send_reset` reason.
+    fn reset_reason(&self, reason: u32) -> Option<String>;
     /// A network namespace, by inode number.
     fn netns(&self, inode: u32) -> Option<String>;
     /// A device, by namespace and index.

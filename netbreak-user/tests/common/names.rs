@@ -27,6 +27,9 @@ impl Names for Table {
     fn drop_reason_number(&self, name: &str) -> Option<u32> {
         self.reasons.iter().find(|(_, known)| *known == name).map(|(number, _)| *number)
     }
+    fn reset_reason(&self, reason: u32) -> Option<String> {
+        self.reasons.get(&reason).cloned()
+    }
     fn netns(&self, inode: u32) -> Option<String> {
         self.namespaces.get(&inode).cloned()
     }

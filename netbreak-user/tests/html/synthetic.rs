@@ -172,6 +172,7 @@ fn probe(loss: Loss, kind: Kind, port: Option<u16>, dice: &mut Dice) -> Probe {
         rtt_us: Some(RttUs { min: rtt.min, p50: rtt.p50, p90: rtt.p90, p99: rtt.p99, max: rtt.max }),
         schedule_delay_us: None,
         outages,
+        rsts: Vec::new(),
         retransmits: resent.as_ref().map(|resent| Retransmits {
             segments: resent.iter().map(|(_, segments)| segments).sum(),
             syn: 0,

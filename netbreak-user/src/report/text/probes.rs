@@ -4,7 +4,7 @@ use super::format::{NOT_MEASURED, count, milliseconds, span, time};
 use super::places::Places;
 use super::{Page, Style, drops, path};
 use crate::probe::Kind;
-use crate::report::{Probe, Report, Target};
+use crate::report::{Leg, Probe, Report, Target};
 
 /// Where the text of a probe's details begins.
 const DETAIL: usize = 16;
@@ -60,6 +60,7 @@ fn probe(page: &mut Page, probe: &Probe, places: &Places) {
     left_late(page, probe);
     stream(page, probe);
     retransmits(page, probe);
+    rsts(page, probe);
     outages(page, probe);
     deaths(page, probe, places);
     if let Some(way) = &probe.path {
@@ -125,6 +126,20 @@ fn retransmits(page: &mut Page, probe: &Probe) {
         }
     };
     page.paragraph("    resent", DETAIL, Style::Plain, &text);
+}
+
+fn rsts(page: &mut Page, probe: &Probe) {
+    for rst in &probe.rsts {
+        let side = if rst.leg == Leg::Reply { "the target's side" } else { "the probe's side" };
+        let at = rst.netns_name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let state = match &rst.state {
+            Some(state) => format!("its socket was {state}"),
+            None => "it had no socket for the segment".to_owned(),
+        };
+        let reason = rst.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
+        let text = format!("{} from {side}{at}: {state}{reason}", count(rst.segments, "RST"));
+        page.paragraph("    reset by", DETAIL, Style::Plain, &text);
+    }
 }
 
 fn late(page: &mut Page, report: &Report, target: &Target, probe: &Probe) {

@@ -8,7 +8,7 @@ use netbreak_common::{Event, FAMILY_V4, HOPS, Hop, LEG_REPLY, LEG_REQUEST, Passa
 use crate::clock::Nanos;
 use crate::kernel::Trails;
 use crate::probe::{Attempt, Kind, Outcome, Record};
-use crate::report::{Death, Path};
+use crate::report::{Death, Path, Rst};
 use crate::verdict::{self, Absence, Change, Evidence, Names, Side};
 use crate::watch::{Device, Owners, Process};
 
@@ -125,7 +125,8 @@ pub fn event(kind: Kind, time: Nanos, attempt: u64) -> Event {
         leg: LEG_REQUEST,
         flags: 0,
         attempt_known: 1,
-        pad: [0; 2],
+        state: 0,
+        pad: 0,
     }
 }
 
@@ -193,6 +194,11 @@ pub fn deaths_amid(
         let judged = verdict::deaths(evidence, 0);
         (judged.deaths, judged.unexplained)
     })
+}
+
+/// The RSTs of one probe.
+pub fn resets_of(record: &Record, events: &[Event]) -> Vec<Rst> {
+    with_evidence(record, events, &Trails::default(), &[], |evidence| verdict::resets(evidence, 0))
 }
 
 /// The path of one probe.

@@ -1,0 +1,101 @@
+//! Who ended the connections of a probe by RST, and in which state they were there.
+
+use std::collections::BTreeMap;
+
+use netbreak_common::{Event, LEG_REPLY, sensor};
+
+use super::Evidence;
+use crate::{
+    clock::{Nanos, seconds_since},
+    report::{Leg, Rst},
+};
+
+/// RSTs for connections of the probe with this index among the records, most first.
+pub fn resets(evidence: &Evidence, probe: usize) -> Vec<Rst> {
+    let mut found: BTreeMap<(u8, u32, u8, u32), (u64, Nanos, Nanos)> = BTreeMap::new();
+    let sent = evidence.events.iter().filter(|event| {
+        event.sensor == sensor::RESET_SENT && event.probe as usize == probe && !is_our_close(evidence, event)
+    });
+    for event in sent {
+        let key = (event.leg, event.netns, event.state, event.reason);
+        let (segments, first, last) = found.entry(key).or_insert((0, event.time, event.time));
+        *segments += 1;
+        *first = (*first).min(event.time);
+        *last = (*last).max(event.time);
+    }
+    let mut rsts: Vec<Rst> = found
+        .into_iter()
+        .map(|((leg, netns, state, reason), (segments, first, last))| Rst {
+            segments,
+            leg: if leg == LEG_REPLY { Leg::Reply } else { Leg::Request },
+            netns: (netns != 0).then_some(netns),
+            netns_name: evidence.names.netns(netns),
+            state: name_of(state),
+            reason: evidence.names.reset_reason(reason),
+            first_s: seconds_since(evidence.start, first),
+            last_s: seconds_since(evidence.start, last),
+        })
+        .collect();
+    rsts.sort_by_key(|rst| std::cmp::Reverse(rst.segments));
+    rsts
+}
+
+/// The probe's own socket sends it as it closes.
+fn is_our_close(evidence: &Evidence, event: &Event) -> bool {
+    event.leg != LEG_REPLY && event.netns == evidence.netns && event.state != 0
+}
+
+/// `enum` in include/net/tcp_states.h.
+fn name_of(state: u8) -> Option<String> {
+    const STATES: [&str; 12] = [
+        "ESTABLISHED",
+        "SYN_SENT",
+        "SYN_RECV",
+        "FIN_WAIT1",
+        "FIN_WAIT2",
+        "TIME_WAIT",
+        "CLOSE",
+        "CLOSE_WAIT",
+        "LAST_ACK",
+        "LISTEN",
+        "CLOSING",
+        "NEW_SYN_RECV",
+    ];
+    STATES.get(usize::from(state).checked_sub(1)?).map(|name| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        probe::Kind,
+        verdict::tests::build::{HERE, SERVER, event, record, reply, resets_of},
+    };
+
+    fn rst(time: Nanos, netns: u32, state: u8) -> Event {
+        Event { sensor: sensor::RESET_SENT, reason: 0, netns, state, ..event(Kind::Stream, time, 0) }
+    }
+
+    #[test]
+    fn the_sender_and_the_state_there_are_told() {
+        let events = [
+            reply(rst(100, SERVER, 0)),
+            reply(rst(300, SERVER, 0)),
+            reply(rst(200, SERVER, 1)),
+            // An answer to a segment that no socket of ours expects; and ours as it closes.
+            rst(400, HERE, 0),
+            rst(500, HERE, 1),
+        ];
+        let found = resets_of(&record(Kind::Stream, vec![]), &events);
+        let told: Vec<_> = found.iter().map(|r| (r.segments, r.leg, r.netns, r.state.as_deref())).collect();
+        assert_eq!(
+            told,
+            [
+                (2, Leg::Reply, Some(SERVER), None),
+                (1, Leg::Request, Some(HERE), None),
+                (1, Leg::Reply, Some(SERVER), Some("ESTABLISHED")),
+            ]
+        );
+        assert_eq!((found[0].first_s, found[0].last_s), (100e-9, 300e-9));
+    }
+}
