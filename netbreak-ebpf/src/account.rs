@@ -48,6 +48,12 @@ pub fn count(place: &PlaceKey, packet: &Packet, skb: Kernel) {
     }
 }
 
+/// As [`count`], for what happens rarely. Not inlined: whatever happened in it, the verifier goes on in one way.
+#[inline(never)]
+pub fn count_rarely(place: &PlaceKey, packet: &Packet, skb: u64) {
+    count(place, packet, skb as Kernel);
+}
+
 /// Notes a loss on this CPU.
 #[inline(always)]
 pub fn lose(note: impl FnOnce(&mut Losses)) {

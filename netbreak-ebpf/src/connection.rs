@@ -9,7 +9,7 @@ use crate::{
     drop::whereabouts,
     maps,
     ours::Ours,
-    read::{Kernel, Probed, load, offset, read, setting},
+    read::{Kernel, Probed, forget, load, offset, read, setting},
 };
 
 pub const SYN: u8 = 0x02;
@@ -39,10 +39,6 @@ pub struct Segment {
     pub flags: u8,
 }
 
-/// A connection of a probe, and the leg of a segment of it. The value may get another connection while it is looked at,
-/// if it is forgotten just then: a segment that comes so late is counted for that one.
-type Found = (*mut ProbeValue, u8);
-
 impl Segment {
     fn key(&self, leg: u8) -> ProbeKey {
         let (remote, remote_port, local_port) = if leg == LEG_REQUEST {
@@ -52,71 +48,60 @@ impl Segment {
         };
         key(self.family, remote, remote_port, local_port)
     }
+}
 
-    /// By its own addresses and ports.
-    #[inline(always)]
-    fn find(&self) -> Option<Found> {
-        for leg in [LEG_REQUEST, LEG_REPLY] {
-            let local_port = if leg == LEG_REQUEST { self.source_port } else { self.destination_port };
-            if is_probe_port(local_port)
-                && let Some(value) = maps::PROBES.get_ptr_mut(self.key(leg))
-            {
-                return Some((value, leg));
-            }
-            // SAFETY: a name is written once; what it stands for is looked up.
-            if is_alias_port(local_port)
-                && let Some(original) = unsafe { maps::ALIASES.get(self.key(leg)) }
-                && let Some(value) = maps::PROBES.get_ptr_mut(original)
-            {
-                return Some((value, leg));
-            }
-        }
-        None
+/// By its own addresses and ports: the connection, and the leg; null if it is nobody's.
+#[inline(always)]
+fn find(segment: &Segment, leg: &mut u8) -> *mut ProbeValue {
+    *leg = LEG_REQUEST;
+    let value = lookup(&segment.key(LEG_REQUEST));
+    if !value.is_null() {
+        return value;
     }
+    *leg = LEG_REPLY;
+    lookup(&segment.key(LEG_REPLY))
+}
 
-    /// By those that connection tracking remembers of the first packet. What the connection is called here is kept:
-    /// where the packet comes to next, nothing remembers.
-    #[inline(always)]
-    fn find_tracked(&self, skb: Kernel) -> Option<Found> {
-        let (original, leg) = tracked(skb, self.family)?;
-        let value = maps::PROBES.get_ptr_mut(original)?;
-        let alias = self.key(leg);
-        if maps::ALIASES.insert(alias, original, BPF_ANY.into()).is_ok()
-            && let Some(ports) = maps::ALIASED.get_ptr_mut(0)
-        {
-            for port in [alias.local_port, ANY_PORT] {
-                // SAFETY: within the array; a single byte.
-                unsafe { ports.cast::<u8>().add(usize::from(port)).write_volatile(1) };
-            }
+/// By those that connection tracking remembers of the first packet. What the connection is called here is kept: where
+/// the packet comes to next, nothing remembers.
+#[inline(never)]
+fn find_tracked(skb: u64, segment: &Segment, leg: &mut u8) -> *mut ProbeValue {
+    let Some((original, its_leg)) = tracked(skb as Kernel, segment.family) else {
+        return core::ptr::null_mut();
+    };
+    // Many ways lead here.
+    let (original, its_leg) = (forget(&original), forget(&its_leg));
+    let Some(value) = maps::PROBES.get_ptr_mut(original) else { return core::ptr::null_mut() };
+    *leg = its_leg;
+    let alias = forget(&segment.key(its_leg));
+    if maps::ALIASES.insert(alias, original, BPF_ANY.into()).is_ok()
+        && let Some(ports) = maps::ALIASED.get_ptr_mut(0)
+    {
+        let ports = ports.cast::<u8>();
+        // SAFETY: within the array; single bytes.
+        unsafe {
+            ports.add(usize::from(alias.local_port)).write_volatile(1);
+            ports.add(usize::from(ANY_PORT)).write_volatile(1);
         }
-        Some((value, leg))
     }
+    value
+}
 
-    /// The attempt, of a connection; false where it cannot be of that connection.
-    #[inline(always)]
-    fn attempt(&self, (value, leg): Found, is_numbered: bool, into: *mut Ours) -> bool {
-        // SAFETY: an element of a map, which stays readable while the program runs.
-        let value = unsafe { &*value };
-        let tell = |attempt, is_known| {
-            let Segment { sequence, flags, .. } = *self;
-            let destination = self.destination[if self.family == FAMILY_V6 { 3 } else { 0 }];
-            // SAFETY: the caller's, of this size.
-            unsafe {
-                into.write(Ours { attempt, probe: value.probe, sequence, destination, leg, flags, is_known })
-            };
-            true
-        };
-        // A RST tells no number when it answers a segment that had none to acknowledge.
-        let is_numbered = is_numbered && (leg == LEG_REQUEST || self.flags & ACK != 0);
-        if !is_numbered || value.is_open == 0 {
-            return tell(value.attempt, value.piece == 0 || self.flags & SYN != 0);
-        }
-        let number = if leg == LEG_REQUEST { self.sequence } else { self.acknowledged };
+/// The attempt, of a connection; false where it cannot be of that connection. `is_numbered`: are its numbers those of a
+/// segment?
+#[inline(never)]
+fn attempt(value: &ProbeValue, leg: u8, segment: &Segment, is_numbered: bool, into: *mut Ours) -> bool {
+    // A RST tells no number when it answers a segment that had none to acknowledge.
+    let is_numbered = is_numbered && (leg == LEG_REQUEST || segment.flags & ACK != 0);
+    let is_syn = segment.flags & SYN != 0;
+    let (mut attempt, mut is_known) = (value.attempt, value.piece == 0 || is_syn);
+    if is_numbered && value.is_open != 0 {
+        let number = if leg == LEG_REQUEST { segment.sequence } else { segment.acknowledged };
         let passed = number.wrapping_sub(value.first_sequence);
         // Others may have the same addresses and ports elsewhere on this machine, but hardly the same numbers.
         let is_foreign = match leg {
-            LEG_REQUEST if self.flags & SYN != 0 => passed != 0,
-            _ if self.flags & SYN != 0 => passed != 1,
+            LEG_REQUEST if is_syn => passed != 0,
+            _ if is_syn => passed != 1,
             _ => passed > if value.piece == 0 { REQUEST } else { value.sent.wrapping_add(MISSED) },
         };
         if is_foreign {
@@ -124,35 +109,53 @@ impl Segment {
         }
         // The SYN itself is a number.
         let pieces = passed.saturating_sub(1).checked_div(value.piece).unwrap_or(0);
-        let done = if leg == LEG_REPLY { pieces.saturating_sub(1) } else { pieces };
-        tell(value.attempt + u64::from(done), true)
+        attempt += u64::from(if leg == LEG_REPLY { pieces.saturating_sub(1) } else { pieces });
+        is_known = true;
     }
+    let Segment { sequence, flags, .. } = *segment;
+    let destination = segment.destination[if segment.family == FAMILY_V6 { 3 } else { 0 }];
+    // SAFETY: the caller's, of this size.
+    unsafe { into.write(Ours { attempt, probe: value.probe, sequence, destination, leg, flags, is_known }) };
+    true
+}
 
-    /// Remembers where a connection's numbers begin, and how far they have come: what leaves its own namespace tells.
-    #[inline(always)]
-    fn follow(&self, (value, leg): Found, skb: Kernel) {
-        // SAFETY: as in `attempt`.
-        let is_stream = unsafe { (*value).piece } != 0;
-        if leg != LEG_REQUEST || (!is_stream && self.flags & (SYN | ACK) != SYN) {
+/// Remembers where a connection's numbers begin, and how far they have come: what leaves its own namespace tells.
+#[inline(never)]
+fn follow(value: *mut ProbeValue, segment: &Segment, skb: u64) {
+    let is_syn = segment.flags & (SYN | ACK) == SYN;
+    // What is dropped before it gets a device has its socket.
+    let (_, here) = whereabouts::<Probed>(skb as Kernel, core::ptr::null());
+    // SAFETY: an element of a map. One CPU sends a connection's segments at a time.
+    unsafe {
+        if (*value).netns != here {
             return;
         }
-        // What is dropped before it gets a device has its socket.
-        let (_, here) = whereabouts::<Probed>(skb, core::ptr::null());
-        // SAFETY: as in `attempt`. One CPU sends a connection's segments at a time.
-        unsafe {
-            if (*value).netns != here {
-                return;
-            }
-            if (*value).is_open == 0 && self.flags & (SYN | ACK) == SYN {
-                (&raw mut (*value).first_sequence).write_volatile(self.sequence);
-                (&raw mut (*value).is_open).write_volatile(1);
-            }
-            let passed = self.sequence.wrapping_sub((*value).first_sequence);
-            // Retransmits go back.
-            if (*value).is_open == 1 && passed.wrapping_sub((*value).sent) as i32 > 0 {
-                (&raw mut (*value).sent).write_volatile(passed);
-            }
+        if is_syn && (*value).is_open == 0 {
+            (&raw mut (*value).first_sequence).write_volatile(segment.sequence);
+            (&raw mut (*value).is_open).write_volatile(1);
         }
+        let passed = segment.sequence.wrapping_sub((*value).first_sequence);
+        // Retransmits go back.
+        if (*value).is_open == 1 && passed.wrapping_sub((*value).sent) as i32 > 0 {
+            (&raw mut (*value).sent).write_volatile(passed);
+        }
+    }
+}
+
+/// The connection of this name; null if it is nobody's.
+#[inline(never)]
+fn lookup(name: &ProbeKey) -> *mut ProbeValue {
+    let found = if is_probe_port(name.local_port) { maps::PROBES.get_ptr_mut(name) } else { None };
+    if let Some(value) = found {
+        return value;
+    }
+    if !is_alias_port(name.local_port) {
+        return core::ptr::null_mut();
+    }
+    // SAFETY: a name is written once; what it stands for is looked up.
+    match unsafe { maps::ALIASES.get(name) } {
+        Some(original) => maps::PROBES.get_ptr_mut(original).unwrap_or(core::ptr::null_mut()),
+        None => core::ptr::null_mut(),
     }
 }
 
@@ -160,30 +163,37 @@ impl Segment {
 /// pointer: the verifier need know nothing about it.
 #[inline(never)]
 pub fn of_packet(skb: u64, segment: &Segment, into: *mut Ours) -> bool {
-    let skb = skb as Kernel;
-    let found = match segment.find() {
-        None if segment.flags & SYN != 0 => segment.find_tracked(skb),
-        found => found,
-    };
-    let Some(found) = found else { return false };
-    // A RST on its way to the target is no attempt: it ends one, or a firewall made it.
-    if found.1 == LEG_REQUEST && segment.flags & RST != 0 {
+    let mut leg = LEG_REQUEST;
+    let mut value = find(segment, &mut leg);
+    if value.is_null() && segment.flags & SYN != 0 {
+        value = find_tracked(skb, segment, &mut leg);
+    }
+    if value.is_null() {
         return false;
     }
-    segment.follow(found, skb);
-    // SAFETY: as in `attempt`.
-    if setting!(probes) != 0 && unsafe { (*found.0).is_open } == 0 {
-        // Our own SYN is seen first: it is sent by netbreak itself.
-        return false;
+    // Many ways lead here.
+    let leg = forget(&leg);
+    if leg == LEG_REQUEST {
+        // A RST on its way to the target is no attempt: it ends one, or a firewall made it.
+        if segment.flags & RST != 0 {
+            return false;
+        }
+        follow(value, segment, skb);
     }
-    segment.attempt(found, true, into)
+    // SAFETY: an element of a map, which stays readable while the program runs. It may be another connection's by now,
+    // if this one is forgotten just then.
+    let value = unsafe { &*value };
+    // Our own SYN is seen first: it is sent by netbreak itself.
+    (setting!(probes) == 0 || value.is_open != 0) && attempt(value, leg, segment, true, into)
 }
 
 /// The attempt of something that happened to a socket with this flow. Is `sequence` that of a segment?
 #[inline(never)]
 pub fn of_socket(segment: &Segment, is_numbered: bool, into: *mut Ours) -> bool {
-    let Some(found) = segment.find() else { return false };
-    segment.attempt(found, is_numbered, into)
+    let mut leg = LEG_REQUEST;
+    let value = find(segment, &mut leg);
+    // SAFETY: as in `of_packet`.
+    !value.is_null() && attempt(unsafe { &*value }, forget(&leg), segment, is_numbered, into)
 }
 
 /// The first packet of the connection that a packet belongs to, if its addresses or ports are translated: as a
@@ -227,10 +237,7 @@ struct Tuple {
 }
 
 #[inline(always)]
-fn key(family: u8, mut remote: [u32; 4], remote_port: u16, local_port: u16) -> ProbeKey {
-    if family != FAMILY_V6 {
-        remote = [remote[0], 0, 0, 0];
-    }
+fn key(family: u8, remote: [u32; 4], remote_port: u16, local_port: u16) -> ProbeKey {
     // SAFETY: the same 16 bytes.
     let remote = unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(remote) };
     ProbeKey { remote, remote_port, local_port, family, pad: [0; 3] }

@@ -14,16 +14,21 @@ use crate::{
     maps,
     ours::{Ours, identify_slowly},
     packet::Packet,
-    read::Kernel,
+    read::{Kernel, forget},
 };
 
 /// Sends an event if `packet`, which is `skb`, belongs to an attempt.
 #[inline(always)]
 pub fn report_packet<C: EbpfContext>(ctx: &C, place: &PlaceKey, packet: &Packet, skb: Kernel) {
+    if !packet.may_be_ours() {
+        return;
+    }
+    // Many ways lead here.
+    let packet = forget(packet);
     let mut ours = MaybeUninit::uninit();
-    if packet.may_be_ours() && identify_slowly(skb as u64, ours.as_mut_ptr()) {
+    if identify_slowly(skb as u64, ours.as_mut_ptr()) {
         // SAFETY: it was written.
-        report(ctx, place, packet, skb, unsafe { ours.assume_init_ref() });
+        report(ctx, place, &packet, skb, unsafe { ours.assume_init_ref() });
     }
 }
 
@@ -51,7 +56,7 @@ pub fn report_socket<C: EbpfContext>(
         flags,
     };
     let mut ours = MaybeUninit::uninit();
-    if of_socket(&segment, sequence.is_some(), ours.as_mut_ptr()) {
+    if of_socket(&forget(&segment), sequence.is_some(), ours.as_mut_ptr()) {
         // SAFETY: it was written.
         report(ctx, place, packet, core::ptr::null(), unsafe { ours.assume_init_ref() });
     }

@@ -34,7 +34,7 @@ pub fn icmp_send_raw(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn sent<C: EbpfContext>(ctx: &C, skb: Kernel, kind: u32, code: u32) {
     let packet = forget(&Packet::of_skb::<Probed>(skb));
-    let (ifindex, netns) = whereabouts::<Probed>(skb, core::ptr::null());
+    let (ifindex, netns) = forget(&whereabouts::<Probed>(skb, core::ptr::null()));
     let place = PlaceKey {
         location: 0,
         reason: (kind & 0xff) << 8 | (code & 0xff),
@@ -45,7 +45,7 @@ fn sent<C: EbpfContext>(ctx: &C, skb: Kernel, kind: u32, code: u32) {
         protocol: packet.protocol,
         pad: 0,
     };
-    account::count(&place, &packet, skb);
+    account::count_rarely(&place, &packet, skb as u64);
     event::report_packet(ctx, &place, &packet, skb);
 }
 

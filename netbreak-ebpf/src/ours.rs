@@ -7,7 +7,7 @@ use netbreak_common::{FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, wire};
 use crate::{
     connection::{SYN, Segment, is_known_port, of_packet},
     packet::{ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, Headers, ICMP, ICMP6, TCP, UDP},
-    read::{Access, Kernel, Probed, bytes, load, offset, read, setting},
+    read::{Access, Kernel, Probed, bytes, forget, load, offset, read, setting},
 };
 
 /// A packet of an attempt. Functions write it to where they are told and return whether they did: of an `Option` that is
@@ -208,5 +208,6 @@ fn segment<A: Access>(place: &Place, headers: &Headers<A>, length: u32, into: *m
     }
     let segment =
         Segment { source, destination, source_port, destination_port, sequence, acknowledged, family, flags };
-    of_packet(place.skb as u64, &segment, into)
+    // Many ways lead here.
+    of_packet(place.skb as u64, &forget(&segment), into)
 }

@@ -57,11 +57,15 @@ fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
             segments: 1,
             ..answered
         };
-        let (ifindex, netns) = whereabouts::<Probed>(skb, core::ptr::null());
+        let (ifindex, netns) = forget(&whereabouts::<Probed>(skb, core::ptr::null()));
         let place = PlaceKey { ifindex, netns, ..place::<Probed>(sensor::RESET_SENT, reason, sk, &packet) };
-        account::count(&place, &packet, skb);
+        account::count_rarely(&place, &packet, skb as u64);
+        if !answered.may_be_ours() {
+            return;
+        }
+        let packet = forget(&packet);
         let mut ours = MaybeUninit::<Ours>::uninit();
-        if answered.may_be_ours() && identify_slowly(skb as u64, ours.as_mut_ptr()) {
+        if identify_slowly(skb as u64, ours.as_mut_ptr()) {
             // SAFETY: it was written.
             let ours = unsafe { ours.assume_init_mut() };
             (ours.leg, ours.flags) = (1 - ours.leg, RST);
