@@ -49,10 +49,43 @@ struct Place {
     ether_type: u16,
 }
 
+/// What headers tell. A number, since BTF cannot describe an enum with data.
+type Said = u32;
+/// It is nobody's.
+const NOTHING: Said = 0;
+/// It is an attempt's, which has been written.
+const OURS: Said = 1;
+/// A segment that may be an attempt's has been written: its connection must be asked.
+const SEGMENT: Said = 2;
+
+/// What headers tell, is written here.
+struct Into {
+    ours: *mut Ours,
+    segment: *mut Segment,
+}
+
 /// The attempt that `skb` belongs to. Echoes and datagrams tell by their payload, whatever has become of their
 /// addresses, segments by their connection; within a tunnel what is inside tells.
 #[inline(always)]
 pub fn identify<A: Access>(skb: Kernel, into: *mut Ours) -> bool {
+    look::<A, false>(skb, into)
+}
+
+#[inline(always)]
+fn look<A: Access, const TAGGED: bool>(skb: Kernel, into: *mut Ours) -> bool {
+    let mut segment = MaybeUninit::uninit();
+    let said = outer::<A, TAGGED>(skb, &Into { ours: into, segment: segment.as_mut_ptr() });
+    if said != SEGMENT {
+        return said == OURS;
+    }
+    // Many ways lead here.
+    // SAFETY: it was written.
+    let segment = forget(unsafe { segment.assume_init_ref() });
+    of_packet(skb as u64, &segment, into)
+}
+
+#[inline(always)]
+fn outer<A: Access, const TAGGED: bool>(skb: Kernel, into: &Into) -> Said {
     let ether_type = u16::from_be(load::<_, A>(skb, offset!(skb_protocol)));
     let head = load::<Kernel, A>(skb, offset!(skb_head));
     let network = u32::from(load::<u16, A>(skb, offset!(skb_network_header)));
@@ -60,31 +93,31 @@ pub fn identify<A: Access>(skb: Kernel, into: *mut Ours) -> bool {
     match ether_type {
         ETH_P_IP | ETH_P_IPV6 => of_header::<A, false>(&Place { skb, at, before: 0, ether_type }, into),
         // The network header of a tagged packet is its tag: (control, inner type), `eth_type_trans`.
-        ETH_P_8021Q | ETH_P_8021AD => {
+        ETH_P_8021Q | ETH_P_8021AD if TAGGED => {
             let ether_type = u16::from_be(bytes::<u16, Probed>(at, 2));
             inner::<Probed>(&Place { skb, at: at.wrapping_add(4), before: 4, ether_type }, into)
         }
-        _ => false,
+        _ => NOTHING,
     }
 }
 
-/// As [`identify`], for what happens rarely.
+/// As [`identify`], for what happens rarely: by probe reads, and with a look through a VLAN's tag.
 #[inline(never)]
 pub fn identify_slowly(skb: u64, into: *mut Ours) -> bool {
-    identify::<Probed>(skb as Kernel, into)
+    look::<Probed, true>(skb as Kernel, into)
 }
 
 /// Not inlined: what is within a tunnel costs others neither registers nor stack.
 #[inline(never)]
-fn inner<A: Access>(place: &Place, into: *mut Ours) -> bool {
+fn inner<A: Access>(place: &Place, into: &Into) -> Said {
     of_header::<A, true>(place, into)
 }
 
 #[inline(always)]
-fn of_header<A: Access, const INNER: bool>(place: &Place, into: *mut Ours) -> bool {
+fn of_header<A: Access, const INNER: bool>(place: &Place, into: &Into) -> Said {
     let mut copy = MaybeUninit::uninit();
     if !A::BYTES && !read(place.at, &mut copy) {
-        return false;
+        return NOTHING;
     }
     let headers = Headers::<A> { at: place.at, copy: &copy, access: PhantomData };
     let (protocol, length) = match place.ether_type {
@@ -93,30 +126,30 @@ fn of_header<A: Access, const INNER: bool>(place: &Place, into: *mut Ours) -> bo
             // Fragment offset, hop limit and protocol in one load. Only a first fragment has a transport header.
             let [high, low, _, protocol] = headers.get::<u32>(6).to_ne_bytes();
             if u16::from_be_bytes([high, low]) & 0x1fff != 0 {
-                return false;
+                return NOTHING;
             }
             (protocol, u32::from(headers.get::<u8>(0) & 0xf) * 4)
         }
-        _ => return false,
+        _ => return NOTHING,
     };
     match protocol {
         ICMP | ICMP6 | UDP => {
-            if message(place, &headers, protocol, length, into) {
-                return true;
+            if message(place, &headers, protocol, length, into.ours) {
+                return OURS;
             }
             if INNER || protocol != UDP {
-                return false;
+                return NOTHING;
             }
             let frame = tunnelled(&headers, length);
             if frame == 0 {
-                return false;
+                return NOTHING;
             }
             let ether_type = u16::from_be(bytes::<u16, A>(place.at.wrapping_add(frame as usize), 12));
             let (at, before) = (place.at.wrapping_add(frame as usize + 14), place.before + frame + 14);
             inner::<A>(&Place { skb: place.skb, at, before, ether_type }, into)
         }
-        TCP => segment(place, &headers, length, into),
-        _ => false,
+        TCP => segment(place, &headers, length, into.segment),
+        _ => NOTHING,
     }
 }
 
@@ -190,12 +223,12 @@ fn tunnelled<A: Access>(headers: &Headers<A>, length: u32) -> u32 {
 
 /// A segment of a connection.
 #[inline(always)]
-fn segment<A: Access>(place: &Place, headers: &Headers<A>, length: u32, into: *mut Ours) -> bool {
+fn segment<A: Access>(place: &Place, headers: &Headers<A>, length: u32, into: *mut Segment) -> Said {
     let [source_port, destination_port] = headers.after::<[u16; 2]>(length, 0).map(u16::from_be);
     let flags = headers.after::<u8>(length, 13);
     // What a translated connection is called is learnt from its SYN.
     if flags & SYN == 0 && !is_known_port(source_port) && !is_known_port(destination_port) {
-        return false;
+        return NOTHING;
     }
     let (family, source, destination) = if place.ether_type == ETH_P_IPV6 {
         (FAMILY_V6, headers.get::<[u32; 4]>(8), headers.get::<[u32; 4]>(24))
@@ -204,10 +237,11 @@ fn segment<A: Access>(place: &Place, headers: &Headers<A>, length: u32, into: *m
     };
     let [sequence, acknowledged] = headers.after::<[u32; 2]>(length, 4).map(u32::from_be);
     if linear::<A>(place.skb, place.before + length) < 20 {
-        return false;
+        return NOTHING;
     }
     let segment =
         Segment { source, destination, source_port, destination_port, sequence, acknowledged, family, flags };
-    // Many ways lead here.
-    of_packet(place.skb as u64, &forget(&segment), into)
+    // SAFETY: the caller's, of this size.
+    unsafe { into.write(segment) };
+    SEGMENT
 }
