@@ -1,6 +1,11 @@
 //! The programs, one a tracepoint: which there are, and attaching each in the best form that this kernel allows.
 
-use std::{error::Error, fs, os::fd::AsRawFd};
+use std::{
+    error::Error,
+    fs,
+    os::fd::AsRawFd,
+    sync::{Mutex, PoisonError},
+};
 
 use aya::{
     Btf, Ebpf,
@@ -117,6 +122,44 @@ pub enum Form {
     Raw,
 }
 
+/// Loads the programs of tracepoints, in the form `best`, on all CPUs at once: nearly all of it is the verifier's time. One
+/// that the kernel refuses is loaded again by [`attach`], which says why.
+pub fn load_at_once(
+    ebpf: &mut Ebpf,
+    tracepoints: &[&str],
+    btf: &KernelBtf,
+    aya_btf: Option<&Btf>,
+    best: Form,
+) {
+    let Some(aya_btf) = aya_btf.filter(|_| best != Form::Raw) else { return };
+    let wanted: Vec<&str> =
+        tracepoints.iter().copied().filter(|tracepoint| lacks(btf, tracepoint).is_none()).collect();
+    let tracepoint_of = |program: &str| {
+        let typed = program.strip_suffix("_typed").filter(|_| best == Form::Typed);
+        let name = typed.or((best == Form::Direct).then_some(program))?;
+        wanted.iter().find(|tracepoint| **tracepoint == name).copied()
+    };
+    let programs = ebpf.programs_mut().filter_map(|(name, program)| match program {
+        Program::BtfTracePoint(program) => Some((tracepoint_of(name)?, program)),
+        _ => None,
+    });
+    let queue: Mutex<Vec<(&str, &mut BtfTracePoint)>> = Mutex::new(programs.collect());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(MOST_LOADERS)) {
+            scope.spawn(|| {
+                while let Some((tracepoint, program)) = next() {
+                    // Whoever attaches it tries again and tells.
+                    let _ = program.load(tracepoint, aya_btf);
+                }
+            });
+        }
+    });
+}
+
+/// Threads that load programs: more have nothing to do.
+const MOST_LOADERS: usize = 8;
+
 /// Attaches the program of one tracepoint, in the form `best` or else in one that needs less, and says how that went.
 pub fn attach(
     ebpf: &mut Ebpf,
@@ -161,7 +204,9 @@ fn attach_typed(
     btf: Option<&Btf>,
 ) -> Result<(), ProgramError> {
     let program: &mut BtfTracePoint = ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load(tracepoint, btf.ok_or(ProgramError::NotLoaded)?)?;
+    if program.fd().is_err() {
+        program.load(tracepoint, btf.ok_or(ProgramError::NotLoaded)?)?;
+    }
     program.attach().map(drop)
 }
 

@@ -119,9 +119,10 @@ impl Tracer {
         );
         steps.done("filling maps");
         let path = options.follow.iter().flat_map(|_| PATH);
-        let mut sensors: Vec<Sensor> = TRACEPOINTS
+        let tracepoints: Vec<&str> = TRACEPOINTS.into_iter().chain(path).collect();
+        programs::load_at_once(&mut ebpf, &tracepoints, &btf, aya_btf.as_ref(), options.form);
+        let mut sensors: Vec<Sensor> = tracepoints
             .into_iter()
-            .chain(path)
             .map(|name| programs::attach(&mut ebpf, name, &btf, aya_btf.as_ref(), options.form))
             .collect();
         if sensors[0].state == SensorState::Off {
