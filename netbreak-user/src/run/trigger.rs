@@ -11,6 +11,8 @@ use crate::{clock::Nanos, options, probe::Pulse};
 /// A trigger, on its way through life.
 pub(super) struct Trigger {
     plan: options::Trigger,
+    /// The command as it is shown.
+    shown: String,
     state: State,
     /// When something happened, and what.
     marks: Vec<(Nanos, String)>,
@@ -29,6 +31,9 @@ enum State {
     },
 }
 
+/// Characters of a command that are shown.
+const SHOWN: usize = 80;
+
 /// What became of it.
 #[derive(Default)]
 pub(super) struct Outcome {
@@ -42,7 +47,7 @@ impl Trigger {
     /// For a run whose first attempt leaves at `start`.
     pub(super) fn new(plan: options::Trigger, start: Nanos) -> Trigger {
         let state = State::Due(start.saturating_add(plan.lead_in));
-        Trigger { plan, state, marks: Vec::new(), failed: None }
+        Trigger { shown: shown(&plan.command), plan, state, marks: Vec::new(), failed: None }
     }
 
     /// Starts it when its time has come, and sees whether it has ended. Returns whether the run has seen enough.
@@ -67,7 +72,7 @@ impl Trigger {
                     true => "",
                     false => "; not everything had been answered before it",
                 };
-                self.marks.push((now, format!("`{}` started{before}", self.plan.command)));
+                self.marks.push((now, format!("`{}` started{before}", self.shown)));
                 self.state = State::Running(shell);
             }
             Err(error) => {
@@ -83,7 +88,7 @@ impl Trigger {
             Err(error) => (format!("ended, and how is not known: {error}"), false),
         };
         match is_well {
-            true => self.marks.push((at, format!("`{}` {how}", self.plan.command))),
+            true => self.marks.push((at, format!("`{}` {how}", self.shown))),
             false => self.fail(at, how),
         }
         let running = std::mem::replace(&mut self.state, State::Over { at, _rest: None });
@@ -93,8 +98,8 @@ impl Trigger {
     }
 
     fn fail(&mut self, at: Nanos, what: String) {
-        self.marks.push((at, format!("`{}` {what}", self.plan.command)));
-        self.failed = Some(format!("the trigger `{}` {what}", self.plan.command));
+        self.marks.push((at, format!("`{}` {what}", self.shown)));
+        self.failed = Some(format!("the trigger `{}` {what}", self.shown));
     }
 
     /// The run is to end early: so is this.
@@ -115,6 +120,15 @@ impl Trigger {
             State::Over { .. } => {}
         }
         Outcome { marks: self.marks, failed: self.failed }
+    }
+}
+
+/// A command may be a whole script: its begin, on one line.
+fn shown(command: &str) -> String {
+    let line = command.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 
@@ -180,6 +194,12 @@ mod tests {
             let failed = trigger.finish(0).failed.unwrap();
             assert!(failed.contains(words), "{failed}");
         }
+    }
+
+    #[test]
+    fn a_script_is_shown_by_its_begin() {
+        assert_eq!(shown("  set -e\n\treload  now\n"), "set -e reload now");
+        assert_eq!(shown(&"é".repeat(100)), format!("{}…", "é".repeat(SHOWN)));
     }
 
     #[test]
