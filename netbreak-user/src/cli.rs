@@ -18,6 +18,7 @@ Examples:
   netbreak run 10.0.2.2 10.0.3.2 --icmp --udp 4000 --interval 5ms
   netbreak run web.example -6 --tcp 443 --json report.json --html report.html
   netbreak run 10.244.1.7 --netns pid:4711 --stream 5000
+  netbreak run 10.244.1.7 --trigger 'kubectl ko reload' --duration 10m
 
 With no probe option: --icmp --tcp 80. udp and stream need `netbreak serve` at the other end.
 Ctrl-C ends the run early and still prints and writes its report, once the last answers have come or
@@ -91,6 +92,16 @@ pub struct RunArgs {
     /// An answer that comes later than this is late
     #[arg(long, value_name = "TIME", default_value = "1s", help_heading = "Plan")]
     pub timeout: String,
+    /// Command for `sh -c` that breaks what is measured, such as 'kubectl ko reload'. The run ends before --duration once
+    /// it is over and everything has been answered for a while
+    #[arg(long, value_name = "CMD", help_heading = "Trigger")]
+    pub trigger: Option<String>,
+    /// How long to probe before the trigger
+    #[arg(long, value_name = "TIME", default_value = "5s", help_heading = "Trigger", requires = "trigger")]
+    pub lead_in: String,
+    /// How long everything must have been answered in time after the trigger for the run to end
+    #[arg(long, value_name = "TIME", default_value = "5s", help_heading = "Trigger", requires = "trigger")]
+    pub quiet_for: String,
     /// Payload of an echo or a datagram, in bytes
     #[arg(long, value_name = "BYTES", help_heading = "Packets")]
     pub size: Option<String>,
@@ -267,9 +278,14 @@ mod tests {
 
     #[test]
     fn refused_lines_exit_with_status_2() {
-        for line in
-            [&["run"][..], &["run", "a", "-4", "-6"], &["run", "a", "--output", "pdf"], &["watch"], &[]]
-        {
+        for line in [
+            &["run"][..],
+            &["run", "a", "-4", "-6"],
+            &["run", "a", "--lead-in", "1s"],
+            &["run", "a", "--output", "pdf"],
+            &["watch"],
+            &[],
+        ] {
             let error = Cli::try_parse_from(["netbreak"].iter().chain(line)).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line:?}");
         }

@@ -170,6 +170,7 @@ fn records_half_of_the_requests_dropped_in_forward() {
         netns: Arc::new(netns),
         tracer: Some(Options::default()),
         path: false,
+        trigger: None,
         progress: Progress::new(true),
         netns_names: Vec::new(),
         give_up_privileges: false,

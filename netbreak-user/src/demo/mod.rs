@@ -82,6 +82,7 @@ fn play(scene: Scene, lab: &mut dyn Breakable, options: &DemoOptions, files: Fil
             netns: Arc::new(scene.client),
             tracer: Some(kernel::Options { follow: Some(follow(&specs)), ..Default::default() }),
             path: options.path,
+            trigger: None,
             progress: Progress::new(false),
             netns_names: scene.names,
             give_up_privileges: false,

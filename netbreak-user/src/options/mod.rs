@@ -9,6 +9,7 @@ mod probe;
 mod resolve;
 mod target;
 mod time;
+mod trigger;
 
 pub use limits::{MAX_ATTEMPTS, MAX_PROBES, MAX_SIZE, MIN_SIZE};
 pub use origin::{Family, Netns};
@@ -16,6 +17,7 @@ pub use output::{Files, Output};
 pub use probe::ProbeSpec;
 pub use resolve::resolve;
 pub use target::{Host, TargetSpec};
+pub use trigger::Trigger;
 
 use std::net::IpAddr;
 
@@ -49,6 +51,8 @@ pub struct RunOptions {
     pub interval: Nanos,
     /// When an answer is late.
     pub timeout: Nanos,
+    /// What breaks the network meanwhile.
+    pub trigger: Option<Trigger>,
     /// Payload of an echo or a datagram in bytes; `None` is the probe's own default.
     pub size: Option<usize>,
     /// Forbid fragmentation.
@@ -93,6 +97,9 @@ impl RunOptions {
         let timeout = time::validate_time("--timeout", &args.timeout)?;
         limits::validate_attempts(targets.len(), &probes, duration, interval)?;
         limits::validate_outstanding(interval, timeout)?;
+        let trigger = args.trigger.as_deref();
+        let trigger = trigger
+            .map(|command| trigger::validate_trigger(command, &args.lead_in, &args.quiet_for, duration));
         Ok(RunOptions {
             targets,
             probes,
@@ -100,6 +107,7 @@ impl RunOptions {
             duration,
             interval,
             timeout,
+            trigger: trigger.transpose()?,
             size: args.size.as_deref().map(limits::validate_size).transpose()?,
             dont_fragment: args.dont_fragment,
             netns: args.netns.as_deref().map(origin::validate_netns).transpose()?,
@@ -231,6 +239,8 @@ mod tests {
             ("10.0.2.2 --json a --html a", "--html a"),
             ("10.0.2.2 --interval 1us --duration 1s", "--timeout"),
             ("10.0.2.2 --duration 1000h", "--interval"),
+            ("10.0.2.2 --trigger true --duration 10s", "--duration"),
+            ("10.0.2.2 --trigger true --quiet-for 0s", "--quiet-for 0s"),
             ("10.0.2.2 --netns pid:x", "pid:x"),
             ("10.0.2.2 --interface a/b", "a/b"),
         ] {

@@ -72,7 +72,7 @@ pub(super) async fn run<W: Wire>(
         spec,
     };
     loop {
-        probe.tell_overdue();
+        probe.tell_settled();
         let next = probe.tracker.next_seq();
         for seq in plan.due(next, clock::now()).take(BURST) {
             probe.send(socket.get_ref(), &plan, seq);
@@ -96,7 +96,7 @@ pub(super) async fn run<W: Wire>(
             () = control.stopped() => plan.cut(probe.tracker.next_seq()),
         }
     }
-    probe.tell_overdue();
+    probe.tell_settled();
     drop(socket);
     let mut record = probe.spec.record();
     (record.attempts, record.duplicates) = probe.tracker.finish();
@@ -139,10 +139,13 @@ impl<W: Wire> Datagrams<W> {
         }
     }
 
-    /// Tells the kernel side which attempts have had their time.
-    fn tell_overdue(&mut self) {
+    /// Tells the kernel side which attempts have had their time, and whoever watches what became of them.
+    fn tell_settled(&mut self) {
         while let Some(seq) = self.tracker.overdue(clock::now()) {
             self.registry.settled(self.index, seq, false);
+        }
+        while let Some((sent, answered)) = self.tracker.settled() {
+            self.control.settled(sent, answered);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::future;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -13,6 +13,7 @@ use crate::clock::Nanos;
 use super::attempt::Record;
 use super::plan::Plan;
 use super::prepare::{Prepared, Probe, Ready};
+use super::pulse::{Gauge, Pulse};
 use super::ticker::Ticker;
 use super::{datagram, stream, visits};
 
@@ -22,6 +23,7 @@ pub struct Progress {
     planned: AtomicU64,
     sent: AtomicU64,
     answered: AtomicU64,
+    gauges: Mutex<Vec<Arc<Gauge>>>,
 }
 
 impl Progress {
@@ -39,6 +41,17 @@ impl Progress {
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
+
+    /// How each probe fares, in the order of the specs; none before they have started.
+    pub fn pulses(&self) -> Vec<Pulse> {
+        self.gauges.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|gauge| gauge.read()).collect()
+    }
+
+    fn add_gauge(&self) -> Arc<Gauge> {
+        let gauge = Arc::new(Gauge::default());
+        self.gauges.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&gauge));
+        gauge
+    }
 }
 
 /// What connects a probe with whoever started the run.
@@ -46,6 +59,7 @@ impl Progress {
 pub(super) struct Control {
     stop: watch::Receiver<bool>,
     progress: Arc<Progress>,
+    gauge: Arc<Gauge>,
     heard: bool,
 }
 
@@ -64,6 +78,11 @@ impl Control {
 
     pub(super) fn count_answered(&self) {
         self.progress.answered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What became of the next attempt, in order, is known: it left at `at`.
+    pub(super) fn settled(&self, at: Nanos, answered: bool) {
+        self.gauge.settled(at, answered);
     }
 }
 
@@ -85,7 +104,8 @@ pub async fn run(
     for (index, Ready { probe, timer, spec }) in prepared.probes.into_iter().enumerate() {
         let plan = Plan::new(start, spec.pace(), spec.duration);
         progress.planned.fetch_add(plan.count(), Ordering::Relaxed);
-        let control = Control { stop: stop.clone(), progress: Arc::clone(&progress), heard: false };
+        let gauge = progress.add_gauge();
+        let control = Control { stop: stop.clone(), progress: Arc::clone(&progress), gauge, heard: false };
         let ticker = Ticker::new(timer)?;
         let registry = Arc::clone(&prepared.registry);
         tasks.spawn(async move {

@@ -55,6 +55,7 @@ pub(super) async fn run(
         let now = clock::now();
         while let Some((seq, answered)) = ledger.settled(now) {
             registry.settled(index, seq, answered);
+            control.settled(plan.planned(seq), answered);
         }
         let awaited = ledger.awaited_until(now).map(|at| at + 1);
         if next_due.is_none() && awaited.is_none() {

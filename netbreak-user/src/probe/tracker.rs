@@ -17,6 +17,8 @@ pub struct Tracker {
     duplicates: u64,
     /// Attempts before this one have been asked about by `overdue`.
     looked_at: usize,
+    /// Attempts before this one have been told by `settled`.
+    told: usize,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl Tracker {
             Kind::Icmp | Kind::Udp => Outcome::Lost,
             Kind::Tcp | Kind::Http | Kind::Stream => Outcome::TimedOut,
         };
-        Tracker { timeout, unanswered, attempts: Vec::new(), duplicates: 0, looked_at: 0 }
+        Tracker { timeout, unanswered, attempts: Vec::new(), duplicates: 0, looked_at: 0, told: 0 }
     }
 
     /// The sequence number that the next attempt will have.
@@ -121,6 +123,18 @@ impl Tracker {
             }
         }
         None
+    }
+
+    /// The next attempt, in order, that was answered in time (or refused), or of which [`overdue`](Self::overdue) has
+    /// found that it was not: when it left, and was it answered? Each is told once.
+    pub fn settled(&mut self) -> Option<(Nanos, bool)> {
+        let life = self.attempts.get(self.told)?;
+        let answered = matches!(life.outcome, Some(Outcome::Answered { .. } | Outcome::Refused { .. }));
+        if !answered && self.told >= self.looked_at {
+            return None;
+        }
+        self.told += 1;
+        Some((life.sent, answered))
     }
 
     /// The end of the run: open attempts become lost (icmp, udp) or timed out. Returns all attempts, ascending by
@@ -239,6 +253,21 @@ mod tests {
         tracker.answered(0, 70);
         tracker.answered(1, 70);
         assert_eq!(tracker.awaited_until(70), None);
+    }
+
+    #[test]
+    fn what_became_of_attempts_is_told_in_order_and_not_before_it_is_known() {
+        let mut tracker = Tracker::new(Kind::Tcp, 100);
+        for at in [0, 10, 20] {
+            tracker.sent(at, at, 1);
+        }
+        tracker.refused(0, 5);
+        tracker.unreachable(1, 15, 113);
+        tracker.answered(2, 25);
+        assert_eq!((tracker.settled(), tracker.settled()), (Some((0, true)), None));
+        while tracker.overdue(111).is_some() {}
+        assert_eq!((tracker.settled(), tracker.settled()), (Some((10, false)), Some((20, true))));
+        assert_eq!(tracker.settled(), None);
     }
 
     #[derive(Debug, Clone)]

@@ -53,7 +53,7 @@ pub(super) async fn run(
     };
     loop {
         visits.retire(clock::now());
-        visits.tell_overdue();
+        visits.tell_settled();
         let mut full = false;
         for seq in plan.due(visits.tracker.next_seq(), clock::now()).take(BURST) {
             full = visits.tasks.len() >= limit && !visits.make_room();
@@ -134,10 +134,13 @@ impl Visits {
         }
     }
 
-    /// Tells the kernel side which attempts have had their time.
-    fn tell_overdue(&mut self) {
+    /// Tells the kernel side which attempts have had their time, and whoever watches what became of them.
+    fn tell_settled(&mut self) {
         while let Some(seq) = self.tracker.overdue(clock::now()) {
             self.registry.settled(self.index, seq, false);
+        }
+        while let Some((sent, answered)) = self.tracker.settled() {
+            self.control.settled(sent, answered);
         }
     }
 
@@ -179,7 +182,7 @@ impl Visits {
         while let Some(done) = self.tasks.join_next().await {
             self.ended(done);
         }
-        self.tell_overdue();
+        self.tell_settled();
         let mut record = self.spec.record();
         (record.attempts, record.duplicates) = self.tracker.finish();
         record.http_errors = record.http_errors.map(|_| self.http_errors);

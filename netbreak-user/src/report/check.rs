@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Book, Probe, Report, SCHEMA, VerdictWord};
+use super::{Book, Probe, Report, SCHEMA, TRIGGER, VerdictWord};
 
 impl Probe {
     /// Attempts not answered in time: what outages are made of. Refused is an answer of the path.
@@ -75,6 +75,11 @@ impl Report {
     /// Every probe of every target.
     pub fn probes(&self) -> impl Iterator<Item = &Probe> {
         self.targets.iter().flat_map(|target| &target.probes)
+    }
+
+    /// Was there a command that was to break what was measured?
+    pub fn triggered(&self) -> bool {
+        self.changes.iter().any(|change| change.what == TRIGGER)
     }
 
     /// Checks the identities: outcomes, deaths, outages, books, drops against their totals, and the verdict.

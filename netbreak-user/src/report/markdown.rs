@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Leg, Report, VerdictWord};
+use super::{Leg, Report, TRIGGER, VerdictWord};
 
 /// The report as Markdown.
 pub fn render(report: &Report) -> String {
@@ -22,6 +22,12 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
     let interrupted = if run.interrupted { ", interrupted" } else { "" };
     writeln!(page, "## netbreak: {verdict}{interrupted}\n")?;
     writeln!(page, "{} · kernel {} · {} · {:.1} s\n", run.host, run.kernel, run.started, run.duration_s)?;
+    for change in report.changes.iter().filter(|change| change.what == TRIGGER) {
+        writeln!(page, "- trigger at {:.2} s: {}", change.at_s, change.detail)?;
+    }
+    if report.triggered() {
+        writeln!(page)?;
+    }
     writeln!(page, "| target | probe | sent | answered | not in time | longest outage | unexplained |")?;
     writeln!(page, "|---|---|--:|--:|--:|--:|--:|")?;
     for target in &report.targets {
@@ -112,13 +118,25 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures;
+    use super::super::{Change, fixtures};
     use super::*;
 
     #[test]
     fn snapshots() {
         insta::assert_snapshot!("broken", render(&fixtures::broken()));
         insta::assert_snapshot!("interrupted", render(&fixtures::interrupted()));
+    }
+
+    #[test]
+    fn what_the_trigger_did_stands_first() {
+        let mut report = fixtures::broken();
+        let detail = "`reload` ended with exit status 0".to_owned();
+        report.changes.push(Change { at_s: 5.25, what: TRIGGER.to_owned(), device: None, detail });
+        let page = render(&report);
+        assert!(
+            page.contains("\n- trigger at 5.25 s: `reload` ended with exit status 0\n\n| target "),
+            "{page}"
+        );
     }
 
     #[test]

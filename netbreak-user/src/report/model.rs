@@ -10,6 +10,9 @@ use crate::probe::Kind;
 /// The value of [`Report::schema`].
 pub const SCHEMA: &str = "netbreak.report/1";
 
+/// [`Change::what`] of the command that broke what was measured.
+pub const TRIGGER: &str = "trigger";
+
 /// Everything that one run found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -495,7 +498,7 @@ pub struct DropTotal {
 pub struct Change {
     /// When.
     pub at_s: f64,
-    /// What, in a word: `link`, `address`, `route`, `neighbour`, `process`, `clock`.
+    /// What, in a word: `link`, `address`, `route`, `neighbour`, `process`, `trigger`, `clock`.
     pub what: String,
     /// Which device it was about.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -49,6 +49,7 @@ pub(super) struct Gathered<'a> {
     pub start: Nanos,
     pub end: Nanos,
     pub interrupted: bool,
+    pub trigger_failed: bool,
 }
 
 pub(super) fn report(gathered: Gathered) -> Report {
@@ -102,7 +103,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
         hidden,
         &names,
     );
-    let verdict = verdict_word(&targets);
+    let verdict = verdict_word(&targets, gathered.trigger_failed);
     let failed = failed(&gathered);
     let tables = gathered.tables.unwrap_or_default();
     let mut sensors = gathered.tracer.map_or_else(no_kernel, |tracer| tracer.sensors().to_vec());
@@ -197,12 +198,13 @@ fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record
     }
 }
 
-fn verdict_word(targets: &[Target]) -> VerdictWord {
+/// Where the trigger did not do its work, answers do not tell what it would have broken.
+fn verdict_word(targets: &[Target], trigger_failed: bool) -> VerdictWord {
     let probes = || targets.iter().flat_map(|target| &target.probes);
     if probes().all(|probe| probe.sent == 0) {
         VerdictWord::Inconclusive
     } else if probes().all(|probe| probe.unanswered() == 0) {
-        VerdictWord::Clean
+        if trigger_failed { VerdictWord::Inconclusive } else { VerdictWord::Clean }
     } else {
         VerdictWord::Broken
     }

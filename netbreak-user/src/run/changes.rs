@@ -8,7 +8,7 @@ use std::{
 use crate::{
     clock::{Nanos, seconds_since},
     netns::Namespace,
-    report::Change,
+    report::{Change, TRIGGER},
     verdict::{self, Absence, Names},
     watch::{Alarm, Device, Event, Journal, Owners, Process, ProcessEvent, ProcessWatcher, Watcher},
 };
@@ -30,6 +30,8 @@ pub(super) struct Changes {
     /// The daemons that were there at the start.
     daemons: Vec<Process>,
     owners: Owners,
+    /// What the trigger did.
+    trigger: Vec<(Nanos, String)>,
     /// Why some are not watched.
     failed: Vec<String>,
 }
@@ -45,6 +47,7 @@ impl Changes {
             lives: Vec::new(),
             daemons: Vec::new(),
             owners: Owners::find(&namespaces[..namespaces.len().min(MOST_NAMESPACES)]),
+            trigger: Vec::new(),
             failed: Vec::new(),
         };
         match ProcessWatcher::open() {
@@ -109,6 +112,11 @@ impl Changes {
         }
     }
 
+    /// Adds what the trigger did, and when.
+    pub(super) fn mark(&mut self, trigger: Vec<(Nanos, String)>) {
+        self.trigger = trigger;
+    }
+
     /// Every device of the watched namespaces, by namespace and index.
     pub(super) fn devices(&self) -> HashMap<(u32, u32), Device> {
         let of = |watcher: &Watcher| {
@@ -158,7 +166,7 @@ impl Changes {
         self.failed.iter().cloned().chain(counted).chain(self.journal.left_out()).collect()
     }
 
-    /// The changes in the namespaces `concerned`, and of all daemons, in order.
+    /// The changes in the namespaces `concerned`, those of all daemons and of the trigger, in order.
     pub(super) fn of(&self, concerned: &BTreeSet<u32>, start: Nanos, names: &dyn Names) -> Vec<Change> {
         let place = |netns| names.netns(netns).unwrap_or_else(|| format!("namespace {netns}"));
         let events = self.journal.events(|event| concerned.contains(&event.netns));
@@ -181,7 +189,11 @@ impl Changes {
             };
             (*at, change)
         });
-        let mut changes: Vec<(Nanos, Change)> = lives.chain(links).collect();
+        let trigger = self.trigger.iter().map(|(at, detail)| {
+            let what = TRIGGER.to_owned();
+            (*at, Change { at_s: seconds_since(start, *at), what, device: None, detail: detail.clone() })
+        });
+        let mut changes: Vec<(Nanos, Change)> = trigger.chain(lives).chain(links).collect();
         changes.sort_by_key(|(at, _)| *at);
         changes.into_iter().map(|(_, change)| change).collect()
     }

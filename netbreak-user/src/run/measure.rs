@@ -2,25 +2,25 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use rustix::process::{Resource, getrlimit};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     assemble::{self, Gathered},
     books::Snapshot,
     changes::Changes,
+    early::Early,
     kept::Kept,
     privileges,
     probing::{Running, Waiting},
+    trigger::Trigger,
 };
 use crate::{
     clock::{self, MILLISECOND, Nanos},
     kernel::{self, Events, Symbols, Tracer},
     netns::{self, Namespace},
+    options,
     probe::{FlowRegistry, Owner, ProbeFlow, Record, Spec, outage},
     progress::{self, Progress},
     report::Report,
@@ -41,6 +41,8 @@ pub struct Plan {
     pub tracer: Option<kernel::Options>,
     /// Shall the report have the way of the packets?
     pub path: bool,
+    /// What breaks the network meanwhile; it runs where the caller's thread is.
+    pub trigger: Option<options::Trigger>,
     /// Who is told how far the run is.
     pub progress: Progress,
     /// Names for namespaces, before those that the machine has.
@@ -59,6 +61,8 @@ pub struct Measurement {
     pub records: Vec<Record>,
     /// What the kernel side saw of their packets, ascending by time: with the records, all that the verdict is made of.
     pub events: Vec<netbreak_common::Event>,
+    /// Why the trigger did not do its work, if it did not.
+    pub trigger_failed: Option<String>,
 }
 
 /// A run without a kernel side.
@@ -109,17 +113,18 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
 
     // Signals of the time so far are seen once the runtime has looked for them: then there is no first attempt.
     tokio::task::yield_now().await;
-    let mut interrupted = None;
+    let mut early = Early::default();
     tokio::select! {
         biased;
-        _ = interrupt.recv() => stop(&waiting.stop, &mut interrupted)?,
-        _ = terminate.recv() => stop(&waiting.stop, &mut interrupted)?,
+        _ = interrupt.recv() => early.interrupt(clock::now(), &waiting.stop)?,
+        _ = terminate.recv() => early.interrupt(clock::now(), &waiting.stop)?,
         () = std::future::ready(()) => {}
     }
     let started = jiff::Timestamp::now();
     let start = clock::now() + LEAD_IN;
     (plan.started)(start);
     let mut running = waiting.begin(start);
+    let mut trigger = plan.trigger.map(|trigger| Trigger::new(trigger, start));
     let duration = plan.specs.iter().map(|spec| spec.duration).max().unwrap_or(0);
     let mut redraw = tokio::time::interval(std::time::Duration::from_millis(100));
     // Nothing tells when a daemon ends or stops: a look reads a few small files.
@@ -130,15 +135,23 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
             records = &mut running.records => break records.context("the thread of the probes panicked")??,
             drained = drain(&mut events, &mut kept) => drained.context("cannot read events from the kernel")?,
             () = changes.come() => changes.poll(clock::now()),
-            _ = look.tick() => changes.look(clock::now()),
+            _ = look.tick() => {
+                let now = clock::now();
+                changes.look(now);
+                if let Some(trigger) = trigger.as_mut().filter(|_| early.at().is_none())
+                    && trigger.look(now, &running.progress.pulses())
+                {
+                    early.end(now, &running.stop);
+                }
+            }
             _ = redraw.tick() => {
                 changes.poll(clock::now());
                 #[cfg(feature = "log")]
                 tracer.iter_mut().for_each(Tracer::print_log);
                 plan.progress.tick(progress_of(&running, start, duration));
             }
-            _ = interrupt.recv() => stop(&running.stop, &mut interrupted)?,
-            _ = terminate.recv() => stop(&running.stop, &mut interrupted)?,
+            _ = interrupt.recv() => interrupted(&mut early, &running, trigger.as_ref())?,
+            _ = terminate.recv() => interrupted(&mut early, &running, trigger.as_ref())?,
         }
     };
     if let Some(events) = &mut events {
@@ -148,12 +161,14 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     changes.look(clock::now());
     let after = Snapshot::take(tracer.as_ref(), &namespaces)?;
     // A signal may come before the first attempt.
-    let planned_end = interrupted.map_or(start + duration, |at| at.max(start));
+    let planned_end = early.at().map_or(start + duration, |at| at.max(start));
     let end = outage::end_of_run(&records, planned_end);
     let misses = tracer.as_ref().map_or(0, Tracer::misses);
     tracer.iter_mut().for_each(Tracer::stop);
     let tables = tracer.as_ref().map(Tracer::tables).transpose().context("cannot read the flow map")?;
     drop(plan.progress);
+    let trigger = trigger.map(|trigger| trigger.finish(end)).unwrap_or_default();
+    changes.mark(trigger.marks);
     let symbols = if tracer.is_some() { Symbols::read().unwrap_or_default() } else { Symbols::default() };
     let trails = tracer.as_ref().map(|tracer| tracer.registry().take_trails()).unwrap_or_default();
     let report = assemble::report(Gathered {
@@ -177,9 +192,10 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         started,
         start,
         end,
-        interrupted: interrupted.is_some(),
+        interrupted: early.interrupted(),
+        trigger_failed: trigger.failed.is_some(),
     });
-    Ok(Measurement { report, records, events: kept.events })
+    Ok(Measurement { report, records, events: kept.events, trigger_failed: trigger.failed })
 }
 
 /// The probes' own namespace first, then all others of the machine: a packet may die in any of them. Each takes two
@@ -199,14 +215,12 @@ fn explain(error: kernel::StartError) -> anyhow::Error {
     anyhow!(kernel::prerequisites::explain_start_error(&error, &kernel::prerequisites::Facts::read()))
 }
 
-/// Ends the probes, which then wait for the answers that are still to come; at the second time it gives up.
-fn stop(probes: &watch::Sender<bool>, interrupted: &mut Option<Nanos>) -> Result<()> {
-    if interrupted.is_some() {
-        bail!("interrupted twice: gave up waiting for the last answers, so there is no report");
+/// A signal ends the run, and the trigger with it.
+fn interrupted(early: &mut Early, running: &Running, trigger: Option<&Trigger>) -> Result<()> {
+    early.interrupt(clock::now(), &running.stop)?;
+    if let Some(trigger) = trigger {
+        trigger.interrupt();
     }
-    *interrupted = Some(clock::now());
-    // If nobody listens the probes are over already.
-    let _ = probes.send(true);
     Ok(())
 }
 

@@ -3,15 +3,19 @@
 mod assemble;
 mod books;
 mod changes;
+mod early;
 mod kept;
 mod measure;
 mod names;
 mod privileges;
 mod probing;
+mod quiet;
+mod shell;
+mod trigger;
 
 pub use measure::{Measurement, Plan, measure};
 
-use std::sync::Arc;
+use std::{io::Write as _, sync::Arc};
 
 use anyhow::{Context, Result};
 
@@ -73,12 +77,17 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
             ..Default::default()
         }),
         path: options.path,
+        trigger: options.trigger.clone(),
         progress: Progress::new(options.quiet),
         netns_names: Vec::new(),
         give_up_privileges: true,
         started: Box::new(|_| ()),
     })?;
     publish(&measurement.report, &options.output, files)?;
+    if let Some(failed) = &measurement.trigger_failed {
+        // Nobody reads it: the verdict says as much.
+        let _ = writeln!(std::io::stderr(), "netbreak: {failed}");
+    }
     Ok(measurement.report.verdict)
 }
 

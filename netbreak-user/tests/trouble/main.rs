@@ -14,3 +14,4 @@ mod refused;
 mod signals;
 mod support;
 mod surroundings;
+mod trigger;

@@ -19,6 +19,7 @@ fn run(lab: &Lab) -> anyhow::Result<Measurement> {
         netns: Arc::new(Namespace::open(lab.namespace(Role::Client).path())?),
         tracer: None,
         path: false,
+        trigger: None,
         progress: Progress::new(true),
         netns_names: Vec::new(),
         give_up_privileges: false,

@@ -9,7 +9,7 @@ use super::Page;
 use super::axis::Axis;
 use super::row::{scaled, ticks};
 use super::value::{known, number, word};
-use crate::report::text::format::seconds;
+use crate::report::{TRIGGER, text::format::seconds};
 
 /// Height of a lane in pixels.
 const LANE: usize = 18;
@@ -49,7 +49,7 @@ pub(super) fn lanes(page: &Page, axis: Axis) -> Markup {
                     }
                     (ticks(axis, height as f64))
                     (scaled(axis, height as f64, html! {
-                        @for (what, path) in &lanes { path.change.trigger[*what == "trigger"] d=(path) {} }
+                        @for (what, path) in &lanes { path.change.trigger[*what == TRIGGER] d=(path) {} }
                     }))
                 }
             }

@@ -98,10 +98,22 @@ fn style_of(verdict: VerdictWord) -> Style {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures;
+    use super::super::{Change, TRIGGER, fixtures};
     use super::*;
 
     const PLAIN: Options = Options { color: false, width: 80 };
+
+    #[test]
+    fn what_the_trigger_did_is_never_summed_up() {
+        let [(_, mut report), ..] = fixtures::all();
+        let change =
+            |what: &str, detail: String| Change { at_s: 1.0, what: what.to_owned(), device: None, detail };
+        report.changes = (0..20).map(|n| change("route", format!("number {n}"))).collect();
+        report.changes.push(change(TRIGGER, "`reload` started".to_owned()));
+        let page = render(&report, PLAIN);
+        assert!(page.contains("`reload` started") && page.contains("and 11 more"), "{page}");
+        assert!(page.contains("number 8") && !page.contains("number 9"), "{page}");
+    }
 
     #[test]
     fn snapshots() {

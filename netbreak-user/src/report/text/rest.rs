@@ -2,7 +2,7 @@
 
 use super::format::{NOT_MEASURED, count, namespace, seconds};
 use super::{Page, Style, style_of, word_of};
-use crate::report::{Book, Probe, Report, SensorState, VerdictWord};
+use crate::report::{Book, Change, Probe, Report, SensorState, TRIGGER, VerdictWord};
 
 /// Where the text of these parts begins.
 const TEXT: usize = 10;
@@ -41,13 +41,24 @@ pub(super) fn books(page: &mut Page, report: &Report) {
 }
 
 pub(super) fn changes(page: &mut Page, report: &Report) {
-    for (number, change) in report.changes.iter().take(CHANGES).enumerate() {
+    // What the trigger did is what the run is about: it is never summed up.
+    let is_trigger = |change: &Change| change.what == TRIGGER;
+    let triggers = report.changes.iter().filter(|change| is_trigger(change)).count();
+    let mut room = CHANGES.saturating_sub(triggers);
+    let fitting = report.changes.iter().filter(|change| {
+        let fits = is_trigger(change) || room > 0;
+        room -= usize::from(fits && !is_trigger(change));
+        fits
+    });
+    let shown: Vec<&Change> = fitting.collect();
+    for (number, change) in shown.iter().enumerate() {
         let device = change.device.as_deref().map(|device| format!(" {device}")).unwrap_or_default();
         let text = format!("{}: {}{device} {}", seconds(change.at_s), change.what, change.detail);
         page.paragraph(if number == 0 { "changes" } else { "" }, TEXT, Style::Plain, &text);
     }
-    if let Some(hidden @ [_, ..]) = report.changes.get(CHANGES..) {
-        page.paragraph("", TEXT, Style::Plain, &format!("and {} more; --json has all", hidden.len()));
+    let hidden = report.changes.len() - shown.len();
+    if hidden > 0 {
+        page.paragraph("", TEXT, Style::Plain, &format!("and {hidden} more; --json has all"));
     }
 }
 
@@ -117,6 +128,9 @@ pub(in crate::report) fn sentence(report: &Report) -> String {
             count(sent, "attempt"),
         ),
         VerdictWord::Inconclusive if sent == 0 => "no attempt was made".to_owned(),
+        VerdictWord::Inconclusive if report.triggered() => {
+            format!("all {} answered in time, but the trigger did not do its work", count(sent, "attempt"))
+        }
         VerdictWord::Inconclusive => "the run could not tell".to_owned(),
     };
     if report.run.interrupted {
