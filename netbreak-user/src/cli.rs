@@ -24,6 +24,18 @@ Ctrl-C ends the run early and still prints and writes its report, once the last 
 timed out; a second one does not wait for them, and there is no report.
 Exit status: 0 clean, 1 broken, 2 the run could not tell (or the command line was refused).";
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  netbreak report report.json
+  netbreak report report.json --html report.html --quiet
+  netbreak report monday.json tuesday.json --output markdown
+  kubectl exec node-1 -- cat /tmp/report.json | netbreak report -
+
+Several reports are printed one after the other, each under the name of its file; json and html hold one
+report each. All of them are read before anything is printed.
+Exit status: 0 rendered, whatever the verdict was; 2 a file is no report that this netbreak reads (or the
+command line was refused).";
+
 const SERVE_EXAMPLES: &str = "\
 Examples:
   netbreak serve --udp 4000 --stream 5000
@@ -50,6 +62,8 @@ pub struct Cli {
 pub enum Command {
     /// Probe targets, watch the kernel, and say where packets died
     Run(Box<RunArgs>),
+    /// Render saved reports again, in any format
+    Report(ReportArgs),
     /// Be the other end of the probes
     Serve(ServeArgs),
     /// Build a disposable lab, break it, and show the verdict: no cluster needed
@@ -136,6 +150,27 @@ pub struct RunArgs {
     /// Size of the kernel's table of dropped flows
     #[arg(long, value_name = "N", default_value = "16384", help_heading = "Kernel")]
     pub flows: String,
+}
+
+/// Arguments of `netbreak report`.
+#[derive(Debug, Args)]
+#[command(after_help = REPORT_EXAMPLES)]
+pub struct ReportArgs {
+    /// What `netbreak run --json FILE` wrote; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<String>,
+    /// Write the report as JSON; `-` is standard output
+    #[arg(long, value_name = "FILE|-")]
+    pub json: Option<String>,
+    /// Write the report as a page with pictures, one file that needs no network; `-` is standard output
+    #[arg(long, value_name = "FILE|-")]
+    pub html: Option<String>,
+    /// Format of the report on standard output [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Format>,
+    /// Nothing on standard output unless --output, `--json -` or `--html -` asks for it
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 /// Arguments of `netbreak serve`. Every option may be repeated.
@@ -253,7 +288,7 @@ mod tests {
     #[test]
     fn help_texts() {
         insta::assert_snapshot!("help", help(&[]));
-        for name in ["run", "serve", "demo", "doctor", "pause"] {
+        for name in ["run", "report", "serve", "demo", "doctor", "pause"] {
             insta::assert_snapshot!(format!("help_{name}"), help(&[name]));
         }
     }

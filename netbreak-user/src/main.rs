@@ -5,10 +5,11 @@ use std::{io::Write, process::ExitCode};
 use anyhow::Result;
 use clap::Parser;
 use netbreak_user::{
+    again,
     cli::{Cli, Command, DoctorArgs},
     demo, doctor,
     kernel::prerequisites::in_full,
-    options::{DemoOptions, RunOptions, ServeOptions},
+    options::{DemoOptions, ReportOptions, RunOptions, ServeOptions},
     pause, run, serve,
     stdout::write_stdout,
 };
@@ -19,6 +20,10 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|options| run::run(&options))
             .map(|verdict| verdict.exit_code()),
+        Command::Report(args) => ReportOptions::check(&args)
+            .map_err(Into::into)
+            .and_then(|options| again::command(&options))
+            .map(|()| 0),
         Command::Serve(args) => serve_command(&args).map(|()| 0),
         Command::Demo(args) => DemoOptions::check(&args)
             .map_err(Into::into)

@@ -6,6 +6,7 @@ mod limits;
 mod origin;
 mod output;
 mod probe;
+mod report;
 mod resolve;
 mod target;
 mod time;
@@ -14,6 +15,7 @@ pub use limits::{MAX_ATTEMPTS, MAX_PROBES, MAX_SIZE, MIN_SIZE};
 pub use origin::{Family, Netns};
 pub use output::{Files, Output};
 pub use probe::ProbeSpec;
+pub use report::ReportOptions;
 pub use resolve::resolve;
 pub use target::{Host, TargetSpec};
 

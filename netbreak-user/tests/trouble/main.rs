@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
 
+mod again;
 mod clock;
 mod killed;
 mod meanwhile;
