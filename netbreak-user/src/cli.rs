@@ -36,6 +36,18 @@ report each. All of them are read before anything is printed.
 Exit status: 0 rendered, whatever the verdict was; 2 a file is no report that this netbreak reads (or the
 command line was refused).";
 
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  netbreak watch
+  netbreak watch --address 10.0.2.0/24 --port 80 --only drops
+  netbreak watch --reason NETFILTER_DROP --device eth0 --duration 1m
+  netbreak watch --json | jq -c 'select(.line == \"row\" and .packets > 100)'
+
+Of the whole machine, in every network namespace. A repeated option shows what fits one of its values; of
+different options all must fit. On a terminal a table: q quits, p stops and goes on, s sorts. Else, and with
+--json, a line a second for each row that has grown, and a last one for all of them.
+Exit status: 0 watched, 2 it could not (or the command line was refused).";
+
 const SERVE_EXAMPLES: &str = "\
 Examples:
   netbreak serve --udp 4000 --stream 5000
@@ -62,6 +74,8 @@ pub struct Cli {
 pub enum Command {
     /// Probe targets, watch the kernel, and say where packets died
     Run(Box<RunArgs>),
+    /// Show drops and retransmits as they happen, by flow, without probes
+    Watch(Box<WatchArgs>),
     /// Render saved reports again, in any format
     Report(ReportArgs),
     /// Be the other end of the probes
@@ -150,6 +164,48 @@ pub struct RunArgs {
     /// Size of the kernel's table of dropped flows
     #[arg(long, value_name = "N", default_value = "16384", help_heading = "Kernel")]
     pub flows: String,
+}
+
+/// Arguments of `netbreak watch`.
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_EXAMPLES)]
+pub struct WatchArgs {
+    /// How long to watch [default: until Ctrl-C]
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<String>,
+    /// Print lines of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Only one of the two
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Filter")]
+    pub only: Option<Only>,
+    /// Either end of the flow
+    #[arg(long, value_name = "ADDR[/BITS]", help_heading = "Filter")]
+    pub address: Vec<String>,
+    /// Either port of the flow
+    #[arg(long, value_name = "PORT", help_heading = "Filter")]
+    pub port: Vec<String>,
+    /// Device where the packets were
+    #[arg(long, value_name = "DEV", help_heading = "Filter")]
+    pub device: Vec<String>,
+    /// Drop reason as the kernel calls it, or SYN-ACK
+    #[arg(long, value_name = "REASON", help_heading = "Filter")]
+    pub reason: Vec<String>,
+    /// Network namespace where the packets were
+    #[arg(long, value_name = "NAME|PATH|pid:N", help_heading = "Filter")]
+    pub netns: Vec<String>,
+    /// Size of the kernel's table of flows
+    #[arg(long, value_name = "N", default_value = "16384", help_heading = "Kernel")]
+    pub flows: String,
+}
+
+/// What `netbreak watch` can be told to show alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Only {
+    /// Packets that the kernel freed unread
+    Drops,
+    /// TCP segments that were sent again
+    Retransmits,
 }
 
 /// Arguments of `netbreak report`.
@@ -288,7 +344,7 @@ mod tests {
     #[test]
     fn help_texts() {
         insta::assert_snapshot!("help", help(&[]));
-        for name in ["run", "report", "serve", "demo", "doctor", "pause"] {
+        for name in ["run", "watch", "report", "serve", "demo", "doctor", "pause"] {
             insta::assert_snapshot!(format!("help_{name}"), help(&[name]));
         }
     }
@@ -303,7 +359,7 @@ mod tests {
     #[test]
     fn refused_lines_exit_with_status_2() {
         for line in
-            [&["run"][..], &["run", "a", "-4", "-6"], &["run", "a", "--output", "pdf"], &["watch"], &[]]
+            [&["run"][..], &["run", "a", "-4", "-6"], &["run", "a", "--output", "pdf"], &["wach"], &[]]
         {
             let error = Cli::try_parse_from(["netbreak"].iter().chain(line)).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line:?}");

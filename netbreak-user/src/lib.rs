@@ -11,6 +11,7 @@ pub mod demo;
 pub mod doctor;
 pub mod kernel;
 pub mod lab;
+pub mod live;
 pub mod netns;
 pub mod options;
 pub mod pause;

@@ -9,7 +9,8 @@ use netbreak_user::{
     cli::{Cli, Command, DoctorArgs},
     demo, doctor,
     kernel::prerequisites::in_full,
-    options::{DemoOptions, ReportOptions, RunOptions, ServeOptions},
+    live,
+    options::{DemoOptions, ReportOptions, RunOptions, ServeOptions, WatchOptions},
     pause, run, serve,
     stdout::write_stdout,
 };
@@ -20,6 +21,10 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|options| run::run(&options))
             .map(|verdict| verdict.exit_code()),
+        Command::Watch(args) => WatchOptions::check(&args)
+            .map_err(Into::into)
+            .and_then(|options| live::command(&options))
+            .map(|()| 0),
         Command::Report(args) => ReportOptions::check(&args)
             .map_err(Into::into)
             .and_then(|options| again::command(&options))

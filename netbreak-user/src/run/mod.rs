@@ -6,9 +6,10 @@ mod changes;
 mod kept;
 mod measure;
 mod names;
-mod privileges;
+pub(crate) mod privileges;
 mod probing;
 
+pub(crate) use assemble::flow_at;
 pub use measure::{Measurement, Plan, measure};
 
 use std::sync::Arc;
@@ -131,7 +132,7 @@ fn run_id() -> Result<u64> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-fn open(netns: &Netns) -> Result<Namespace> {
+pub(crate) fn open(netns: &Netns) -> Result<Namespace> {
     let opened = match netns {
         Netns::Name(name) => Namespace::resolve(name),
         Netns::Path(path) => Namespace::open(path),
