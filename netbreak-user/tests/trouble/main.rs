@@ -12,6 +12,7 @@ mod midway;
 mod output;
 mod panics;
 mod refused;
+mod screen;
 mod signals;
 mod support;
 mod surroundings;
