@@ -25,6 +25,30 @@ Ctrl-C ends the run early and still prints and writes its report, once the last 
 timed out; a second one does not wait for them, and there is no report.
 Exit status: 0 clean, 1 broken, 2 the run could not tell (or the command line was refused).";
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  netbreak report report.json
+  netbreak report report.json --html report.html --quiet
+  netbreak report monday.json tuesday.json --output markdown
+  kubectl exec node-1 -- cat /tmp/report.json | netbreak report -
+
+Several reports are printed one after the other, each under the name of its file; json and html hold one
+report each. All of them are read before anything is printed.
+Exit status: 0 rendered, whatever the verdict was; 2 a file is no report that this netbreak reads (or the
+command line was refused).";
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  netbreak watch
+  netbreak watch --address 10.0.2.0/24 --port 80 --only drops
+  netbreak watch --reason NETFILTER_DROP --device eth0 --duration 1m
+  netbreak watch --json | jq -c 'select(.line == \"row\" and .packets > 100)'
+
+Of the whole machine, in every network namespace. A repeated option shows what fits one of its values; of
+different options all must fit. On a terminal a table: q quits, p stops and goes on, s sorts. Else, and with
+--json, a line a second for each row that has grown, and a last one for all of them.
+Exit status: 0 watched, 2 it could not (or the command line was refused).";
+
 const SERVE_EXAMPLES: &str = "\
 Examples:
   netbreak serve --udp 4000 --stream 5000
@@ -51,6 +75,10 @@ pub struct Cli {
 pub enum Command {
     /// Probe targets, watch the kernel, and say where packets died
     Run(Box<RunArgs>),
+    /// Show drops and retransmits as they happen, by flow, without probes
+    Watch(Box<WatchArgs>),
+    /// Render saved reports again, in any format
+    Report(ReportArgs),
     /// Be the other end of the probes
     Serve(ServeArgs),
     /// Build a disposable lab, break it, and show the verdict: no cluster needed
@@ -147,6 +175,69 @@ pub struct RunArgs {
     /// Size of the kernel's table of dropped flows
     #[arg(long, value_name = "N", default_value = "16384", help_heading = "Kernel")]
     pub flows: String,
+}
+
+/// Arguments of `netbreak watch`.
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_EXAMPLES)]
+pub struct WatchArgs {
+    /// How long to watch [default: until Ctrl-C]
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<String>,
+    /// Print lines of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Only one of the two
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Filter")]
+    pub only: Option<Only>,
+    /// Either end of the flow
+    #[arg(long, value_name = "ADDR[/BITS]", help_heading = "Filter")]
+    pub address: Vec<String>,
+    /// Either port of the flow
+    #[arg(long, value_name = "PORT", help_heading = "Filter")]
+    pub port: Vec<String>,
+    /// Device where the packets were
+    #[arg(long, value_name = "DEV", help_heading = "Filter")]
+    pub device: Vec<String>,
+    /// Drop reason as the kernel calls it, or SYN-ACK
+    #[arg(long, value_name = "REASON", help_heading = "Filter")]
+    pub reason: Vec<String>,
+    /// Network namespace where the packets were
+    #[arg(long, value_name = "NAME|PATH|pid:N", help_heading = "Filter")]
+    pub netns: Vec<String>,
+    /// Size of the kernel's table of flows
+    #[arg(long, value_name = "N", default_value = "16384", help_heading = "Kernel")]
+    pub flows: String,
+}
+
+/// What `netbreak watch` can be told to show alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Only {
+    /// Packets that the kernel freed unread
+    Drops,
+    /// TCP segments that were sent again
+    Retransmits,
+}
+
+/// Arguments of `netbreak report`.
+#[derive(Debug, Args)]
+#[command(after_help = REPORT_EXAMPLES)]
+pub struct ReportArgs {
+    /// What `netbreak run --json FILE` wrote; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<String>,
+    /// Write the report as JSON; `-` is standard output
+    #[arg(long, value_name = "FILE|-")]
+    pub json: Option<String>,
+    /// Write the report as a page with pictures, one file that needs no network; `-` is standard output
+    #[arg(long, value_name = "FILE|-")]
+    pub html: Option<String>,
+    /// Format of the report on standard output [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub output: Option<Format>,
+    /// Nothing on standard output unless --output, `--json -` or `--html -` asks for it
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 /// Arguments of `netbreak serve`. Every option may be repeated.
@@ -264,7 +355,7 @@ mod tests {
     #[test]
     fn help_texts() {
         insta::assert_snapshot!("help", help(&[]));
-        for name in ["run", "serve", "demo", "doctor", "pause"] {
+        for name in ["run", "watch", "report", "serve", "demo", "doctor", "pause"] {
             insta::assert_snapshot!(format!("help_{name}"), help(&[name]));
         }
     }
@@ -283,7 +374,7 @@ mod tests {
             &["run", "a", "-4", "-6"],
             &["run", "a", "--lead-in", "1s"],
             &["run", "a", "--output", "pdf"],
-            &["watch"],
+            &["wach"],
             &[],
         ] {
             let error = Cli::try_parse_from(["netbreak"].iter().chain(line)).unwrap_err();

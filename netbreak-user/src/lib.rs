@@ -3,6 +3,7 @@
 //! Dependencies run one way: [`probe`], [`kernel`], [`counters`], [`watch`] ← [`verdict`] ← [`report`];
 //! [`run`] is the only place that knows all of them.
 
+pub mod again;
 pub mod cli;
 pub mod clock;
 pub mod counters;
@@ -10,6 +11,7 @@ pub mod demo;
 pub mod doctor;
 pub mod kernel;
 pub mod lab;
+pub mod live;
 pub mod netns;
 pub mod options;
 pub mod pause;

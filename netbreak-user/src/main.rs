@@ -5,10 +5,12 @@ use std::{io::Write, process::ExitCode};
 use anyhow::Result;
 use clap::Parser;
 use netbreak_user::{
+    again,
     cli::{Cli, Command, DoctorArgs},
     demo, doctor,
     kernel::prerequisites::in_full,
-    options::{DemoOptions, RunOptions, ServeOptions},
+    live,
+    options::{DemoOptions, ReportOptions, RunOptions, ServeOptions, WatchOptions},
     pause, run, serve,
     stdout::write_stdout,
 };
@@ -19,6 +21,14 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|options| run::run(&options))
             .map(|verdict| verdict.exit_code()),
+        Command::Watch(args) => WatchOptions::check(&args)
+            .map_err(Into::into)
+            .and_then(|options| live::command(&options))
+            .map(|()| 0),
+        Command::Report(args) => ReportOptions::check(&args)
+            .map_err(Into::into)
+            .and_then(|options| again::command(&options))
+            .map(|()| 0),
         Command::Serve(args) => serve_command(&args).map(|()| 0),
         Command::Demo(args) => DemoOptions::check(&args)
             .map_err(Into::into)

@@ -6,18 +6,22 @@ mod limits;
 mod origin;
 mod output;
 mod probe;
+mod report;
 mod resolve;
 mod target;
 mod time;
 mod trigger;
+mod watch;
 
 pub use limits::{MAX_ATTEMPTS, MAX_PROBES, MAX_SIZE, MIN_SIZE};
 pub use origin::{Family, Netns};
 pub use output::{Files, Output};
 pub use probe::ProbeSpec;
+pub use report::ReportOptions;
 pub use resolve::resolve;
 pub use target::{Host, TargetSpec};
 pub use trigger::Trigger;
+pub use watch::WatchOptions;
 
 use std::net::IpAddr;
 
@@ -83,7 +87,11 @@ impl RunOptions {
     /// # Errors
     /// The first rule that is broken.
     pub fn check(args: &RunArgs) -> Result<Self, Refused> {
-        let interface = args.interface.as_deref().map(origin::validate_interface).transpose()?;
+        let interface = args
+            .interface
+            .as_deref()
+            .map(|typed| origin::validate_interface("--interface", typed))
+            .transpose()?;
         let mut probes = probe::validate_probes(args)?;
         // Sorted as the report lists them, whatever the order on the command line.
         probes.sort_by_key(|probe| (probe.kind(), probe.port()));

@@ -112,16 +112,14 @@ pub(super) fn validate_address(flag: &str, typed: &str) -> Result<IpAddr, Refuse
 }
 
 /// The kernel's own rule: net/core/dev.c, dev_valid_name().
-pub(super) fn validate_interface(typed: &str) -> Result<String, Refused> {
+pub(super) fn validate_interface(flag: &str, typed: &str) -> Result<String, Refused> {
     let valid = (1..16).contains(&typed.len())
         && !matches!(typed, "." | "..")
         && !typed.contains(|c: char| c == '/' || c == ':' || c.is_whitespace());
     if valid {
         return Ok(typed.to_owned());
     }
-    Err(Refused::new(format!(
-        "--interface {typed}: no device can have this name; `ip link` shows the devices"
-    )))
+    Err(Refused::new(format!("{flag} {typed}: no device can have this name; `ip link` shows the devices")))
 }
 
 /// `NAME`, a path (it has a slash), or `pid:N`.
@@ -180,10 +178,10 @@ mod tests {
     #[test]
     fn interfaces() {
         for typed in ["eth0", "veth-0123456789", "br.100"] {
-            assert!(validate_interface(typed).is_ok(), "{typed}");
+            assert!(validate_interface("--interface", typed).is_ok(), "{typed}");
         }
         for typed in ["", ".", "a b", "a/b", "a:b", "veth-01234567890"] {
-            assert!(validate_interface(typed).is_err(), "{typed}");
+            assert!(validate_interface("--interface", typed).is_err(), "{typed}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The report as JSON, and back.
 
 use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
-use serde_json::value::RawValue;
+use serde_json::{error::Category, value::RawValue};
 
 use super::{Report, SCHEMA};
 
@@ -22,31 +22,86 @@ pub(super) fn on_one_line<T: Serialize, S: Serializer>(list: &[T], to: S) -> Res
 /// Why a text is not a report.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
-    /// Not JSON, or JSON without a schema.
-    #[error("not a report of netbreak (it has no schema): {0}")]
+    /// Nothing at all, as of a run that did not get to its end.
+    #[error("it is empty: the run that was to write it did not get to its end")]
+    Empty,
+    /// JSON that stops in the middle.
+    #[error("it ends too early ({0}): it was not written or copied to its end")]
+    CutOff(#[source] serde_json::Error),
+    /// Not JSON.
+    #[error("it is not JSON ({0}): name a file that `netbreak run --json FILE` wrote")]
+    NotJson(#[source] serde_json::Error),
+    /// JSON without a schema.
+    #[error(
+        "it is JSON and no report of netbreak (its `schema` cannot be read: {0}): name a file that `netbreak run --json FILE` wrote"
+    )]
     NotAReport(#[source] serde_json::Error),
-    /// Another schema.
-    #[error("the report has schema {0:?} and this netbreak reads {SCHEMA:?}: use the netbreak that wrote it")]
-    UnknownSchema(String),
+    /// The schema of something else.
+    #[error("it is no report of netbreak: its schema is {0:?}, and a report's is {SCHEMA:?}")]
+    OtherSchema(String),
+    /// A report's schema that this netbreak does not read any more.
+    #[error(
+        "its schema {0:?} is older than {SCHEMA:?}, which this netbreak reads: use the netbreak that wrote it"
+    )]
+    OlderSchema(String),
+    /// A report's schema that this netbreak does not read yet.
+    #[error(
+        "its schema {0:?} is newer than {SCHEMA:?}, which this netbreak reads: use the netbreak that wrote it, or a newer one"
+    )]
+    NewerSchema(String),
     /// Our schema, but not its shape.
-    #[error("the report says {SCHEMA:?} and does not have its shape: {0}")]
+    #[error(
+        "its schema is {SCHEMA:?}, and it does not have that shape: {0}; it was changed, or another version wrote it: use that netbreak"
+    )]
     Malformed(#[source] serde_json::Error),
+    /// Our shape, and numbers that contradict each other: see [`Report::check`].
+    #[error(
+        "its numbers contradict each other ({0}): it was changed after it was written, or the netbreak that wrote it was wrong"
+    )]
+    Contradicts(String),
 }
 
-/// Reads what [`render`] wrote.
+/// Reads what [`render`] wrote. What it returns keeps every identity of [`Report::check`]: renderers rely on them.
 ///
 /// # Errors
-/// See [`ParseError`].
+/// See [`ParseError`]; its messages go on where `FILE: ` leaves off.
 pub fn parse(json: &str) -> Result<Report, ParseError> {
     #[derive(Deserialize)]
     struct Head {
         schema: String,
     }
-    let head: Head = serde_json::from_str(json).map_err(ParseError::NotAReport)?;
-    if head.schema != SCHEMA {
-        return Err(ParseError::UnknownSchema(head.schema));
+    if json.trim().is_empty() {
+        return Err(ParseError::Empty);
     }
-    serde_json::from_str(json).map_err(ParseError::Malformed)
+    let head: Head = serde_json::from_str(json).map_err(|error| match error.classify() {
+        Category::Eof => ParseError::CutOff(error),
+        // In the middle of a number.
+        Category::Syntax if is_at_end(json, &error) => ParseError::CutOff(error),
+        Category::Data => ParseError::NotAReport(error),
+        Category::Io | Category::Syntax => ParseError::NotJson(error),
+    })?;
+    if head.schema != SCHEMA {
+        return Err(other_schema(head.schema));
+    }
+    let report: Report = serde_json::from_str(json).map_err(ParseError::Malformed)?;
+    report.check().map_err(ParseError::Contradicts)?;
+    Ok(report)
+}
+
+/// Does nothing follow where `error` was found?
+fn is_at_end(json: &str, error: &serde_json::Error) -> bool {
+    let last = json.lines().enumerate().last();
+    last.is_some_and(|(before, line)| error.line() == before + 1 && error.column() >= line.len())
+}
+
+/// Why a schema that is not [`SCHEMA`] is not read.
+fn other_schema(schema: String) -> ParseError {
+    let version = |schema: &str| schema.strip_prefix("netbreak.report/")?.parse::<u32>().ok();
+    match (version(&schema), version(SCHEMA)) {
+        (Some(its), Some(ours)) if its < ours => ParseError::OlderSchema(schema),
+        (Some(_), _) => ParseError::NewerSchema(schema),
+        (None, _) => ParseError::OtherSchema(schema),
+    }
 }
 
 #[cfg(test)]
@@ -105,15 +160,65 @@ mod tests {
     fn what_is_not_a_report_says_so() {
         let json = render(&fixtures::clean()).unwrap();
         for (text, words) in [
-            ("", "no schema"),
-            ("[]", "no schema"),
-            ("{}", "no schema"),
-            (&json.replace("report/1", "report/2"), "\"netbreak.report/2\""),
-            (&json.replace("\"losses\"", "\"loss\""), "`loss`"),
+            ("", "empty"),
+            (" \n", "empty"),
+            ("<!DOCTYPE html>", "not JSON (expected value at line 1 column 1)"),
+            (&json[..json.find('.').unwrap() + 1], "ends too early"),
+            (&json[..json.len() / 2], "ends too early"),
+            ("[]", "no report"),
+            ("{}", "missing field `schema`"),
+            ("{\"schema\": 1}", "no report"),
+            (&json.replace("report/1", "report/2"), "\"netbreak.report/2\" is newer"),
+            (&json.replace("report/1", "report/0"), "\"netbreak.report/0\" is older"),
+            (&json.replace("report/1", "matrix/1"), "is no report of netbreak"),
+            (&json.replace("\"losses\"", "\"loss\""), "unknown field `loss`"),
+            (&json.replace("\"answered\": ", "\"answered\": 1"), "sent = "),
         ] {
             let message = parse(text).expect_err(words).to_string();
             assert!(message.contains(words), "{message}");
         }
+        let message =
+            parse(&json.replace("\"ring_full\": 0", "\"ring_full\": \"0\"")).unwrap_err().to_string();
+        assert!(message.contains("expected u64 at line "), "{message}");
+    }
+
+    /// Whatever numbers a saved report has, it is refused or rendered.
+    #[test]
+    fn no_number_brings_a_renderer_down() {
+        fn numbers(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+            match value {
+                serde_json::Value::Object(map) => {
+                    map.iter().for_each(|(key, value)| numbers(value, &format!("{at}/{key}"), found));
+                }
+                serde_json::Value::Array(values) => values
+                    .iter()
+                    .take(1)
+                    .enumerate()
+                    .for_each(|(index, value)| numbers(value, &format!("{at}/{index}"), found)),
+                serde_json::Value::Number(_) => found.push(at.to_owned()),
+                _ => {}
+            }
+        }
+        let whole = serde_json::to_value(fixtures::broken()).unwrap();
+        let mut found = Vec::new();
+        numbers(&whole, "", &mut found);
+        let mut rendered = 0;
+        for at in &found {
+            for other in [serde_json::json!(0), serde_json::json!(-1e300), serde_json::json!(1u64 << 60)] {
+                let mut value = whole.clone();
+                *value.pointer_mut(at).unwrap() = other.clone();
+                let Ok(report) = parse(&value.to_string()) else { continue };
+                let options = super::super::text::Options { color: false, width: 80 };
+                let texts = [
+                    super::super::text::render(&report, options),
+                    super::super::markdown::render(&report),
+                    super::super::html::render(&report),
+                ];
+                assert!(texts.iter().all(|text| text.len() < 1 << 20), "{at} = {other}");
+                rendered += 1;
+            }
+        }
+        assert!(rendered > 60, "{rendered} of {}", found.len());
     }
 
     proptest! {

@@ -221,18 +221,8 @@ fn drops(tables: &Tables, start: Nanos, names: &Names) -> Vec<DropRow> {
         .iter()
         .filter_map(|flow| {
             let place = places.get(&flow.place)?;
-            let (source, destination) = flow.addresses.unzip();
-            let proto = protocol(place, flow.source_port);
-            let has_ports = matches!(proto.as_str(), "tcp" | "udp" | "dccp" | "sctp" | "udplite");
-            let has_id = matches!(proto.as_str(), "icmp" | "icmp6");
             Some(DropRow {
-                flow: Flow {
-                    src: source.map(|address| address.to_string()),
-                    sport: (has_ports || has_id).then_some(flow.source_port),
-                    dst: destination.map(|address| address.to_string()),
-                    dport: has_ports.then_some(flow.destination_port),
-                    proto,
-                },
+                flow: flow_at(place, flow.addresses, (flow.source_port, flow.destination_port)),
                 reason: names.drop_reason(place.key.reason),
                 symbol: names.symbol(place.key.location),
                 device: place.device.clone(),
@@ -246,6 +236,25 @@ fn drops(tables: &Tables, start: Nanos, names: &Names) -> Vec<DropRow> {
         .collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.packets));
     rows
+}
+
+/// A flow in words.
+pub(crate) fn flow_at(
+    place: &PlaceRow,
+    addresses: Option<(IpAddr, IpAddr)>,
+    (source_port, destination_port): (u16, u16),
+) -> Flow {
+    let (source, destination) = addresses.unzip();
+    let proto = protocol(place, source_port);
+    let has_ports = matches!(proto.as_str(), "tcp" | "udp" | "dccp" | "sctp" | "udplite");
+    let has_id = matches!(proto.as_str(), "icmp" | "icmp6");
+    Flow {
+        src: source.map(|address| address.to_string()),
+        sport: (has_ports || has_id).then_some(source_port),
+        dst: destination.map(|address| address.to_string()),
+        dport: has_ports.then_some(destination_port),
+        proto,
+    }
 }
 
 /// The name of an IP protocol, or of an Ethernet type for packets without an IP header.

@@ -7,12 +7,13 @@ mod early;
 mod kept;
 mod measure;
 mod names;
-mod privileges;
+pub(crate) mod privileges;
 mod probing;
 mod quiet;
 mod shell;
 mod trigger;
 
+pub(crate) use assemble::flow_at;
 pub use measure::{Measurement, Plan, measure};
 
 use std::{io::Write as _, sync::Arc};
@@ -140,7 +141,7 @@ fn run_id() -> Result<u64> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-fn open(netns: &Netns) -> Result<Namespace> {
+pub(crate) fn open(netns: &Netns) -> Result<Namespace> {
     let opened = match netns {
         Netns::Name(name) => Namespace::resolve(name),
         Netns::Path(path) => Namespace::open(path),

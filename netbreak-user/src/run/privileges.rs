@@ -4,7 +4,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 
 /// What the thread that reads maps and counters still needs: maps (`bpf(2)`), other namespaces' counters (`setns`),
 /// and names of kernel functions where `kptr_restrict` is 1.
-pub(super) const READER: CapabilitySet =
+pub(crate) const READER: CapabilitySet =
     CapabilitySet::BPF.union(CapabilitySet::SYS_ADMIN).union(CapabilitySet::SYSLOG);
 
 /// What the thread that probes still needs once its raw sockets are open: entering its flows into a map.
@@ -13,7 +13,7 @@ pub(super) const PROBER: CapabilitySet = CapabilitySet::BPF;
 /// Drops all capabilities of the calling thread but `needed`. Threads that it starts inherit what is left.
 ///
 /// Failing is not an error: a thread that may not change its capabilities runs with those that it has.
-pub(super) fn keep_only(needed: CapabilitySet) {
+pub(crate) fn keep_only(needed: CapabilitySet) {
     if let Ok(now) = capabilities(None) {
         let kept = now.permitted & needed;
         let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };

@@ -13,3 +13,4 @@ mod flood;
 mod forms;
 mod retransmits;
 mod score;
+mod watch;

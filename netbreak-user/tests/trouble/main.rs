@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
 
+mod again;
 mod clock;
 mod killed;
 mod meanwhile;
@@ -11,6 +12,7 @@ mod midway;
 mod output;
 mod panics;
 mod refused;
+mod screen;
 mod signals;
 mod support;
 mod surroundings;
