@@ -7,7 +7,7 @@ use netbreak_common::{FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, wire};
 use crate::{
     connection::{SYN, Segment, is_known_port, of_packet},
     packet::{ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, Headers, ICMP, ICMP6, TCP, UDP},
-    read::{Access, Kernel, Probed, bytes, forget, load, offset, read, setting},
+    read::{Access, Kernel, Rarely, bytes, forget, load, offset, read, setting},
 };
 
 /// A packet of an attempt. Functions write it to where they are told and return whether they did: of an `Option` that is
@@ -94,8 +94,8 @@ fn outer<A: Access, const TAGGED: bool>(skb: Kernel, into: &Into) -> Said {
         ETH_P_IP | ETH_P_IPV6 => of_header::<A, false>(&Place { skb, at, before: 0, ether_type }, into),
         // The network header of a tagged packet is its tag: (control, inner type), `eth_type_trans`.
         ETH_P_8021Q | ETH_P_8021AD if TAGGED => {
-            let ether_type = u16::from_be(bytes::<u16, Probed>(at, 2));
-            inner::<Probed>(&Place { skb, at: at.wrapping_add(4), before: 4, ether_type }, into)
+            let ether_type = u16::from_be(bytes::<u16, A>(at, 2));
+            inner::<A>(&Place { skb, at: at.wrapping_add(4), before: 4, ether_type }, into)
         }
         _ => NOTHING,
     }
@@ -104,7 +104,7 @@ fn outer<A: Access, const TAGGED: bool>(skb: Kernel, into: &Into) -> Said {
 /// As [`identify`], for what happens rarely: by probe reads, and with a look through a VLAN's tag.
 #[inline(never)]
 pub fn identify_slowly(skb: u64, into: *mut Ours) -> bool {
-    look::<Probed, true>(skb as Kernel, into)
+    look::<Rarely, true>(skb as Kernel, into)
 }
 
 /// Not inlined: what is within a tunnel costs others neither registers nor stack.

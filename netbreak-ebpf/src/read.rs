@@ -44,7 +44,8 @@ pub trait Access {
     /// Members of kernel structs by plain loads, which the verifier checks against BTF and the kernel guards by its
     /// exception table.
     const MEMBERS: bool;
-    /// Bytes behind a `void *` or `unsigned char *` member in the same way (the verifier allows it from 6.17 on).
+    /// Bytes behind a `void *` or `unsigned char *` member in the same way (the verifier allows it from 6.17 on), and not
+    /// from a copy.
     const BYTES: bool;
 }
 
@@ -54,6 +55,15 @@ pub struct Probed;
 impl Access for Probed {
     const MEMBERS: bool = false;
     const BYTES: bool = false;
+}
+
+/// Probe reads only, a packet's bytes by one for each number: slower than a copy of them, and the verifier has fewer ways to
+/// go. For what happens rarely.
+pub struct Rarely;
+
+impl Access for Rarely {
+    const MEMBERS: bool = false;
+    const BYTES: bool = true;
 }
 
 /// A BTF tracepoint.
