@@ -10,9 +10,12 @@ use crate::{
     report::{Leg, Rst},
 };
 
+/// Leg, namespace, state of the socket, and reason: what RSTs of one sender have in common.
+type Sender = (u8, u32, u8, u32);
+
 /// RSTs for connections of the probe with this index among the records, most first.
 pub fn resets(evidence: &Evidence, probe: usize) -> Vec<Rst> {
-    let mut found: BTreeMap<(u8, u32, u8, u32), (u64, Nanos, Nanos)> = BTreeMap::new();
+    let mut found: BTreeMap<Sender, (u64, Nanos, Nanos)> = BTreeMap::new();
     let sent = evidence.events.iter().filter(|event| {
         event.sensor == sensor::RESET_SENT && event.probe as usize == probe && !is_our_close(evidence, event)
     });
