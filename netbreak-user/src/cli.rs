@@ -1,6 +1,10 @@
 //! What the user may type. Values stay text here: [`crate::options`] checks them, one rule at a time.
 
+use std::ffi::OsString;
+use std::path::Path;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,6 +65,17 @@ Examples:
   netbreak demo --fault blackhole --html demo.html
   netbreak demo --lab ovn --fault vswitchd-kill";
 
+const TEST_SERVER_HELP: &str = "\
+Visits one address by echoes (100 a second), HTTP requests (10 a second) and one stream of 10 Mbit/s
+to port 5201: `netbreak serve --http 80 --stream 5201` is the other end. The program does the same when
+it is called test-server.
+
+Examples:
+  netbreak test-server --remote-address=172.18.0.5 --output=json --duration-seconds=60
+  test-server 100.64.0.1
+
+Exit status: 0 when there is a result, whatever it says; 2 when nothing could be measured.";
+
 /// During a network break, which of my packets died, where, when and why?
 #[derive(Debug, Parser)]
 #[command(name = "netbreak", version, after_help = EXAMPLES, max_term_width = 100)]
@@ -68,6 +83,22 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What the arguments of this process say. A program that is called `test-server` is `netbreak test-server`.
+    pub fn of_process() -> Self {
+        Cli::parse_from(expand(std::env::args_os().collect()))
+    }
+}
+
+/// The command line with the command that the program's own name stands for.
+fn expand(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let name = arguments.first().map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|name| name == "test-server") {
+        arguments.splice(..1, ["netbreak".into(), "test-server".into()]);
+    }
+    arguments
 }
 
 /// The commands.
@@ -85,6 +116,20 @@ pub enum Command {
     Demo(DemoArgs),
     /// Show what this machine can and cannot observe, and why
     Doctor(DoctorArgs),
+    /// Measure as kube-ovn's test-server did: its flags, its output, its exit status
+    TestServer(TestServerArgs),
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Print a manual page
+    Man {
+        /// Of this command; netbreak's own if none is named
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
     /// Wait for SIGINT or SIGTERM: what a pod runs so that others can `kubectl exec` into it
     Pause,
 }
@@ -299,6 +344,33 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
+/// Arguments of `netbreak test-server`: text, as all of them.
+#[derive(Debug, Args)]
+#[command(after_help = TEST_SERVER_HELP)]
+pub struct TestServerArgs {
+    /// The same as --remote-address: the form of its first version
+    #[arg(value_name = "ADDRESS", conflicts_with = "remote_address")]
+    pub address: Option<String>,
+    /// How long to probe, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    pub duration_seconds: String,
+    /// Whom to visit
+    #[arg(long, value_name = "ADDRESS", default_value = "100.64.0.1")]
+    pub remote_address: String,
+    /// Which port to visit by HTTP
+    #[arg(long, value_name = "PORT", default_value = "80")]
+    pub remote_port: String,
+    /// `text`; anything else is JSON
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: String,
+    /// Also write netbreak's own report as JSON, with what test-server never had: when, where and why
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<String>,
+    /// The same as a page with pictures
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<String>,
+}
+
 /// A lab of the demo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DemoLab {
@@ -330,6 +402,18 @@ pub enum Format {
     Markdown,
     /// A page with pictures.
     Html,
+    /// The JSON of kube-ovn's test-server, one object a target.
+    TestServer,
+    /// The text of kube-ovn's test-server.
+    TestServerText,
+}
+
+impl Format {
+    /// As it is typed.
+    pub fn name(self) -> String {
+        // No value is skipped, so each has a name.
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -355,7 +439,18 @@ mod tests {
     #[test]
     fn help_texts() {
         insta::assert_snapshot!("help", help(&[]));
-        for name in ["run", "watch", "report", "serve", "demo", "doctor", "pause"] {
+        for name in [
+            "run",
+            "watch",
+            "report",
+            "serve",
+            "demo",
+            "doctor",
+            "test-server",
+            "completions",
+            "man",
+            "pause",
+        ] {
             insta::assert_snapshot!(format!("help_{name}"), help(&[name]));
         }
     }
@@ -365,6 +460,18 @@ mod tests {
         let cli = Cli::try_parse_from(["netbreak", "run", "a", "--http", "--http", "8080/x"]).unwrap();
         let Command::Run(run) = cli.command else { panic!("not run") };
         assert_eq!(run.http, ["80/", "8080/x"]);
+    }
+
+    #[test]
+    fn the_second_name() {
+        let line = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for called in ["test-server", "./test-server", "/kube-ovn/test-server"] {
+            assert_eq!(expand(line(&format!("{called} 10.0.0.1"))), line("netbreak test-server 10.0.0.1"));
+        }
+        for other in ["netbreak run a", "/bin/netbreak test-server", "xtest-server a"] {
+            assert_eq!(expand(line(other)), line(other));
+        }
+        assert_eq!(expand(vec![]), Vec::<OsString>::new());
     }
 
     #[test]

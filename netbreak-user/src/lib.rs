@@ -9,6 +9,7 @@ pub mod clock;
 pub mod counters;
 pub mod demo;
 pub mod doctor;
+pub mod documents;
 pub mod kernel;
 pub mod lab;
 pub mod live;

@@ -3,11 +3,10 @@
 use std::{io::Write, process::ExitCode};
 
 use anyhow::Result;
-use clap::Parser;
 use netbreak_user::{
     again,
-    cli::{Cli, Command, DoctorArgs},
-    demo, doctor,
+    cli::{Cli, Command, DoctorArgs, TestServerArgs},
+    demo, doctor, documents,
     kernel::prerequisites::in_full,
     live,
     options::{DemoOptions, ReportOptions, RunOptions, ServeOptions, WatchOptions},
@@ -16,7 +15,7 @@ use netbreak_user::{
 };
 
 fn main() -> ExitCode {
-    let ended = match Cli::parse().command {
+    let ended = match Cli::of_process().command {
         Command::Run(args) => RunOptions::check(&args)
             .map_err(Into::into)
             .and_then(|options| run::run(&options))
@@ -34,7 +33,10 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|options| demo::run(&options))
             .map(|verdict| verdict.exit_code()),
+        Command::TestServer(args) => test_server_command(&args).map(|()| 0),
         Command::Doctor(args) => doctor_command(&args),
+        Command::Completions { shell } => print(documents::completions(shell)),
+        Command::Man { command } => print(documents::man(command.as_deref())),
         Command::Pause => pause::command().map(|()| 0),
     };
     match ended {
@@ -47,10 +49,26 @@ fn main() -> ExitCode {
     }
 }
 
+fn print(text: Result<String>) -> Result<u8> {
+    write_stdout(&text?)?;
+    Ok(0)
+}
+
 fn doctor_command(args: &DoctorArgs) -> Result<u8> {
     let (text, can_trace) = doctor::run(args.json, netbreak_common::DEFAULT_FLOWS);
     write_stdout(&text)?;
     Ok(if can_trace { 0 } else { 2 })
+}
+
+/// Its status is 0 whatever the result says: scripts of old go on.
+fn test_server_command(args: &TestServerArgs) -> Result<()> {
+    let options = RunOptions::check_test_server(args)?;
+    match run::run(&options) {
+        // It ran in pods without any privilege for BPF.
+        Err(error) if error.is::<run::NoTracer>() => run::run(&RunOptions { no_kernel: true, ..options }),
+        result => result,
+    }
+    .map(drop)
 }
 
 fn serve_command(args: &netbreak_user::cli::ServeArgs) -> Result<()> {

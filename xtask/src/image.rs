@@ -1,7 +1,8 @@
 //! `cargo xtask image`: one static binary in an otherwise empty container image, made without a registry.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -14,10 +15,12 @@ const NAME: &str = concat!("localhost/netbreak:", env!("CARGO_PKG_VERSION"));
 /// No image may be larger, in bytes.
 const MOST: u64 = 15_000_000;
 
-/// The image has this file and nothing else. deploy/Dockerfile ends in the same lines.
+/// The image has the files of `target/image/root` and nothing else. deploy/Dockerfile ends in the same lines.
 /// PATH, so that `kubectl exec POD -- netbreak …` finds it.
-const CONTAINERFILE: &str =
-    "FROM scratch\nCOPY netbreak /bin/netbreak\nENV PATH=/bin\nENTRYPOINT [\"netbreak\"]\n";
+const CONTAINERFILE: &str = "FROM scratch\nCOPY . /\nENV PATH=/bin\nENTRYPOINT [\"netbreak\"]\n";
+
+/// Other names of the binary: as kube-ovn's test-server was called, by its name and as `./test-server`.
+const SECOND_NAMES: [(&str, &str); 2] = [("bin/test-server", "netbreak"), ("test-server", "bin/netbreak")];
 
 /// Sets up, builds, and says where the image is and how large.
 ///
@@ -31,7 +34,7 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// Builds the static binary alone into `target/image/netbreak`: what deploy/Dockerfile needs.
+/// Builds the static binary into `target/image/root`, with its names: what deploy/Dockerfile needs. Returns that directory.
 ///
 /// # Errors
 /// When it cannot be built, or would need a dynamic linker.
@@ -44,16 +47,28 @@ pub fn binary() -> Result<PathBuf> {
         .args(["-Ctarget-feature=+crt-static", "-Cstrip=symbols"])
         .run()?;
     let target = workspace::target()?;
-    let directory = target.join("image");
-    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    let (built, binary) = (target.join("release/netbreak"), directory.join("netbreak"));
+    let root = target.join("image/root");
+    let bin = root.join("bin");
+    fs::create_dir_all(&bin).with_context(|| format!("cannot make {}", bin.display()))?;
+    let (built, binary) = (target.join("release/netbreak"), bin.join("netbreak"));
     let context = || format!("cannot copy {} to {}", built.display(), binary.display());
     let bytes = fs::read(&built).with_context(context)?;
     ensure!(!has_interpreter(&bytes)?, "{} is not static: it asks for a dynamic linker", built.display());
     // Not copied over a file that may be running.
     let _ = fs::remove_file(&binary);
     fs::copy(&built, &binary).with_context(context)?;
-    Ok(binary)
+    link(&root)?;
+    Ok(root)
+}
+
+/// Gives the binary in `root` its other names.
+fn link(root: &Path) -> Result<()> {
+    for (name, binary) in SECOND_NAMES {
+        let name = root.join(name);
+        let _ = fs::remove_file(&name);
+        symlink(binary, &name).with_context(|| format!("cannot make the link {}", name.display()))?;
+    }
+    Ok(())
 }
 
 /// Builds `target/image/netbreak.tar`: an archive that `docker load`, `ctr image import` and `podman load` take.
@@ -61,14 +76,12 @@ pub fn binary() -> Result<PathBuf> {
 /// # Errors
 /// As [`run`].
 pub fn build() -> Result<PathBuf> {
-    let binary = binary()?;
-    let directory = binary.parent().context("the binary lies in no directory")?;
-    let context = directory.join("context");
+    let root = binary()?;
+    let directory = root.parent().context("the image's files lie in no directory")?;
+    let containerfile = directory.join("Containerfile");
     let archive = directory.join("netbreak.tar");
-    let failed = || format!("cannot prepare {}", context.display());
-    fs::create_dir_all(&context).with_context(failed)?;
-    fs::write(context.join("Containerfile"), CONTAINERFILE).with_context(failed)?;
-    fs::copy(&binary, context.join("netbreak")).with_context(failed)?;
+    fs::write(&containerfile, CONTAINERFILE)
+        .with_context(|| format!("cannot write {}", containerfile.display()))?;
     // buildah adds to an archive that is there.
     let _ = fs::remove_file(&archive);
     let storage = directory.join("storage");
@@ -80,9 +93,10 @@ pub fn build() -> Result<PathBuf> {
             .args(["--storage-driver=vfs"])
             .args(args)
     };
-    let (context, output) = (context.display().to_string(), format!("docker-archive:{}", archive.display()));
+    let (file, root) = (format!("--file={}", containerfile.display()), root.display().to_string());
+    let output = format!("docker-archive:{}", archive.display());
     // The same binary gives the same image.
-    buildah(&["bud", "--quiet", "--isolation=chroot", "--timestamp=0", "--tag", NAME, &context]).run()?;
+    buildah(&["bud", "--quiet", "--isolation=chroot", "--timestamp=0", "--tag", NAME, &file, &root]).run()?;
     buildah(&["push", "--quiet", NAME, &format!("{output}:{NAME}")]).run()?;
     // The storage holds a copy of every image that it ever made.
     buildah(&["rmi", "--force", NAME]).run()?;
@@ -125,6 +139,19 @@ mod tests {
         let dockerfile = fs::read_to_string(workspace::root().join("deploy/Dockerfile")).unwrap();
         let (_, last) = dockerfile.rsplit_once("\nFROM ").unwrap();
         let ours = CONTAINERFILE.strip_prefix("FROM ").unwrap();
-        assert_eq!(last.replace("--from=build /netbreak/target/image/netbreak", "netbreak"), ours);
+        assert_eq!(last.replace("--from=build /netbreak/target/image/root", "."), ours);
+    }
+
+    #[test]
+    fn every_name_leads_to_the_binary() {
+        let root = std::env::temp_dir().join(format!("netbreak-image-{}", std::process::id()));
+        fs::create_dir_all(root.join("bin")).unwrap();
+        fs::write(root.join("bin/netbreak"), "binary").unwrap();
+        // Twice: the directory is kept from build to build.
+        let linked = link(&root).and_then(|()| link(&root));
+        let read = SECOND_NAMES.map(|(name, _)| fs::read_to_string(root.join(name)).ok());
+        fs::remove_dir_all(&root).unwrap();
+        linked.unwrap();
+        assert_eq!(read, [Some("binary".to_owned()), Some("binary".to_owned())]);
     }
 }

@@ -50,7 +50,7 @@ enum Task {
     },
     /// Build the container image: one static binary in target/image/netbreak.tar
     Image {
-        /// Only the binary, target/image/netbreak
+        /// Only its files, the binary and its other names, in target/image/root
         #[arg(long)]
         binary: bool,
     },

@@ -9,6 +9,7 @@ mod probe;
 mod report;
 mod resolve;
 mod target;
+mod test_server;
 mod time;
 mod trigger;
 mod watch;
@@ -53,6 +54,8 @@ pub struct RunOptions {
     pub duration: Nanos,
     /// Time between two attempts of one probe.
     pub interval: Nanos,
+    /// Time between two connects of tcp and http; `None` is `interval`.
+    pub connect_interval: Option<Nanos>,
     /// When an answer is late.
     pub timeout: Nanos,
     /// What breaks the network meanwhile.
@@ -114,6 +117,7 @@ impl RunOptions {
             family,
             duration,
             interval,
+            connect_interval: None,
             timeout,
             trigger: trigger.transpose()?,
             size: args.size.as_deref().map(limits::validate_size).transpose()?,
@@ -132,6 +136,16 @@ impl RunOptions {
             no_path: args.no_path,
             flows: limits::validate_flows(&args.flows)?,
         })
+    }
+}
+
+impl RunOptions {
+    /// Time between two attempts of a probe of this kind.
+    pub fn interval_of(&self, kind: Kind) -> Nanos {
+        match kind {
+            Kind::Tcp | Kind::Http => self.connect_interval.unwrap_or(self.interval),
+            _ => self.interval,
+        }
     }
 }
 

@@ -26,8 +26,7 @@ pub(super) fn validate_output(
     format: Option<Format>,
     quiet: bool,
 ) -> Result<Output, Refused> {
-    let mut stdout =
-        format.map(|format| (format, format!("--output {}", format!("{format:?}").to_lowercase())));
+    let mut stdout = format.map(|format| (format, format!("--output {}", format.name())));
     let mut files = [None, None];
     for ((option, value, as_format), file) in
         [("--json", json, Format::Json), ("--html", html, Format::Html)].into_iter().zip(&mut files)

@@ -6,6 +6,7 @@ use crate::clock::Nanos;
 
 /// One way of visiting a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// ICMP or ICMPv6 echo.

@@ -155,6 +155,7 @@ pub(crate) fn clean() -> Report {
             duration_s: 8.0,
             netns: 4_026_532_286,
             netns_name: s("client"),
+            tcp_segments: Some(TcpSegments { out: 16_250, retransmitted: 0 }),
             interrupted: false,
             sensors: vec![
                 sensor("kfree_skb", SensorState::On, None),
@@ -323,6 +324,7 @@ pub(crate) fn broken() -> Report {
         Some(0),
         Some("this kernel drops them without a trace"),
     ));
+    report.run.tcp_segments = Some(TcpSegments { out: 14_987, retransmitted: 199 });
     report.losses = Losses { ring_full: 3, map_full: 5, unreadable: 0, missed: 1, ledger: 0 };
     report.run.sensors[0] = sensor(
         "kfree_skb",
@@ -348,7 +350,7 @@ pub(crate) fn interrupted() -> Report {
 pub(crate) fn without_kernel() -> Report {
     let mut report = clean();
     report.verdict = VerdictWord::Broken;
-    report.run.netns_name = None;
+    (report.run.netns_name, report.run.tcp_segments) = (None, None);
     report.run.sensors = vec![sensor("kfree_skb", SensorState::Off, Some("--no-kernel"))];
     report.books.clear();
     report.targets[0].probes = vec![Probe {

@@ -5,11 +5,14 @@ pub mod html;
 pub mod json;
 pub mod markdown;
 mod model;
+pub mod test_server;
 pub mod text;
 mod timeline;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+#[cfg(test)]
+mod schema;
 
 pub use model::*;
 pub use timeline::*;

@@ -15,9 +15,11 @@ pub const TRIGGER: &str = "trigger";
 
 /// Everything that one run found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// Name and version of this model: [`SCHEMA`].
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: String,
     /// Where, when and with which sensors it was measured.
     pub run: Run,
@@ -39,6 +41,7 @@ pub struct Report {
 
 /// Where, when and with which sensors it was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Run {
     /// Host name.
@@ -54,6 +57,9 @@ pub struct Run {
     /// Its name where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns_name: Option<String>,
+    /// TCP segments of that namespace over the run, the probes' and everybody else's; absent when not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp_segments: Option<TcpSegments>,
     /// Ended by a signal before its time?
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
@@ -61,8 +67,20 @@ pub struct Run {
     pub sensors: Vec<Sensor>,
 }
 
+/// What the kernel counted of TCP in one namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TcpSegments {
+    /// Sent for the first time (`Tcp.OutSegs`).
+    pub out: u64,
+    /// Sent again (`Tcp.RetransSegs`).
+    pub retransmitted: u64,
+}
+
 /// One source of evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sensor {
     /// Such as `kfree_skb`.
@@ -76,6 +94,7 @@ pub struct Sensor {
 
 /// Whether a sensor runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum SensorState {
     /// As designed.
@@ -88,6 +107,7 @@ pub enum SensorState {
 
 /// One target of the command line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// As typed.
@@ -100,6 +120,7 @@ pub struct Target {
 
 /// One probe of a target. `sent` = answered + late + lost + timed_out + refused + reset + unreachable + send_failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
     /// Which way of visiting.
@@ -166,6 +187,7 @@ pub struct Probe {
 
 /// Round-trip times in microseconds, of the attempts answered in time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RttUs {
     /// Smallest.
@@ -182,6 +204,7 @@ pub struct RttUs {
 
 /// RSTs that one host sent for one reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rst {
     /// How many.
@@ -208,6 +231,7 @@ pub struct Rst {
 
 /// The way of a probe's packets through this node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Path {
     /// Answered attempts that went this way, of those that were looked at.
@@ -218,6 +242,7 @@ pub struct Path {
 
 /// One stage of a path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PathStage {
     /// On which leg.
@@ -245,6 +270,7 @@ pub struct PathStage {
 
 /// Time since the stage before, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SinceUs {
     /// Median.
@@ -255,6 +281,7 @@ pub struct SinceUs {
 
 /// Real send time minus planned send time, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleDelayUs {
     /// Median.
@@ -267,6 +294,7 @@ pub struct ScheduleDelayUs {
 
 /// A maximal run of attempts that were not answered in time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Outage {
     /// When its first attempt was sent.
@@ -281,6 +309,7 @@ pub struct Outage {
 
 /// Retransmitted segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Retransmits {
     /// All of them, as `Tcp.RetransSegs` counts.
@@ -291,6 +320,7 @@ pub struct Retransmits {
 
 /// What a stream has beside its attempts (its writes).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Stream {
     /// Connections made: 1, and one more for each reconnection.
@@ -307,6 +337,7 @@ pub struct Stream {
 
 /// Attempts that died at one place for one reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Death {
     /// How many attempts.
@@ -346,6 +377,7 @@ pub struct Death {
 
 /// Which half of the round trip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Leg {
     /// From us to the target.
@@ -358,6 +390,7 @@ pub enum Leg {
 
 /// The class of a death.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// A rule of nftables or iptables.
@@ -429,6 +462,7 @@ impl Cause {
 
 /// Packets (segments) of one flow that died at one place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DropRow {
     /// Whose packets.
@@ -457,6 +491,7 @@ pub struct DropRow {
 
 /// Direction as seen on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Flow {
     /// Source address; absent for packets without an IP header.
@@ -477,6 +512,7 @@ pub struct Flow {
 
 /// One row of the exact table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DropTotal {
     /// The kernel's name of the drop reason.
@@ -494,6 +530,7 @@ pub struct DropTotal {
 
 /// Something that changed on the machine during the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// When.
@@ -509,6 +546,7 @@ pub struct Change {
 
 /// One equality between what was traced and what a kernel counter says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Book {
     /// What is compared.
@@ -536,6 +574,7 @@ pub struct Book {
 
 /// What was lost while measuring.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Losses {
     /// Events that found the ring buffer full.
@@ -552,6 +591,7 @@ pub struct Losses {
 
 /// The answer in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum VerdictWord {
     /// Every attempt was answered in time (or refused).

@@ -7,6 +7,7 @@ use super::{Probe, json::on_one_line};
 /// A probe's attempts in bins of equal width, the first of which begins with the run. An attempt belongs to the bin in
 /// which it left, also with its answer or its death.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Timeline {
     /// Width of a bin in seconds.
@@ -31,6 +32,7 @@ pub struct Timeline {
 
 /// A count in each of some bins; 0 in all others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Counted {
     /// Numbers of the bins, from 0, ascending.
@@ -43,6 +45,7 @@ pub struct Counted {
 
 /// Round-trip times in microseconds, in those bins that have some.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RttBins {
     /// Numbers of the bins, from 0, ascending.

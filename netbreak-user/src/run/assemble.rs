@@ -103,6 +103,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
         hidden,
         &names,
     );
+    let tcp_segments = books::tcp_segments(gathered.netns, &gathered.before, &gathered.after);
     let verdict = verdict_word(&targets, gathered.trigger_failed);
     let failed = failed(&gathered);
     let tables = gathered.tables.unwrap_or_default();
@@ -119,6 +120,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
             duration_s: seconds_since(gathered.start, gathered.end),
             netns: gathered.netns,
             netns_name: names.netns(gathered.netns),
+            tcp_segments,
             interrupted: gathered.interrupted,
             sensors,
         },
@@ -295,11 +297,14 @@ fn drop_totals(tables: &Tables, names: &Names) -> Vec<DropTotal> {
     rows
 }
 
+const NOTHING_LOADED: &str = "nothing was loaded into the kernel, as --no-kernel asks for, or because test-server runs where it may not \
+     be (`netbreak doctor` says why): deaths have no place";
+
 fn no_kernel() -> Vec<Sensor> {
     vec![Sensor {
         name: "kfree_skb".to_owned(),
         state: SensorState::Off,
-        why: Some("--no-kernel was given: deaths have no place".to_owned()),
+        why: Some(NOTHING_LOADED.to_owned()),
     }]
 }
 

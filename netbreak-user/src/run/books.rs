@@ -10,7 +10,7 @@ use crate::{
     kernel::Tracer,
     netns::Namespace,
     probe::{Attempt, Kind, Outcome, Record},
-    report::Book,
+    report::{Book, TcpSegments},
     verdict::{self, Cut, Names, Own, Side},
 };
 
@@ -72,6 +72,13 @@ pub(super) fn books(
 pub(super) fn sides(before: &Snapshot, after: &Snapshot) -> BTreeMap<u32, Side> {
     let counted = after.counters.since(&before.counters);
     counted.namespaces.iter().map(|(netns, since)| (*netns, Side::of(since))).collect()
+}
+
+/// What TCP sent from a namespace between two snapshots.
+pub(super) fn tcp_segments(netns: u32, before: &Snapshot, after: &Snapshot) -> Option<TcpSegments> {
+    let counted = after.counters.since(&before.counters);
+    let since = counted.namespaces.get(&netns)?;
+    Some(TcpSegments { out: since.get("Tcp.OutSegs")?, retransmitted: since.get("Tcp.RetransSegs")? })
 }
 
 /// Where more was counted than traced, what the kernel hides from tracing programs may be the rest.

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use rustix::process::{Resource, getrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -211,8 +211,13 @@ fn namespaces(own: &Namespace, found: &[netns::Found]) -> Result<(Vec<Namespace>
     Ok((std::iter::once(own.try_clone()?).chain(others).collect(), left_out))
 }
 
-fn explain(error: kernel::StartError) -> anyhow::Error {
-    anyhow!(kernel::prerequisites::explain_start_error(&error, &kernel::prerequisites::Facts::read()))
+/// The kernel side could not be started: what is missing, and what would turn it on.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoTracer(String);
+
+fn explain(error: kernel::StartError) -> NoTracer {
+    NoTracer(kernel::prerequisites::explain_start_error(&error, &kernel::prerequisites::Facts::read()))
 }
 
 /// A signal ends the run, and the trigger with it.

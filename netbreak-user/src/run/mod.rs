@@ -14,7 +14,7 @@ mod shell;
 mod trigger;
 
 pub(crate) use assemble::flow_at;
-pub use measure::{Measurement, Plan, measure};
+pub use measure::{Measurement, NoTracer, Plan, measure};
 
 use std::{io::Write as _, sync::Arc};
 
@@ -54,7 +54,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
         for probe in &options.probes {
             let mut spec = Spec::new(index, probe.kind(), *address, probe.port(), run_id);
             (spec.interval, spec.timeout, spec.duration) =
-                (options.interval, options.timeout, options.duration);
+                (options.interval_of(probe.kind()), options.timeout, options.duration);
             spec.size = options.size.unwrap_or(spec.size);
             spec.dont_fragment = options.dont_fragment;
             (spec.source, spec.interface) = (options.source, options.interface.clone());
@@ -113,6 +113,14 @@ pub fn publish(report: &Report, output: &Output, files: Files) -> Result<()> {
         Some(crate::cli::Format::Json) => report::json::render(report)?,
         Some(crate::cli::Format::Html) => report::html::render(report),
         Some(crate::cli::Format::Markdown) => report::markdown::render(report),
+        Some(crate::cli::Format::TestServer) => report::test_server::json(report)?,
+        Some(crate::cli::Format::TestServerText) => {
+            for note in report::test_server::notes(report) {
+                // The numbers count; whether anybody reads the notes does not.
+                let _ = writeln!(std::io::stderr(), "netbreak: {note}");
+            }
+            report::test_server::text(report)
+        }
         Some(crate::cli::Format::Text) => report::text::render(report, terminal()),
     };
     write_stdout(&text).context("cannot write the report to standard output")?;

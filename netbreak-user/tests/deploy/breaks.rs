@@ -112,6 +112,31 @@ fn the_client_pod_locates_a_break_with_three_capabilities() {
 }
 
 #[test]
+fn the_image_is_test_server_too() {
+    let Some(archive) = image() else { return };
+    let manifests = Manifests::render();
+    let lab = Lab::new().unwrap();
+    let _server = serve(&lab, &manifests, &archive);
+    let network = lab.namespace(Role::Client).path();
+    let mut client = Container::new(manifests.pod("netbreak-client"), &archive, Some(&network), &[]);
+    let address = format!("--remote-address={SERVER_V4}");
+    for name in ["./test-server", "test-server"] {
+        let line = [name, &address, "--output=json", "--duration-seconds=1"];
+        let output = client.command(&line).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        let numbers: serde_json::Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
+        assert_eq!((&numbers["TotalIcmpEcho"], &numbers["IcmpLost"]), (&100.into(), &0.into()), "{numbers}");
+        assert_eq!(
+            (&numbers["TotalTCPConnection"], &numbers["FailedTCPConnection"]),
+            (&10.into(), &0.into()),
+            "{numbers}"
+        );
+    }
+}
+
+#[test]
 fn every_probe_reaches_the_server_pod_and_names_are_resolved() {
     let Some(archive) = image() else { return };
     let manifests = Manifests::render();

@@ -62,6 +62,7 @@ pub fn synthetic(loss: Loss) -> Report {
             duration_s: 60.0,
             netns: 4_026_531_840,
             netns_name: Some("client".into()),
+            tcp_segments: None,
             interrupted: false,
             sensors: vec![
                 Sensor { name: "kfree_skb".into(), state: SensorState::On, why: None },

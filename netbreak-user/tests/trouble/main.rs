@@ -16,4 +16,5 @@ mod screen;
 mod signals;
 mod support;
 mod surroundings;
+mod test_server;
 mod trigger;
