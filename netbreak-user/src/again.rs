@@ -82,6 +82,8 @@ fn title(output: &Output, file: &Path) -> Option<String> {
     let name = if file == Path::new("-") { "standard input".into() } else { file.display().to_string() };
     match output.stdout? {
         Format::Markdown => Some(format!("# {name}")),
+        // Its objects follow each other, with nothing between them.
+        Format::TestServer => None,
         _ => Some(format!("==> {name} <==")),
     }
 }
