@@ -85,21 +85,18 @@ impl Tracer {
     /// [`Tracer::sensors`].
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut steps = Steps::new();
-        // Two readers of the same file: each takes as long as half of the programs do to load.
-        let (btf, aya_btf) = std::thread::scope(|scope| {
-            // Absent only where the kernel's BTF is unreadable to aya's own parser: then raw tracepoints serve.
-            let aya_btf = scope.spawn(|| Btf::from_sys_fs().ok());
-            let btf = KernelBtf::open().and_then(|btf| settings(&btf).map(|settings| (btf, settings)));
-            (btf, aya_btf.join().ok().flatten())
-        });
-        let (btf, mut settings) = btf?;
+        // Two readers of the same file. What aya makes of it takes longer and is wanted last.
+        let aya_btf = std::thread::spawn(|| Btf::from_sys_fs().ok());
+        let btf = KernelBtf::open()?;
+        let mut settings = settings(&btf)?;
         settings.parse_only = options.parse_only.into();
         let room = options.follow.unwrap_or_default();
         (settings.probes, settings.ledger_mask) = (room.probes, room.attempts.saturating_sub(1));
         settings.run_id = options.run_id.map(run_id).unwrap_or_default();
-        steps.done("BTF, read twice at once");
+        steps.done("BTF");
         let mut ebpf = EbpfLoader::new()
-            .btf(aya_btf.as_ref())
+            // Nothing in the object is relocated.
+            .btf(None)
             .override_global("SETTINGS", &settings, true)
             .map_max_entries("FLOWS4", options.flows)
             .map_max_entries("FLOWS6", options.flows)
@@ -117,7 +114,11 @@ impl Tracer {
             take(&mut ebpf, "LEDGER")?.try_into()?,
             room,
         );
-        steps.done("filling maps");
+        let reasons = Reasons::read(&btf);
+        steps.done("filling maps, names of reasons");
+        // Absent only where the kernel's BTF is unreadable to aya's own parser: then raw tracepoints serve.
+        let aya_btf = aya_btf.join().ok().flatten();
+        steps.done("waiting for aya's BTF");
         let path = options.follow.iter().flat_map(|_| PATH);
         let tracepoints: Vec<&str> = TRACEPOINTS.into_iter().chain(path).collect();
         programs::load_at_once(&mut ebpf, &tracepoints, &btf, aya_btf.as_ref(), options.form);
@@ -130,8 +131,6 @@ impl Tracer {
         }
         sensors.extend(programs::pid_1(&btf));
         steps.done("loading and attaching");
-        let reasons = Reasons::read(&btf);
-        steps.done("names of reasons");
         Ok(Self {
             #[cfg(feature = "log")]
             logger: super::log::open(&mut ebpf),

@@ -56,7 +56,8 @@ impl Ending {
     /// `rawv6_rcv`); an echo reply that reached `ping_rcv` was handed to the raw sockets before
     /// (`ip_protocol_deliver_rcu`); a promiscuous port drops what is for another host (`ip_rcv_core`); TCP drops bytes
     /// that it has had before (`tcp_data_queue`, `tcp_validate_incoming`), and at its end those that wait for a gap to be
-    /// filled (`skb_rbtree_purge`).
+    /// filled (`skb_rbtree_purge`); a SYN that comes again while its handshake is open is freed for no reason (`tcp_v4_rcv`
+    /// after `tcp_check_req`).
     pub fn is_a_copy(&self) -> bool {
         const CLONE_OWNERS: [&str; 8] = [
             "packet_rcv",
@@ -70,7 +71,11 @@ impl Ending {
         ];
         const COPIES: [&str; 5] =
             ["OTHERHOST", "SKB_CONSUMED", "TCP_OLD_DATA", "TCP_OLD_SEQUENCE", "TCP_OLD_ACK"];
-        self.reason.as_deref().is_some_and(|reason| COPIES.contains(&reason))
-            || self.symbol.as_deref().is_some_and(|symbol| CLONE_OWNERS.contains(&symbol))
+        let (reason, symbol) = (self.reason.as_deref(), self.symbol.as_deref());
+        let came_again =
+            matches!((reason, symbol), (Some("NOT_SPECIFIED"), Some("tcp_v4_rcv" | "tcp_v6_rcv")));
+        came_again
+            || reason.is_some_and(|reason| COPIES.contains(&reason))
+            || symbol.is_some_and(|symbol| CLONE_OWNERS.contains(&symbol))
     }
 }

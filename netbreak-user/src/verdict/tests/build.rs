@@ -38,7 +38,7 @@ pub const SERVICE: u16 = 7000;
 /// Time-out of the attempts.
 pub const TIMEOUT: Nanos = 1_000;
 
-pub const REASONS: [&str; 10] = [
+pub const REASONS: [&str; 11] = [
     "NETFILTER_DROP",
     "NO_SOCKET",
     "SOCKET_FILTER",
@@ -49,6 +49,7 @@ pub const REASONS: [&str; 10] = [
     "IP_OUTNOROUTES",
     "IP_INNOROUTES",
     "NEIGH_FAILED",
+    "NOT_SPECIFIED",
 ];
 pub const SYMBOLS: [&str; 11] = [
     "nft_do_chain",

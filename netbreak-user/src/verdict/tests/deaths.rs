@@ -47,6 +47,7 @@ fn noise_is_no_death() {
         freed(reply(packet), "NO_SOCKET", "ping_rcv", &[]),
         freed(packet, "SOCKET_FILTER", "raw_rcv", &[]),
         freed(packet, "OTHERHOST", "ip_rcv_core", &[]),
+        freed(packet, "NOT_SPECIFIED", "tcp_v4_rcv", &[]),
     ] {
         let record = record(Kind::Icmp, vec![attempt(0, 100, LOST)]);
         assert_eq!(deaths(&record, &[noise]), (vec![], 1), "{noise:?}");
