@@ -38,7 +38,10 @@ impl Neighbours {
         let before = self.known.get(&(ifindex, address)).cloned();
         let failed_before = before.as_ref().is_some_and(|known| known.failed.is_some());
         match message.header.state {
-            NeighbourState::Failed => {
+            // Of one that is being asked for the kernel tells nothing but this: it failed, and the next packet had it asked
+            // for again before that was told (`neigh_invalidate` lets go of the lock, net/core/neighbour.c).
+            NeighbourState::Incomplete if before.is_none() => None,
+            NeighbourState::Failed | NeighbourState::Incomplete => {
                 self.remember((ifindex, address), Known { failed: Some(at), ..before.unwrap_or_default() });
                 // The kernel asks again for each packet, and fails again.
                 (!failed_before).then(|| said(Turn::Gone, "failed"))
@@ -61,7 +64,7 @@ impl Neighbours {
                     _ => None,
                 }
             }
-            // Being asked for, or a device without link addresses.
+            // A device without link addresses.
             _ => None,
         }
     }
@@ -161,6 +164,16 @@ mod tests {
             (true, 6, Reachable, 1, ""),
             (true, 7, Stale, 1, ""),
             (false, 9, Stale, 1, ""),
+        ]);
+    }
+
+    #[test]
+    fn a_failure_that_the_next_packet_overtook_is_told() {
+        tell(&[
+            (true, 1, Reachable, 1, ""),
+            (false, 2, Stale, 1, ""),
+            (true, 3, Incomplete, 0, "Gone 10.0.0.1 failed"),
+            (true, 4, Reachable, 1, "Back 10.0.0.1 answered again"),
         ]);
     }
 
