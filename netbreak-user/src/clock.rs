@@ -17,6 +17,11 @@ pub fn now() -> Nanos {
     t.tv_sec as Nanos * SECOND + t.tv_nsec as Nanos
 }
 
+/// Wall time, for the anchor of a run: asked once, where it starts. All else is told by [`now`].
+pub fn anchor() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// How long the kernel's tick (`jiffies`) is: what its coarse clocks step by (`KTIME_LOW_RES`).
 pub fn tick() -> Nanos {
     let tick = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);

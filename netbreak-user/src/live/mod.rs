@@ -50,7 +50,7 @@ async fn watch(options: &WatchOptions) -> Result<()> {
     }
     let mut tracer =
         Tracer::start(kernel::Options { flows: options.flows, ..Default::default() }).map_err(explain)?;
-    let (start, started) = (clock::now(), jiff::Timestamp::now());
+    let (start, started) = (clock::now(), clock::anchor());
     check_reasons(&filter.reasons, tracer.reasons())?;
     let mut names = Names {
         symbols: Symbols::read().unwrap_or_default(),

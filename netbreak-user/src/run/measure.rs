@@ -120,7 +120,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         _ = terminate.recv() => early.interrupt(clock::now(), &waiting.stop)?,
         () = std::future::ready(()) => {}
     }
-    let started = jiff::Timestamp::now();
+    let started = clock::anchor();
     let start = clock::now() + LEAD_IN;
     (plan.started)(start);
     let mut running = waiting.begin(start);

@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-/// Where the run's anchor is taken.
-const ANCHOR: &str = "run/measure.rs";
+/// Where wall time is asked for.
+const CLOCK: &str = "src/clock.rs";
+
+/// What takes a run's anchor, once each: a run, and a watch.
+const RUNS: [&str; 2] = ["live/mod.rs", "run/measure.rs"];
 
 fn sources(directory: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(directory).unwrap() {
@@ -37,5 +40,12 @@ fn wall_time_is_asked_once() {
     let asking: Vec<(&str, usize)> =
         found.iter().map(|(path, text)| (path.as_str(), asks(text))).filter(|(_, asks)| *asks > 0).collect();
     assert!(found.len() > 50, "the sources are not where they were");
-    assert!(matches!(asking[..], [(path, 1)] if path.ends_with(ANCHOR)), "{asking:?}");
+    assert!(matches!(asking[..], [(path, 1)] if path.ends_with(CLOCK)), "{asking:?}");
+    let mut anchors: Vec<&str> = found
+        .iter()
+        .flat_map(|(path, text)| text.matches("clock::anchor()").map(|_| path.as_str()))
+        .collect();
+    anchors.sort_unstable();
+    let is_a_run = |(path, run): (&&str, &str)| path.ends_with(run);
+    assert!(anchors.len() == RUNS.len() && anchors.iter().zip(RUNS).all(is_a_run), "{anchors:?}");
 }
