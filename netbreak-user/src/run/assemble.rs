@@ -192,7 +192,7 @@ fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record
             bytes_acked: stream.bytes_acked,
             longest_stall_s: stream.longest_stall as f64 / SECOND as f64,
         }),
-        late_explain: (counts.late > 0).then(|| verdict::late(evidence, index)).flatten(),
+        late_explain: judged.late,
         path: gathered.path.then(|| verdict::path(evidence, index)).flatten(),
         deaths: judged.deaths,
         unexplained: judged.unexplained,

@@ -28,6 +28,19 @@ pub struct Judged {
     pub unexplained: u64,
     /// Which of the deaths each attempt died, by its sequence number; those that are not here are unexplained.
     pub of: HashMap<u64, usize>,
+    /// What held up attempts that were answered after their time-out: how far most of them had got by then. `None` if there
+    /// are none, or nothing was seen of them.
+    pub late: Option<String>,
+}
+
+/// Attempts that ended alike, by their sequence numbers, and when the first and the last of them did.
+type Alike = BTreeMap<Group, (Vec<u64>, Nanos, Nanos)>;
+
+fn add(alike: &mut Alike, attempt: u64, End { group, at, .. }: End) {
+    let (attempts, first, last) = alike.entry(group).or_insert_with(|| (Vec::new(), at, at));
+    attempts.push(attempt);
+    *first = (*first).min(at);
+    *last = (*last).max(at);
 }
 
 /// Judges a probe (its index among the records).
@@ -37,19 +50,15 @@ pub fn deaths(evidence: &Evidence, probe: usize) -> Judged {
         Kind::Stream => stream::ends(&case),
         _ => case.dead().map(|attempt| case.end(attempt)).collect(),
     };
-    let mut groups: BTreeMap<_, (Vec<u64>, Nanos, Nanos)> = BTreeMap::new();
-    let mut judged = Judged::default();
+    let mut alike = Alike::new();
+    let mut judged = Judged { late: late(evidence, probe, &case), ..Judged::default() };
     for (attempt, end) in case.dead().zip(ends) {
-        let Some(End { group, at, .. }) = end else {
-            judged.unexplained += 1;
-            continue;
-        };
-        let (attempts, first, last) = groups.entry(group).or_insert_with(|| (Vec::new(), at, at));
-        attempts.push(attempt.seq);
-        *first = (*first).min(at);
-        *last = (*last).max(at);
+        match end {
+            Some(end) => add(&mut alike, attempt.seq, end),
+            None => judged.unexplained += 1,
+        }
     }
-    let mut groups: Vec<_> = groups.into_iter().collect();
+    let mut groups: Vec<_> = alike.into_iter().collect();
     groups.sort_by_key(|(_, (attempts, ..))| std::cmp::Reverse(attempts.len()));
     for (index, (group, (attempts, first, last))) in groups.into_iter().enumerate() {
         let toll = Toll {
@@ -65,24 +74,25 @@ pub fn deaths(evidence: &Evidence, probe: usize) -> Judged {
     judged
 }
 
-/// What held up attempts of a probe that were answered after their time-out: how far most of them had got by then.
-/// `None` if there are none, or nothing was seen of them.
-pub fn late(evidence: &Evidence, probe: usize) -> Option<String> {
-    let case = Case::new(evidence, probe).filter(|case| case.record.kind != Kind::Stream)?;
-    let mut groups: BTreeMap<Group, (u64, Nanos, Nanos)> = BTreeMap::new();
-    for attempt in &case.record.attempts {
-        let Outcome::Late { at: answered } = attempt.outcome else { continue };
-        let Some(End { group, at, .. }) = case.delay(attempt, answered) else { continue };
-        let (attempts, first, last) = groups.entry(group).or_insert((0, at, at));
-        *attempts += 1;
-        *first = (*first).min(at);
-        *last = (*last).max(at);
+/// See [`Judged::late`].
+fn late(evidence: &Evidence, probe: usize, case: &Case) -> Option<String> {
+    let record = case.record;
+    // A stream's writes are late behind one another.
+    if record.kind == Kind::Stream {
+        return None;
     }
-    let (group, (attempts, first, last)) = groups.into_iter().max_by_key(|(_, (attempts, ..))| *attempts)?;
-    Some(sentence::late(
-        &group,
-        &Toll { evidence, record: case.record, probe, attempts, span: (first, last) },
-    ))
+    let mut alike = Alike::new();
+    for attempt in &record.attempts {
+        if let Outcome::Late { at: answered } = attempt.outcome
+            && let Some(end) = case.delay(attempt, answered)
+        {
+            add(&mut alike, attempt.seq, end);
+        }
+    }
+    let (group, (attempts, first, last)) =
+        alike.into_iter().max_by_key(|(_, (attempts, ..))| attempts.len())?;
+    let attempts = attempts.len() as u64;
+    Some(sentence::late(&group, &Toll { evidence, record, probe, attempts, span: (first, last) }))
 }
 
 /// Retransmitted segments of the connections of a probe (its index among the records); `None` for kinds without TCP.

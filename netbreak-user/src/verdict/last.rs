@@ -204,8 +204,6 @@ fn doing(stop: &Stop, names: &dyn Names) -> Doing {
         STAGE_SOCKET => Doing::Delivered,
         STAGE_CONSUMED => match names.symbol(stop.location) {
             symbol if is_a_read_datagram(symbol.as_deref()) => Doing::Delivered,
-            // Memory of what was read on another CPU (`skb_attempt_defer_free`).
-            Some(symbol) if symbol == "skb_defer_free_flush" => Doing::Delivered,
             // A neighbour that fails gives up the packets that wait for it, the one that asked as done with.
             Some(symbol) if symbol.contains("neigh_") => Doing::Received,
             symbol => Doing::Consumed(symbol),

@@ -27,7 +27,7 @@ mod timeline;
 
 pub use books::{Cut, Own, books, echo_books};
 pub use daemons::{Absence, absences};
-pub use deaths::{Judged, deaths, late, resent, retransmits};
+pub use deaths::{Judged, deaths, resent, retransmits};
 pub use ending::Ending;
 pub use path::path;
 pub use resets::resets;

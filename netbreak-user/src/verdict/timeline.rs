@@ -139,7 +139,7 @@ mod tests {
             .map(|(seq, _)| (seq, 0))
             .collect();
         let deaths = if of.is_empty() { Vec::new() } else { vec![crate::report::fixtures::broken_death()] };
-        (record, Judged { deaths, unexplained: 0, of })
+        (record, Judged { deaths, of, ..Judged::default() })
     }
 
     #[test]

@@ -144,7 +144,7 @@ fn probe(loss: Loss, kind: Kind, port: Option<u16>, dice: &mut Dice) -> Probe {
         (0..200).map(|_| (START + 20 * SECOND + dice.below(8 * SECOND), 1 + dice.below(3))).collect()
     });
     let rtt = Rtt::of(&attempts).unwrap();
-    let judged = Judged { deaths, unexplained: 0, of };
+    let judged = Judged { deaths, of, ..Judged::default() };
     let record = Record {
         target: 0,
         kind,

@@ -224,7 +224,7 @@ pub fn deaths_around(record: &Record, events: &[Event], trails: &Trails, around:
 
 /// What is said of late attempts of one probe.
 pub fn late_around(record: &Record, trails: &Trails, around: &Around) -> Option<String> {
-    with_all(record, &[], trails, around, |evidence| verdict::late(evidence, 0))
+    with_all(record, &[], trails, around, |evidence| verdict::deaths(evidence, 0).late)
 }
 
 fn with_evidence<T>(
