@@ -17,7 +17,7 @@ use netbreak_user::netns::Namespace;
 use netbreak_user::probe::{Attempt, Kind, Outcome, Record, Spec};
 use netbreak_user::progress::Progress;
 use netbreak_user::report::{Cause, Death, Leg};
-use netbreak_user::run::{Plan, measure};
+use netbreak_user::run::{Plan, Source, Visited, measure};
 use netbreak_user::verdict::{self, Evidence, Names};
 use netbreak_user::watch::{Device, Owners};
 use serde::{Deserialize, Serialize};
@@ -165,9 +165,11 @@ fn records_half_of_the_requests_dropped_in_forward() {
     let netns = Namespace::open(lab.namespace(Role::Client).path()).unwrap();
     let inode = netns.inode();
     let measured = measure(Plan {
-        targets: vec![("server".to_owned(), SERVER_V4.into())],
-        specs: [(Kind::Icmp, None), (Kind::Udp, Some(4000))].into_iter().map(spec).collect(),
-        netns: Arc::new(netns),
+        targets: vec![Visited::new("server", SERVER_V4)],
+        sources: vec![Source {
+            netns: Arc::new(netns),
+            specs: [(Kind::Icmp, None), (Kind::Udp, Some(4000))].into_iter().map(spec).collect(),
+        }],
         tracer: Some(Options::default()),
         path: false,
         trigger: None,

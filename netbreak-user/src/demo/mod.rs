@@ -5,7 +5,6 @@ mod plain;
 mod served;
 
 use std::{
-    net::IpAddr,
     sync::{Arc, mpsc},
     thread,
     time::Duration,
@@ -22,7 +21,7 @@ use crate::{
     probe::{Kind, Spec},
     progress::Progress,
     report::VerdictWord,
-    run::{Plan, follow, measure, publish},
+    run::{Plan, Source, Visited, follow, measure, publish},
     stdout::write_stdout,
 };
 
@@ -60,7 +59,7 @@ struct Scene {
     /// Names for namespaces.
     names: Vec<(u32, String)>,
     /// Whom they visit.
-    targets: Vec<(String, IpAddr)>,
+    targets: Vec<Visited>,
     /// How: on which port each.
     probes: &'static [(Kind, Option<u16>)],
     /// How often each.
@@ -77,10 +76,9 @@ fn play(scene: Scene, lab: &mut dyn Breakable, options: &DemoOptions, files: Fil
         let breaker = scope.spawn(move || break_and_mend(lab, &start, &is_over, duration));
         let specs = specs(&scene, duration);
         let measured = measure(Plan {
-            specs: specs.clone(),
             targets: scene.targets,
-            netns: Arc::new(scene.client),
             tracer: Some(kernel::Options { follow: Some(follow(&specs)), ..Default::default() }),
+            sources: vec![Source { netns: Arc::new(scene.client), specs }],
             path: options.path,
             trigger: None,
             progress: Progress::new(false),
@@ -117,8 +115,8 @@ fn list(all: &[(&str, &str)], default: &str) -> String {
 fn specs(scene: &Scene, duration: Nanos) -> Vec<Spec> {
     let run_id = u64::from(std::process::id());
     let interval = scene.interval;
-    let of_target = |(index, (_, address)): (usize, &(String, IpAddr))| {
-        let address = *address;
+    let of_target = |(index, visited): (usize, &Visited)| {
+        let address = visited.address;
         scene.probes.iter().map(move |(kind, port)| Spec {
             duration,
             interval,

@@ -12,6 +12,7 @@ use crate::{
     options::{DemoOptions, Files},
     probe::Kind,
     report::VerdictWord,
+    run::Visited,
     serve,
     stdout::write_stdout,
 };
@@ -67,7 +68,7 @@ pub(super) fn run(options: &DemoOptions, kind: LabKind) -> Result<VerdictWord> {
         summary: event.summary,
         client: Namespace::open(lab.namespace(from).path())?,
         names: lab.names().map(|(inode, name)| (inode, name.to_owned())).to_vec(),
-        targets: targets.map(|(name, _, address)| (name.to_owned(), address)).to_vec(),
+        targets: targets.map(|(name, _, address)| Visited::new(name, address)).to_vec(),
         probes: PROBES,
         interval: event.pace,
     };

@@ -10,6 +10,7 @@ use crate::{
     options::{DemoOptions, Files},
     probe::Kind,
     report::VerdictWord,
+    run::Visited,
     serve,
     stdout::write_stdout,
 };
@@ -66,7 +67,7 @@ pub(super) fn run(options: &DemoOptions) -> Result<VerdictWord> {
         summary: fault.summary,
         client: Namespace::open(lab.namespace(Role::Client).path())?,
         names: lab.names().map(|(inode, name)| (inode, name.to_owned())).to_vec(),
-        targets: vec![("server".to_owned(), SERVER_V4.into())],
+        targets: vec![Visited::new("server", SERVER_V4)],
         probes: PROBES,
         interval: INTERVAL,
     };

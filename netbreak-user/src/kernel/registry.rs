@@ -98,10 +98,15 @@ pub struct Home {
 }
 
 impl FlowRegistry for Home {
-    fn register(&self, flow: ProbeFlow, owner: Owner) {
+    fn register(&self, flow: ProbeFlow, owner: Owner) -> bool {
         let mut maps = self.registry.lock();
-        if maps.register(flow, owner, self.netns).is_err() {
-            maps.failed += 1;
+        match maps.register(flow, owner, self.netns) {
+            Err(error) if is_known(&error) => false,
+            Err(_) => {
+                maps.failed += 1;
+                true
+            }
+            Ok(()) => true,
         }
     }
 
@@ -117,7 +122,7 @@ impl FlowRegistry for Home {
 
 impl Maps {
     fn register(&mut self, flow: ProbeFlow, owner: Owner, netns: u32) -> Result<(), MapError> {
-        const NEW_ONLY: u64 = 1; // BPF_NOEXIST: a flow that is known already does not count twice.
+        const NEW_ONLY: u64 = 1; // BPF_NOEXIST: another probe's flow stays that one's.
         let Owner { probe, attempt, piece } = owner;
         let value = ProbeValue { attempt, probe, piece, netns, first_sequence: 0, is_open: 0, sent: 0 };
         self.flows.insert(key(flow), value, NEW_ONLY)?;
@@ -156,6 +161,11 @@ impl Maps {
         }
         Ok(())
     }
+}
+
+/// Did the map have the key already?
+fn is_known(error: &MapError) -> bool {
+    matches!(error, MapError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::EEXIST))
 }
 
 fn key(flow: ProbeFlow) -> ProbeKey {

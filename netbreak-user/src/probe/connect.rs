@@ -53,23 +53,31 @@ pub(super) struct Started {
 
 /// Makes the flow known and sends the SYN.
 pub(super) fn start(spec: &Spec, registry: &Arc<dyn FlowRegistry>, owner: Owner) -> Started {
-    let bound = open(spec).map_err(|error| error.errno()).and_then(|socket| {
-        let local_port = socket::local_port(&socket).map_err(|error| errno_of(&error))?;
-        Ok((socket, local_port))
-    });
-    let (socket, local_port) = match bound {
+    let (Connecting { socket, flow }, local_port) = match bound(spec, registry, owner) {
         Ok(bound) => bound,
         Err(errno) => return Started { at: clock::now(), local_port: 0, result: Err(errno) },
     };
-    let remote = spec.remote();
-    let flow = ProbeFlow { remote, local_port };
-    let flow = Registered::new(registry, flow, owner);
     let at = clock::now();
-    let result = match socket.connect(&remote.into()) {
+    let result = match socket.connect(&spec.remote().into()) {
         Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(errno_of(&error)),
         _ => Ok(Connecting { socket, flow }),
     };
     Started { at, local_port, result }
+}
+
+/// A socket with a flow that is known as ours alone, and its port; or the errno where there is none.
+fn bound(spec: &Spec, registry: &Arc<dyn FlowRegistry>, owner: Owner) -> Result<(Connecting, u16), i32> {
+    // Ports of which probes in other namespaces visit the same target: held, so that the next one is another.
+    let mut taken = Vec::new();
+    loop {
+        let socket = open(spec).map_err(|error| error.errno())?;
+        let local_port = socket::local_port(&socket).map_err(|error| errno_of(&error))?;
+        let flow = ProbeFlow { remote: spec.remote(), local_port };
+        match Registered::new(registry, flow, owner) {
+            Some(flow) => return Ok((Connecting { socket, flow }, local_port)),
+            None => taken.push(socket),
+        }
+    }
 }
 
 /// A connection, and the flow that it is.

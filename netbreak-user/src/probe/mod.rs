@@ -28,7 +28,7 @@ pub mod wire;
 
 pub use attempt::{Attempt, Kind, Outcome, Record, StreamRecord};
 pub use outage::{left, outages};
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Patience, Prepared, patience, prepare};
 pub use pulse::Pulse;
 pub use run::{Progress, run};
 pub use spec::{PrepareError, Spec};
@@ -60,7 +60,9 @@ pub struct Owner {
 /// Where probes make their flows known. The kernel side implements it; without a kernel side it does nothing.
 pub trait FlowRegistry: Send + Sync {
     /// From now on segments of `flow`, in both directions, are known as ours. Must be called before its SYN leaves.
-    fn register(&self, flow: ProbeFlow, owner: Owner);
+    /// Returns false where a probe in another namespace has the same flow: that needs another port.
+    #[must_use]
+    fn register(&self, flow: ProbeFlow, owner: Owner) -> bool;
     /// No segment of `flow` is of interest any more.
     fn forget(&self, flow: ProbeFlow);
     /// The attempt was answered, or it has had its time without an answer. What the kernel side knows of its way will be

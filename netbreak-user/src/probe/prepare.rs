@@ -24,6 +24,8 @@ const RESERVED_FILES: u64 = 128;
 
 /// Probes that are ready to run, with everything open that needs privileges. Belongs to the thread that made it.
 pub struct Prepared {
+    /// Index of the first of them within the run.
+    pub(super) first: u32,
     pub(super) probes: Vec<Ready>,
     pub(super) registry: Arc<dyn FlowRegistry>,
 }
@@ -45,12 +47,15 @@ pub(super) enum Probe {
     Stream,
 }
 
-/// Opens what the probes need, in the calling thread's network namespace, and makes the flows of icmp and udp known to
-/// `registry`. Raises the soft limit of open files to the hard one.
+/// How long the probes of a run may wait for late answers: all of them share the limit of open files.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience(Nanos);
+
+/// What the probes of a run can do together. Raises the soft limit of open files to the hard one.
 ///
 /// # Errors
-/// The first probe that cannot be made, or more sockets than this process may open.
-pub fn prepare(specs: Vec<Spec>, registry: Arc<dyn FlowRegistry>) -> Result<Prepared, PrepareError> {
+/// More sockets than this process may open.
+pub fn patience(specs: &[&Spec]) -> Result<Patience, PrepareError> {
     let files = raise_file_limit();
     let with_grace = specs
         .iter()
@@ -68,10 +73,22 @@ pub fn prepare(specs: Vec<Spec>, registry: Arc<dyn FlowRegistry>) -> Result<Prep
         return Err(PrepareError::TooManySockets { needed, limit });
     }
     // Where files are scarce nobody waits for late answers.
-    let grace = if with_grace + specs.len() as u64 <= limit { GRACE } else { 0 };
-    let open = |(index, spec): (usize, Spec)| {
+    Ok(Patience(if with_grace + specs.len() as u64 <= limit { GRACE } else { 0 }))
+}
+
+/// Opens what the probes need, in the calling thread's network namespace. `first` is the index of the first one within
+/// the run.
+///
+/// # Errors
+/// The first probe that cannot be made.
+pub fn prepare(
+    specs: Vec<Spec>,
+    first: u32,
+    Patience(grace): Patience,
+    registry: Arc<dyn FlowRegistry>,
+) -> Result<Prepared, PrepareError> {
+    let open = |(index, spec): (u32, Spec)| {
         let spec = Arc::new(spec);
-        let index = index as u32;
         let probe = match spec.kind {
             Kind::Icmp => Probe::Icmp(icmp::open(&spec, index, &registry)?),
             Kind::Udp => Probe::Udp(udp::open(&spec, index, &registry)?),
@@ -92,8 +109,8 @@ pub fn prepare(specs: Vec<Spec>, registry: Arc<dyn FlowRegistry>) -> Result<Prep
         })?;
         Ok(Ready { spec, timer, probe })
     };
-    let probes = specs.into_iter().enumerate().map(open).collect::<Result<_, _>>()?;
-    Ok(Prepared { probes, registry })
+    let probes = (first..).zip(specs).map(open).collect::<Result<_, _>>()?;
+    Ok(Prepared { first, probes, registry })
 }
 
 #[cfg(test)]

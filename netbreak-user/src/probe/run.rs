@@ -42,7 +42,7 @@ impl Progress {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// How each probe fares, in the order of the specs; none before they have started.
+    /// How each probe fares, in no order; none before they have started.
     pub fn pulses(&self) -> Vec<Pulse> {
         self.gauges.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|gauge| gauge.read()).collect()
     }
@@ -101,7 +101,7 @@ pub async fn run(
     progress: Arc<Progress>,
 ) -> io::Result<Vec<Record>> {
     let mut tasks = JoinSet::new();
-    for (index, Ready { probe, timer, spec }) in prepared.probes.into_iter().enumerate() {
+    for (index, Ready { probe, timer, spec }) in (prepared.first..).zip(prepared.probes) {
         let plan = Plan::new(start, spec.pace(), spec.duration);
         progress.planned.fetch_add(plan.count(), Ordering::Relaxed);
         let gauge = progress.add_gauge();
@@ -113,9 +113,9 @@ pub async fn run(
                 Probe::Icmp(opened) => datagram::run(opened, plan, ticker, control).await,
                 Probe::Udp(opened) => datagram::run(opened, plan, ticker, control).await,
                 Probe::Visits { limit } => {
-                    visits::run(spec, index as u32, limit, registry, plan, ticker, control).await
+                    visits::run(spec, index, limit, registry, plan, ticker, control).await
                 }
-                Probe::Stream => stream::run(spec, index as u32, registry, plan, ticker, control).await,
+                Probe::Stream => stream::run(spec, index, registry, plan, ticker, control).await,
             };
             (index, record)
         });

@@ -146,10 +146,9 @@ pub(super) struct Registered {
 }
 
 impl Registered {
-    /// Makes `flow` known.
-    pub(super) fn new(registry: &Arc<dyn FlowRegistry>, flow: ProbeFlow, owner: Owner) -> Registered {
-        registry.register(flow, owner);
-        Registered { registry: Arc::clone(registry), flow }
+    /// Makes `flow` known; `None` = it is that of another probe.
+    pub(super) fn new(registry: &Arc<dyn FlowRegistry>, flow: ProbeFlow, owner: Owner) -> Option<Registered> {
+        registry.register(flow, owner).then(|| Registered { registry: Arc::clone(registry), flow })
     }
 }
 

@@ -163,6 +163,7 @@ pub(crate) fn clean() -> Report {
             ],
         },
         targets: vec![Target {
+            row: None,
             target: "10.0.2.2".into(),
             address: "10.0.2.2".into(),
             probes: vec![
@@ -371,6 +372,7 @@ pub(crate) fn many_flows() -> Report {
     let mut report = clean();
     report.verdict = VerdictWord::Broken;
     report.targets[0] = Target {
+        row: None,
         target: "web.example".into(),
         address: "fd00:1234:5678:9abc:def0:1234:5678:9abc".into(),
         probes: vec![Probe {

@@ -114,8 +114,24 @@ pub struct Target {
     pub target: String,
     /// What it resolved to.
     pub address: String,
+    /// Which row of a matrix this is; absent for a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<Row>,
     /// Its probes.
     pub probes: Vec<Probe>,
+}
+
+/// A row of a matrix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// What the file calls it.
+    pub name: String,
+    /// What the file calls the source.
+    pub source: String,
+    /// The source's network namespace (inode number).
+    pub netns: u32,
 }
 
 /// One probe of a target. `sent` = answered + late + lost + timed_out + refused + reset + unreachable + send_failed.

@@ -8,6 +8,7 @@ use std::{
 use netbreak_common::{Event, FAMILY_NONE, sensor};
 
 use super::{
+    Source, Visited,
     books::{self, Snapshot},
     changes::Changes,
     names::Names,
@@ -18,7 +19,7 @@ use crate::{
         PATH, PID_1, PlaceRow, Reasons, Symbols, Tables, Tracer, Trails,
         prerequisites::{self, Facts},
     },
-    probe::{Counts, Kind, Record, Rtt, ScheduleDelay, Spec, outages},
+    probe::{Counts, Kind, Record, Rtt, ScheduleDelay, outages},
     report::{
         DropRow, DropTotal, Flow, Losses, Outage, Probe, Report, RttUs, Run, SCHEMA, ScheduleDelayUs, Sensor,
         SensorState, Stream, Target, VerdictWord,
@@ -28,9 +29,8 @@ use crate::{
 
 /// Everything that was gathered.
 pub(super) struct Gathered<'a> {
-    pub targets: &'a [(String, IpAddr)],
-    pub specs: &'a [Spec],
-    pub netns: u32,
+    pub targets: &'a [Visited],
+    pub sources: &'a [Source],
     pub netns_names: Vec<(u32, String)>,
     pub netns_left_out: usize,
     pub records: &'a [Record],
@@ -59,10 +59,18 @@ pub(super) fn report(gathered: Gathered) -> Report {
     let absences = gathered.changes.absences();
     let changes = gathered.changes.events();
     let sides = books::sides(&gathered.before, &gathered.after);
+    // By the index of a probe: its namespace.
+    let homes: Vec<u32> = gathered
+        .sources
+        .iter()
+        .flat_map(|source| std::iter::repeat_n(source.netns.inode(), source.specs.len()))
+        .collect();
+    let netns = gathered.sources.first().map_or(0, |source| source.netns.inode());
+    let specs = gathered.sources.iter().flat_map(|source| &source.specs);
     let evidence = Evidence {
         start: gathered.start,
-        timeout: gathered.specs.iter().map(|spec| spec.timeout).max().unwrap_or(0),
-        netns: gathered.netns,
+        timeout: specs.map(|spec| spec.timeout).max().unwrap_or(0),
+        netns,
         records: gathered.records,
         events: gathered.events,
         trails: gathered.trails,
@@ -77,33 +85,30 @@ pub(super) fn report(gathered: Gathered) -> Report {
         .targets
         .iter()
         .enumerate()
-        .map(|(index, (typed, address))| Target {
-            target: typed.clone(),
-            address: address.to_string(),
+        .map(|(index, visited)| Target {
+            target: visited.typed.clone(),
+            address: visited.address.to_string(),
+            row: visited.row.clone(),
             probes: gathered
                 .records
                 .iter()
+                .zip(&homes)
                 .enumerate()
-                .filter(|(_, record)| record.target == index)
-                .map(|(probe_index, record)| probe(&gathered, &evidence, probe_index, record))
+                .filter(|(_, (record, _))| record.target == index)
+                .map(|(probe_index, (record, &netns))| {
+                    probe(&gathered, &evidence.of(netns), probe_index, record)
+                })
                 .collect(),
         })
         .collect();
     let seen: BTreeSet<u32> = gathered.events.iter().map(|event| event.netns).collect();
-    let concerned = seen.iter().copied().chain([gathered.netns]).collect();
+    let concerned = seen.iter().chain(&homes).copied().collect();
     let hidden = gathered
         .tracer
         .and_then(|tracer| tracer.sensors().iter().find(|sensor| sensor.name == PID_1)?.why.as_deref());
-    let books = books::books(
-        gathered.netns,
-        &seen,
-        &gathered.before,
-        &gathered.after,
-        gathered.records,
-        hidden,
-        &names,
-    );
-    let tcp_segments = books::tcp_segments(gathered.netns, &gathered.before, &gathered.after);
+    let own = books::own_numbers(gathered.records.iter().zip(homes));
+    let books = books::books(&own, &seen, &gathered.before, &gathered.after, hidden, &names);
+    let tcp_segments = books::tcp_segments(netns, &gathered.before, &gathered.after);
     let verdict = verdict_word(&targets, gathered.trigger_failed);
     let failed = failed(&gathered);
     let tables = gathered.tables.unwrap_or_default();
@@ -118,8 +123,8 @@ pub(super) fn report(gathered: Gathered) -> Report {
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             started: gathered.started.to_string(),
             duration_s: seconds_since(gathered.start, gathered.end),
-            netns: gathered.netns,
-            netns_name: names.netns(gathered.netns),
+            netns,
+            netns_name: names.netns(netns),
             tcp_segments,
             interrupted: gathered.interrupted,
             sensors,

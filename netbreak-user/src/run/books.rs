@@ -35,14 +35,13 @@ impl Snapshot {
     }
 }
 
-/// The books of the probes' namespace and of every one in which packets of theirs were seen. `hidden` says what this
+/// The books of the probes' namespaces and of every one in which packets of theirs were seen. `hidden` says what this
 /// kernel hides from every tracing program, if it hides anything.
 pub(super) fn books(
-    own: u32,
+    own: &BTreeMap<u32, Own>,
     seen: &BTreeSet<u32>,
     before: &Snapshot,
     after: &Snapshot,
-    records: &[Record],
     hidden: Option<&str>,
     names: &dyn Names,
 ) -> Vec<Book> {
@@ -50,10 +49,10 @@ pub(super) fn books(
     let empty = Cut::default();
     let (start, end) = (before.cut.as_ref().unwrap_or(&empty), after.cut.as_ref().unwrap_or(&empty));
     let mut books = Vec::new();
-    for netns in std::iter::once(own).chain(seen.iter().copied().filter(|netns| *netns != own && *netns != 0))
-    {
+    let others = seen.iter().copied().filter(|netns| !own.contains_key(netns) && *netns != 0);
+    for netns in own.keys().copied().chain(others) {
         let Some(namespace) = counted.namespaces.get(&netns) else { continue };
-        let mine = (netns == own).then(|| own_numbers(records));
+        let mine = own.get(&netns).copied();
         let count = |name: &str| namespace.get(name);
         match after.cut {
             Some(_) => books.extend(verdict::books(netns, start, end, mine, &count, names)),
@@ -88,10 +87,11 @@ fn add_hidden(book: &mut Book, hidden: &str) {
     }
 }
 
-/// What the probes know of their namespace's counters.
-fn own_numbers(records: &[Record]) -> Own {
-    let mut own = Own::default();
-    for record in records {
+/// What the probes know of their namespaces' counters. Each record comes with its namespace.
+pub(super) fn own_numbers<'a>(records: impl Iterator<Item = (&'a Record, u32)>) -> BTreeMap<u32, Own> {
+    let mut numbers: BTreeMap<u32, Own> = BTreeMap::new();
+    for (record, netns) in records {
+        let own = numbers.entry(netns).or_default();
         let family = usize::from(matches!(record.address, IpAddr::V6(_)));
         let no_route =
             |attempt: &&Attempt| matches!(attempt.outcome, Outcome::SendFailed { errno: libc::ENETUNREACH });
@@ -116,5 +116,5 @@ fn own_numbers(records: &[Record]) -> Own {
         *own.echoes[family].get_or_insert(0) += made;
         *own.replies[family].get_or_insert(0) += replies + record.duplicates;
     }
-    own
+    numbers
 }

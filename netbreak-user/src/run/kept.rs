@@ -1,5 +1,7 @@
 //! The events of a run that may matter for its verdict.
 
+use std::collections::BTreeSet;
+
 use netbreak_common::{Event, LEG_REPLY, sensor};
 
 use crate::kernel::Tracer;
@@ -12,15 +14,15 @@ pub(super) struct Kept {
     pub(super) events: Vec<Event>,
     /// Events that found no room here.
     pub(super) lost: u64,
-    netns: u32,
+    homes: BTreeSet<u32>,
     no_socket: Option<u32>,
 }
 
 impl Kept {
-    /// Nothing yet; `netns` is the probes' own.
-    pub(super) fn new(tracer: Option<&Tracer>, netns: u32) -> Self {
+    /// Nothing yet; `homes` are the probes' own namespaces.
+    pub(super) fn new(tracer: Option<&Tracer>, homes: BTreeSet<u32>) -> Self {
         let no_socket = tracer.and_then(|tracer| tracer.reasons().number("NO_SOCKET"));
-        Self { events: Vec::new(), lost: 0, netns, no_socket }
+        Self { events: Vec::new(), lost: 0, homes, no_socket }
     }
 
     pub(super) fn take(&mut self, event: &Event) {
@@ -34,13 +36,13 @@ impl Kept {
         }
     }
 
-    /// An echo reply that found no ping socket in the probes' own namespace: raw sockets were served before
+    /// An echo reply that found no ping socket in one of the probes' own namespaces: raw sockets were served before
     /// (`ip_protocol_deliver_rcu`, `ip6_protocol_deliver_rcu`), so it comes with every answer and is nobody's death.
     fn is_delivered_reply(&self, event: &Event) -> bool {
         event.sensor == sensor::DROP
             && event.leg == LEG_REPLY
             && matches!(event.protocol, 1 | 58)
-            && event.netns == self.netns
+            && self.homes.contains(&event.netns)
             && Some(event.reason) == self.no_socket
     }
 }

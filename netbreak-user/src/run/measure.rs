@@ -1,6 +1,6 @@
 //! Measuring: kernel side on, counters read, probes run, counters read again, kernel side off.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, getrlimit};
@@ -23,7 +23,7 @@ use crate::{
     options,
     probe::{FlowRegistry, Owner, ProbeFlow, Record, Spec, outage},
     progress::{self, Progress},
-    report::Report,
+    report::{Report, Row},
 };
 
 /// From the last preparation to the first attempt: time for the threads to be scheduled, so that it leaves on time.
@@ -31,12 +31,10 @@ const LEAD_IN: Nanos = 5 * MILLISECOND;
 
 /// What to measure.
 pub struct Plan {
-    /// Each target as typed, and its address.
-    pub targets: Vec<(String, IpAddr)>,
-    /// The probes, by target.
-    pub specs: Vec<Spec>,
-    /// Where they run.
-    pub netns: Arc<Namespace>,
+    /// Whom to visit: what [`Spec::target`] counts.
+    pub targets: Vec<Visited>,
+    /// Where probes leave from; at least one, each in a namespace of its own.
+    pub sources: Vec<Source>,
     /// The kernel side; `None` = probes only.
     pub tracer: Option<kernel::Options>,
     /// Shall the report have the way of the packets?
@@ -51,6 +49,33 @@ pub struct Plan {
     pub give_up_privileges: bool,
     /// Told the time of the first attempt right before it.
     pub started: Box<dyn FnOnce(Nanos) + Send>,
+}
+
+/// Whom to visit.
+#[derive(Debug, Clone)]
+pub struct Visited {
+    /// As typed.
+    pub typed: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// Of a matrix: which row this is.
+    pub row: Option<Row>,
+}
+
+impl Visited {
+    /// One that is no row of a matrix.
+    pub fn new(typed: impl Into<String>, address: impl Into<IpAddr>) -> Visited {
+        Visited { typed: typed.into(), address: address.into(), row: None }
+    }
+}
+
+/// Where probes leave from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The namespace.
+    pub netns: Arc<Namespace>,
+    /// The probes, by target.
+    pub specs: Vec<Spec>,
 }
 
 /// What came of it.
@@ -69,7 +94,10 @@ pub struct Measurement {
 struct NoKernel;
 
 impl FlowRegistry for NoKernel {
-    fn register(&self, _: ProbeFlow, _: Owner) {}
+    fn register(&self, _: ProbeFlow, _: Owner) -> bool {
+        true
+    }
+
     fn forget(&self, _: ProbeFlow) {}
     fn settled(&self, _: u32, _: u64, _: bool) {}
 }
@@ -87,22 +115,25 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     // From here on a signal ends the run and not the process.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
-    let run_id = plan.specs.first().map(|spec| spec.run_id);
+    let specs = || plan.sources.iter().flat_map(|source| &source.specs);
+    let run_id = specs().next().map(|spec| spec.run_id);
+    let homes: BTreeSet<u32> = plan.sources.iter().map(|source| source.netns.inode()).collect();
     let mut tracer = match plan.tracer {
         Some(options) => Some(Tracer::start(kernel::Options { run_id, ..options }).map_err(explain)?),
         None => None,
     };
-    let registry: Arc<dyn FlowRegistry> = match &tracer {
-        Some(tracer) => Arc::new(tracer.registry().of(plan.netns.inode())),
-        None => Arc::new(NoKernel),
+    let registry = |source: &Source| -> Arc<dyn FlowRegistry> {
+        match &tracer {
+            Some(tracer) => Arc::new(tracer.registry().of(source.netns.inode())),
+            None => Arc::new(NoKernel),
+        }
     };
-    let mut kept = Kept::new(tracer.as_ref(), plan.netns.inode());
+    let waiting = Waiting::new(&plan.sources, registry, plan.give_up_privileges)?;
+    let mut kept = Kept::new(tracer.as_ref(), homes.clone());
     let mut events = tracer.as_mut().map(Tracer::events).transpose()?;
-    let waiting =
-        Waiting::new(plan.specs.clone(), Arc::clone(&plan.netns), registry, plan.give_up_privileges)?;
     // Without privileges the namespaces of other processes cannot be seen any more.
     let found = netns::list();
-    let (namespaces, left_out) = namespaces(&plan.netns, &found)?;
+    let (namespaces, left_out) = namespaces(&plan.sources, &homes, &found)?;
     let netns_names =
         found.into_iter().map(|found| (found.inode, found.name)).chain(plan.netns_names).collect();
     let mut changes = Changes::watch(&namespaces);
@@ -125,14 +156,14 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     (plan.started)(start);
     let mut running = waiting.begin(start);
     let mut trigger = plan.trigger.map(|trigger| Trigger::new(trigger, start));
-    let duration = plan.specs.iter().map(|spec| spec.duration).max().unwrap_or(0);
+    let duration = specs().map(|spec| spec.duration).max().unwrap_or(0);
     let mut redraw = tokio::time::interval(std::time::Duration::from_millis(100));
     // Nothing tells when a daemon ends or stops: a look reads a few small files.
     let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let records = loop {
         tokio::select! {
-            records = &mut running.records => break records.context("the thread of the probes panicked")??,
+            records = running.records() => break records?,
             drained = drain(&mut events, &mut kept) => drained.context("cannot read events from the kernel")?,
             () = changes.come() => changes.poll(clock::now()),
             _ = look.tick() => {
@@ -173,8 +204,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     let trails = tracer.as_ref().map(|tracer| tracer.registry().take_trails()).unwrap_or_default();
     let report = assemble::report(Gathered {
         targets: &plan.targets,
-        specs: &plan.specs,
-        netns: plan.netns.inode(),
+        sources: &plan.sources,
         netns_names,
         netns_left_out: left_out,
         records: &records,
@@ -198,17 +228,24 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     Ok(Measurement { report, records, events: kept.events, trigger_failed: trigger.failed })
 }
 
-/// The probes' own namespace first, then all others of the machine: a packet may die in any of them. Each takes two
+/// The probes' own namespaces first, then all others of the machine: a packet may die in any of them. Each takes two
 /// open files, itself and its watcher, and all take a quarter of those that this process may have; how many had to be
 /// left out is told, too.
-fn namespaces(own: &Namespace, found: &[netns::Found]) -> Result<(Vec<Namespace>, usize)> {
+fn namespaces(
+    sources: &[Source],
+    homes: &BTreeSet<u32>,
+    found: &[netns::Found],
+) -> Result<(Vec<Namespace>, usize)> {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = usize::try_from(files / 8).unwrap_or(usize::MAX);
-    let others: Vec<_> = found.iter().filter(|found| found.inode != own.inode()).collect();
+    let others: Vec<_> = found.iter().filter(|found| !homes.contains(&found.inode)).collect();
     let left_out = others.len().saturating_sub(most);
     // One that is gone meanwhile, or that may not be opened, has no counters.
     let others = others.into_iter().take(most).filter_map(|found| Namespace::open(&found.path).ok());
-    Ok((std::iter::once(own.try_clone()?).chain(others).collect(), left_out))
+    let own = sources.iter().map(|source| source.netns.try_clone());
+    let mut namespaces = own.collect::<Result<Vec<_>, _>>()?;
+    namespaces.extend(others);
+    Ok((namespaces, left_out))
 }
 
 /// The kernel side could not be started: what is missing, and what would turn it on.

@@ -14,9 +14,9 @@ mod shell;
 mod trigger;
 
 pub(crate) use assemble::flow_at;
-pub use measure::{Measurement, NoTracer, Plan, measure};
+pub use measure::{Measurement, NoTracer, Plan, Source, Visited, measure};
 
-use std::{io::Write as _, sync::Arc};
+use std::{io::Write as _, net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 
@@ -24,7 +24,7 @@ use crate::{
     clock::{Nanos, SECOND},
     kernel,
     netns::Namespace,
-    options::{Files, Netns, Output, ProbeSpec, RunOptions, resolve},
+    options::{Files, Netns, Output, ProbeSpec, RunOptions, TargetSpec, resolve},
     probe::Spec,
     progress::Progress,
     report::{self, Report, VerdictWord},
@@ -68,10 +68,10 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
     // Before the run, and after the resolver, which may take long and be interrupted: that leaves no empty file.
     let files = Files::open(&options.output)?;
     let follow = (!options.no_path).then(|| follow(&specs));
+    let visited = |(target, address): (&TargetSpec, IpAddr)| Visited::new(&target.typed, address);
     let measurement = measure(Plan {
-        targets: options.targets.iter().map(|target| target.typed.clone()).zip(addresses).collect(),
-        specs,
-        netns: Arc::new(netns),
+        targets: options.targets.iter().zip(addresses).map(visited).collect(),
+        sources: vec![Source { netns: Arc::new(netns), specs }],
         tracer: (!options.no_kernel).then_some(kernel::Options {
             flows: options.flows,
             follow,
@@ -93,12 +93,13 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
 }
 
 /// What following the packets of these probes takes.
-pub fn follow(specs: &[Spec]) -> kernel::Room {
+pub fn follow<'a>(specs: impl IntoIterator<Item = &'a Spec>) -> kernel::Room {
     // An answer is waited for that long, and its absence is noticed at the next attempt, or when a busy machine gets to it.
     const NOTICED_WITHIN: Nanos = SECOND / 2;
     let open = |spec: &Spec| (spec.timeout + NOTICED_WITHIN) / spec.pace().max(1) + 2;
-    let most = specs.iter().map(open).max().unwrap_or(1);
-    kernel::Room::for_plan(specs.len() as u32, u32::try_from(most).unwrap_or(u32::MAX >> 1))
+    let (probes, most) =
+        specs.into_iter().fold((0, 1), |(probes, most), spec| (probes + 1, open(spec).max(most)));
+    kernel::Room::for_plan(probes, u32::try_from(most).unwrap_or(u32::MAX >> 1))
 }
 
 /// Writes a report wherever it was asked for.

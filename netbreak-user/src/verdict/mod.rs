@@ -67,12 +67,13 @@ pub trait Names {
 }
 
 /// What a run gathered about its probes.
+#[derive(Clone, Copy)]
 pub struct Evidence<'a> {
     /// Start of the run.
     pub start: Nanos,
     /// When an attempt counts as unanswered.
     pub timeout: Nanos,
-    /// The probes' namespace.
+    /// The namespace of the probe that is judged.
     pub netns: u32,
     /// What every probe measured.
     pub records: &'a [Record],
@@ -92,4 +93,12 @@ pub struct Evidence<'a> {
     pub sides: &'a BTreeMap<u32, Side>,
     /// Names for all of it.
     pub names: &'a dyn Names,
+}
+
+impl Evidence<'_> {
+    /// The same for the probes of another namespace.
+    pub fn of(mut self, netns: u32) -> Self {
+        self.netns = netns;
+        self
+    }
 }

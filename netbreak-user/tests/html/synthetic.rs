@@ -73,7 +73,7 @@ pub fn synthetic(loss: Loss) -> Report {
                 },
             ],
         },
-        targets: vec![Target { target: "server".into(), address: "10.0.2.2".into(), probes }],
+        targets: vec![Target { target: "server".into(), address: "10.0.2.2".into(), row: None, probes }],
         drops,
         drop_totals: vec![DropTotal {
             reason: Some("NETFILTER_DROP".into()),

@@ -1,22 +1,23 @@
 //! A panic, wherever it comes, unwinds: the lab goes with it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use netbreak_user::lab::{Lab, Role, SERVER_V4};
 use netbreak_user::netns::Namespace;
 use netbreak_user::probe::{Kind, Spec};
 use netbreak_user::progress::Progress;
-use netbreak_user::run::{Measurement, Plan, measure};
+use netbreak_user::run::{Measurement, Plan, Source, Visited, measure};
 
 use crate::support::{PATIENCE, skipped, wait_until};
 
 /// A run in the lab that panics when it starts.
 fn run(lab: &Lab) -> anyhow::Result<Measurement> {
     measure(Plan {
-        targets: vec![("server".to_owned(), IpAddr::V4(SERVER_V4))],
-        specs: vec![Spec::new(0, Kind::Icmp, SERVER_V4.into(), None, 1)],
-        netns: Arc::new(Namespace::open(lab.namespace(Role::Client).path())?),
+        targets: vec![Visited::new("server", SERVER_V4)],
+        sources: vec![Source {
+            netns: Arc::new(Namespace::open(lab.namespace(Role::Client).path())?),
+            specs: vec![Spec::new(0, Kind::Icmp, SERVER_V4.into(), None, 1)],
+        }],
         tracer: None,
         path: false,
         trigger: None,

@@ -33,6 +33,24 @@ fn a_closed_tcp_port_refuses() {
 }
 
 #[test]
+fn a_flow_that_is_another_probes_is_left_alone() {
+    let (port, _socket) = closed_tcp_port(V4);
+    for kind in [Kind::Tcp, Kind::Http] {
+        let book = Arc::new(Book { to_take: 3, ..Book::default() });
+        let record = runtime().block_on(async {
+            let prepared = ready(vec![quick(kind, V4, Some(port))], book.clone()).unwrap();
+            let (_keep, stop) = watch::channel(false);
+            run(prepared, clock::now(), stop, Arc::default()).await.unwrap().remove(0)
+        });
+        assert_eq!(book.taken.lock().unwrap().len(), 3);
+        let (taken, registered) = (book.taken.lock().unwrap(), book.registered.lock().unwrap());
+        assert!(!registered.is_empty() && taken.iter().all(|flow| !registered[..1].contains(flow)));
+        assert_eq!(record.attempts[0].local_port, registered[0].local_port);
+        assert_eq!(*book.known.lock().unwrap(), [], "what others made known is not forgotten for them");
+    }
+}
+
+#[test]
 fn a_stream_to_a_closed_port_fails_to_send() {
     let (port, _socket) = closed_tcp_port(V4);
     let record = runtime().block_on(run_one(quick(Kind::Stream, V4, Some(port))));
@@ -102,7 +120,7 @@ fn a_stop_ends_the_run_and_keeps_every_record() {
             .into_iter()
             .zip(&ports)
             .map(|(kind, at)| Spec { duration: 3600 * SECOND, ..quick(kind, V4, Some(at.port())) });
-        let prepared = prepare(specs.collect(), Arc::new(Book::default())).unwrap();
+        let prepared = ready(specs.collect(), Arc::new(Book::default())).unwrap();
         let (tell, stop) = watch::channel(false);
         let progress = Arc::new(Progress::default());
         let probes = tokio::spawn(run(prepared, clock::now(), stop, Arc::clone(&progress)));

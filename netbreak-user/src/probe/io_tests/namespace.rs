@@ -227,7 +227,7 @@ fn connects_that_time_out_make_room_for_new_ones() {
         };
         let book: Arc<dyn FlowRegistry> = Arc::new(Book::default());
         let (_keep, stop) = watch::channel(false);
-        let mut prepared = prepare(vec![spec], book).unwrap();
+        let mut prepared = ready(vec![spec], book).unwrap();
         prepared.limit_visits(50);
         let record = run(prepared, clock::now(), stop, Arc::default()).await.unwrap().remove(0);
         assert_eq!(counts(&record), Counts { sent: 2000, timed_out: 2000, ..Counts::default() });

@@ -22,12 +22,21 @@ pub(super) struct Book {
     pub(super) known: Mutex<Vec<ProbeFlow>>,
     pub(super) registered: Mutex<Vec<ProbeFlow>>,
     pub(super) settled: Mutex<Vec<(u32, u64, bool)>>,
+    /// How many flows are those of probes in another namespace: the first ones that are asked for.
+    pub(super) taken: Mutex<Vec<ProbeFlow>>,
+    pub(super) to_take: usize,
 }
 
 impl FlowRegistry for Book {
-    fn register(&self, flow: ProbeFlow, _: Owner) {
+    fn register(&self, flow: ProbeFlow, _: Owner) -> bool {
+        let mut taken = self.taken.lock().unwrap();
+        if taken.len() < self.to_take {
+            taken.push(flow);
+            return false;
+        }
         self.known.lock().unwrap().push(flow);
         self.registered.lock().unwrap().push(flow);
+        true
     }
 
     fn forget(&self, flow: ProbeFlow) {
@@ -94,7 +103,7 @@ pub(super) fn quick(kind: Kind, address: IpAddr, port: Option<u16>) -> Spec {
 
 pub(super) async fn run_all(specs: Vec<Spec>) -> (Vec<Record>, Vec<ProbeFlow>) {
     let book = Arc::new(Book::default());
-    let prepared = prepare(specs, book.clone()).unwrap();
+    let prepared = ready(specs, book.clone()).unwrap();
     let (_keep, stop) = watch::channel(false);
     let progress = Arc::new(Progress::default());
     let records = run(prepared, clock::now() + MILLISECOND, stop, Arc::clone(&progress)).await.unwrap();
@@ -201,8 +210,14 @@ pub(super) fn in_namespace_with(rule: &'static str, test: impl Future<Output = (
     });
 }
 
+/// Prepares the probes of a run that has no others.
+pub(super) fn ready(specs: Vec<Spec>, registry: Arc<dyn FlowRegistry>) -> Result<Prepared, PrepareError> {
+    let patience = patience(&specs.iter().collect::<Vec<_>>())?;
+    prepare(specs, 0, patience, registry)
+}
+
 pub(super) fn refusal(spec: Spec) -> String {
-    match prepare(vec![spec], Arc::new(Book::default())) {
+    match ready(vec![spec], Arc::new(Book::default())) {
         Ok(_) => panic!("it must be refused"),
         Err(error) => error.to_string(),
     }
