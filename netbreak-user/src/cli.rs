@@ -1,5 +1,11 @@
 //! What the user may type. Values stay text here: [`crate::options`] checks them, one rule at a time.
 
+mod matrix;
+mod shared;
+
+pub use matrix::MatrixArgs;
+pub use shared::{KernelArgs, OutputArgs, TriggerArgs};
+
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -106,6 +112,8 @@ fn expand(mut arguments: Vec<OsString>) -> Vec<OsString> {
 pub enum Command {
     /// Probe targets, watch the kernel, and say where packets died
     Run(Box<RunArgs>),
+    /// Probe along every row of a file at the same time, from several sources, and print one table
+    Matrix(Box<MatrixArgs>),
     /// Show drops and retransmits as they happen, by flow, without probes
     Watch(Box<WatchArgs>),
     /// Render saved reports again, in any format
@@ -165,16 +173,9 @@ pub struct RunArgs {
     /// An answer that comes later than this is late
     #[arg(long, value_name = "TIME", default_value = "1s", help_heading = "Plan")]
     pub timeout: String,
-    /// Command for `sh -c` that breaks what is measured, such as 'kubectl ko reload'. The run ends before --duration once
-    /// it is over and everything has been answered for a while
-    #[arg(long, value_name = "CMD", help_heading = "Trigger")]
-    pub trigger: Option<String>,
-    /// How long to probe before the trigger
-    #[arg(long, value_name = "TIME", default_value = "5s", help_heading = "Trigger", requires = "trigger")]
-    pub lead_in: String,
-    /// How long everything must have been answered in time after the trigger for the run to end
-    #[arg(long, value_name = "TIME", default_value = "5s", help_heading = "Trigger", requires = "trigger")]
-    pub quiet_for: String,
+    /// What breaks the network.
+    #[command(flatten)]
+    pub trigger: TriggerArgs,
     /// Payload of an echo or a datagram, in bytes
     #[arg(long, value_name = "BYTES", help_heading = "Packets")]
     pub size: Option<String>,
@@ -196,30 +197,12 @@ pub struct RunArgs {
     /// Device that the probes leave by
     #[arg(long, value_name = "DEV", help_heading = "Packets")]
     pub interface: Option<String>,
-    /// Write the report as JSON; `-` is standard output
-    #[arg(long, value_name = "FILE|-", help_heading = "Report")]
-    pub json: Option<String>,
-    /// Write the report as a page with pictures, one file that needs no network; `-` is standard output
-    #[arg(long, value_name = "FILE|-", help_heading = "Report")]
-    pub html: Option<String>,
-    /// Format of the report on standard output [default: text]
-    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Report")]
-    pub output: Option<Format>,
-    /// No progress bar, and nothing on standard output unless --output, `--json -` or `--html -` asks for it
-    #[arg(long, help_heading = "Report")]
-    pub quiet: bool,
-    /// Probe only: load nothing into the kernel
-    #[arg(long, help_heading = "Kernel")]
-    pub no_kernel: bool,
-    /// Show the way of the probes' packets, stage by stage, and where lost ones left it
-    #[arg(long, help_heading = "Report", conflicts_with_all = ["no_path", "no_kernel"])]
-    pub path: bool,
-    /// Do not follow the probes' packets from device to device: a packet that was not dropped has no place then
-    #[arg(long, help_heading = "Kernel")]
-    pub no_path: bool,
-    /// Size of the kernel's table of dropped flows
-    #[arg(long, value_name = "N", default_value = "16384", help_heading = "Kernel")]
-    pub flows: String,
+    /// Where the report goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// What is loaded into the kernel.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
 }
 
 /// Arguments of `netbreak watch`.
@@ -441,6 +424,7 @@ mod tests {
         insta::assert_snapshot!("help", help(&[]));
         for name in [
             "run",
+            "matrix",
             "watch",
             "report",
             "serve",

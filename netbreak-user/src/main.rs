@@ -20,6 +20,7 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|options| run::run(&options))
             .map(|verdict| verdict.exit_code()),
+        Command::Matrix(args) => run::matrix_command(&args).map(|verdict| verdict.exit_code()),
         Command::Watch(args) => WatchOptions::check(&args)
             .map_err(Into::into)
             .and_then(|options| live::command(&options))

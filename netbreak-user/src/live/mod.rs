@@ -46,7 +46,7 @@ async fn watch(options: &WatchOptions) -> Result<()> {
     let mut resized = signal(SignalKind::window_change()).context("cannot handle SIGWINCH")?;
     let mut filter = options.filter.clone();
     for name in &options.netns {
-        filter.netns.push(run::open(name)?.inode());
+        filter.netns.push(run::open(name).context("--netns")?.inode());
     }
     let mut tracer =
         Tracer::start(kernel::Options { flows: options.flows, ..Default::default() }).map_err(explain)?;

@@ -69,7 +69,7 @@ pub(super) fn names() -> Vec<String> {
 }
 
 /// The numbers of all processes, ascending.
-fn processes() -> Vec<u32> {
+pub(super) fn processes() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut pids: Vec<u32> = entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();

@@ -3,8 +3,10 @@
 //! A namespace is known by its inode number, which is also what the kernel side reads from `net->ns.inum`.
 
 mod list;
+mod pod;
 
 pub use list::{Found, list};
+pub use pod::find as find_pod;
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -46,6 +48,25 @@ pub enum Error {
     BadPid {
         /// As typed.
         spec: String,
+    },
+    /// No such pod.
+    #[error(
+        "no process of pod {namespace}/{name} was found on this machine: run this on the pod's node, where the \
+         processes of others can be seen (hostPID), or name the namespace by pid:N"
+    )]
+    NoSuchPod {
+        /// Its Kubernetes namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// Several pods may be meant.
+    #[error("several pods are called {name}: name the network namespace by one of {pids}")]
+    ManyPods {
+        /// As typed.
+        name: String,
+        /// A process of each.
+        pids: String,
     },
     /// The file could not be opened.
     #[error("cannot open network namespace {}: {source}", path.display())]

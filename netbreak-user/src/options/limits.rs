@@ -38,6 +38,14 @@ pub(super) fn validate_probe_count(targets: usize, probes: usize) -> Result<(), 
     )))
 }
 
+/// Attempts of one probe.
+pub(super) fn attempts_of(kind: Kind, duration: Nanos, interval: Nanos) -> u128 {
+    match kind {
+        Kind::Stream => u128::from(duration) * STREAM_WRITES_PER_SECOND / u128::from(SECOND),
+        _ => u128::from(duration / interval),
+    }
+}
+
 /// Attempts of the whole plan.
 pub(super) fn validate_attempts(
     targets: usize,
@@ -45,11 +53,13 @@ pub(super) fn validate_attempts(
     duration: Nanos,
     interval: Nanos,
 ) -> Result<(), Refused> {
-    let of_a_probe = |probe: &ProbeSpec| match probe.kind() {
-        Kind::Stream => u128::from(duration) * STREAM_WRITES_PER_SECOND / u128::from(SECOND),
-        _ => u128::from(duration / interval),
-    };
+    let of_a_probe = |probe: &ProbeSpec| attempts_of(probe.kind(), duration, interval);
     let attempts = targets as u128 * probes.iter().map(of_a_probe).sum::<u128>();
+    validate_total(attempts)
+}
+
+/// Attempts of the whole plan, counted.
+pub(super) fn validate_total(attempts: u128) -> Result<(), Refused> {
     if attempts <= MAX_ATTEMPTS {
         return Ok(());
     }

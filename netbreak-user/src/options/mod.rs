@@ -3,6 +3,7 @@
 //! All of it is pure but [`resolve`] (which asks the system's resolver) and [`Files`] (which opens them).
 
 mod limits;
+mod matrix;
 mod origin;
 mod output;
 mod probe;
@@ -15,6 +16,7 @@ mod trigger;
 mod watch;
 
 pub use limits::{MAX_ATTEMPTS, MAX_PROBES, MAX_SIZE, MIN_SIZE};
+pub use matrix::{MatrixOptions, MatrixRow, MatrixSource, Place, WayOfVisiting};
 pub use origin::{Family, Netns};
 pub use output::{Files, Output};
 pub use probe::ProbeSpec;
@@ -108,9 +110,6 @@ impl RunOptions {
         let timeout = time::validate_time("--timeout", &args.timeout)?;
         limits::validate_attempts(targets.len(), &probes, duration, interval)?;
         limits::validate_outstanding(interval, timeout)?;
-        let trigger = args.trigger.as_deref();
-        let trigger = trigger
-            .map(|command| trigger::validate_trigger(command, &args.lead_in, &args.quiet_for, duration));
         Ok(RunOptions {
             targets,
             probes,
@@ -119,22 +118,18 @@ impl RunOptions {
             interval,
             connect_interval: None,
             timeout,
-            trigger: trigger.transpose()?,
+            trigger: trigger::validate_trigger(&args.trigger, duration)?,
             size: args.size.as_deref().map(limits::validate_size).transpose()?,
             dont_fragment: args.dont_fragment,
             netns: args.netns.as_deref().map(origin::validate_netns).transpose()?,
             source,
             interface,
-            output: output::validate_output(
-                (args.json.as_deref(), args.html.as_deref()),
-                args.output,
-                args.quiet,
-            )?,
-            quiet: args.quiet,
-            no_kernel: args.no_kernel,
-            path: args.path,
-            no_path: args.no_path,
-            flows: limits::validate_flows(&args.flows)?,
+            output: output::validate_output_args(&args.output)?,
+            quiet: args.output.quiet,
+            no_kernel: args.kernel.no_kernel,
+            path: args.output.path,
+            no_path: args.kernel.no_path,
+            flows: limits::validate_flows(&args.kernel.flows)?,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::Refused;
-use crate::cli::Format;
+use crate::cli::{Format, OutputArgs};
 
 /// Where the report goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,11 @@ pub struct Output {
     pub json: Option<PathBuf>,
     /// The page.
     pub html: Option<PathBuf>,
+}
+
+/// Where the report of a measurement goes.
+pub(super) fn validate_output_args(args: &OutputArgs) -> Result<Output, Refused> {
+    validate_output((args.json.as_deref(), args.html.as_deref()), args.format, args.quiet)
 }
 
 /// Standard output carries one format: `--json -` is `--output json`, `--html -` is `--output html`.

@@ -127,7 +127,7 @@ pub(super) fn validate_services(args: &ServeArgs) -> Result<Vec<(Kind, u16)>, Re
 }
 
 /// A port is 1 to 65535.
-fn validate_port(flag: &str, typed: &str) -> Result<u16, Refused> {
+pub(super) fn validate_port(flag: &str, typed: &str) -> Result<u16, Refused> {
     match typed.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
         _ => Err(Refused::new(format!("{flag} {typed}: a port is a number from 1 to 65535"))),
@@ -135,7 +135,7 @@ fn validate_port(flag: &str, typed: &str) -> Result<u16, Refused> {
 }
 
 /// `[PORT][/PATH]`: port 80 and path / where not given.
-fn validate_http(typed: &str) -> Result<ProbeSpec, Refused> {
+pub(super) fn validate_http(typed: &str) -> Result<ProbeSpec, Refused> {
     let (port, path) = match typed.find('/') {
         Some(slash) => typed.split_at(slash),
         None => (typed, "/"),

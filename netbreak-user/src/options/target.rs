@@ -38,7 +38,7 @@ pub(super) fn validate_targets(typed: &[String], bound: bool) -> Result<Vec<Targ
 }
 
 /// Checks one target.
-fn validate_target(typed: &str, bound: bool) -> Result<Host, Refused> {
+pub(super) fn validate_target(typed: &str, bound: bool) -> Result<Host, Refused> {
     if let Some((scheme, rest)) = typed.split_once("://") {
         return Err(refuse_url(typed, scheme, rest));
     }

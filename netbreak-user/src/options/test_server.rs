@@ -34,8 +34,8 @@ impl RunOptions {
         let mut run = Run::try_parse_from(["run"].into_iter().chain(line.split(' ')).chain(["--", address]))
             .map_err(|error| Refused::new(error.to_string()))?
             .args;
-        (run.json, run.html) = (args.json.clone(), args.html.clone());
-        (run.output, run.quiet) = (Some(output), true);
+        (run.output.json, run.output.html) = (args.json.clone(), args.html.clone());
+        (run.output.format, run.output.quiet) = (Some(output), true);
         let options = RunOptions::check(&run)?;
         Ok(RunOptions { connect_interval: Some(100 * MILLISECOND), ..options })
     }

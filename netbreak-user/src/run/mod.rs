@@ -5,6 +5,7 @@ mod books;
 mod changes;
 mod early;
 mod kept;
+mod matrix;
 mod measure;
 mod names;
 pub(crate) mod privileges;
@@ -14,6 +15,7 @@ mod shell;
 mod trigger;
 
 pub(crate) use assemble::flow_at;
+pub use matrix::{How, command as matrix_command, matrix};
 pub use measure::{Measurement, NoTracer, Plan, Source, Visited, measure};
 
 use std::{io::Write as _, net::IpAddr, sync::Arc};
@@ -37,7 +39,7 @@ use crate::{
 /// Everything that keeps a run from starting. Once it has started there is a report.
 pub fn run(options: &RunOptions) -> Result<VerdictWord> {
     let netns = match &options.netns {
-        Some(netns) => open(netns)?,
+        Some(netns) => open(netns).context("--netns")?,
         None => Namespace::current()?,
     };
     // Names are resolved where the probes will be sent.
@@ -84,7 +86,12 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
         give_up_privileges: true,
         started: Box::new(|_| ()),
     })?;
-    publish(&measurement.report, &options.output, files)?;
+    finish(measurement, &options.output, files)
+}
+
+/// Writes the report of what was measured, and says what became of the trigger.
+fn finish(measurement: Measurement, output: &Output, files: Files) -> Result<VerdictWord> {
+    publish(&measurement.report, output, files)?;
     if let Some(failed) = &measurement.trigger_failed {
         // Nobody reads it: the verdict says as much.
         let _ = writeln!(std::io::stderr(), "netbreak: {failed}");
@@ -156,5 +163,5 @@ pub(crate) fn open(netns: &Netns) -> Result<Namespace> {
         Netns::Path(path) => Namespace::open(path),
         Netns::Pid(pid) => Namespace::resolve(&format!("pid:{pid}")),
     };
-    opened.context("--netns")
+    opened.map_err(Into::into)
 }

@@ -1,0 +1,116 @@
+//! `netbreak matrix`: every row of a file at the same time.
+
+use std::{collections::BTreeMap, io::Read as _, sync::Arc};
+
+use anyhow::{Context, Result};
+
+use super::{Measurement, Plan, Source, Visited, finish, follow, measure, open, run_id};
+use crate::{
+    cli::MatrixArgs,
+    kernel,
+    netns::{self, Namespace},
+    options::{Files, MatrixOptions, MatrixSource, Place, ProbeSpec, Trigger, resolve},
+    probe::Spec,
+    progress::Progress,
+    report::{Row, VerdictWord},
+    stdout::write_stdout,
+};
+
+/// Checks the file, or measures what it says and writes the report.
+///
+/// # Errors
+/// A file that cannot be read or is refused, and everything that keeps the run from starting.
+pub fn command(args: &MatrixArgs) -> Result<VerdictWord> {
+    let file = args.file.as_deref().unwrap_or("-");
+    let (name, text) = read(file)?;
+    let options = MatrixOptions::check(args, &name, &text)?;
+    if args.check {
+        write_stdout(&options.plan())?;
+        return Ok(VerdictWord::Clean);
+    }
+    let places = options.sources.iter().map(open_place).collect::<Result<Vec<_>>>()?;
+    let files = Files::open(&options.output)?;
+    let how = How { trigger: options.trigger.clone(), netns_names: Vec::new(), give_up_privileges: true };
+    let measurement = matrix(&options, &places, how)?;
+    finish(measurement, &options.output, files)
+}
+
+/// What a file does not say.
+pub struct How {
+    /// What breaks the network meanwhile.
+    pub trigger: Option<Trigger>,
+    /// Names for namespaces, before those that the machine has.
+    pub netns_names: Vec<(u32, String)>,
+    /// Drop capabilities that are not needed any more?
+    pub give_up_privileges: bool,
+}
+
+/// Measures all rows; `places` are the namespaces of the sources.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub fn matrix(options: &MatrixOptions, places: &[Arc<Namespace>], how: How) -> Result<Measurement> {
+    let run_id = run_id()?;
+    // Sources in one namespace share a thread and its books.
+    let mut sources: BTreeMap<u32, Source> = BTreeMap::new();
+    let mut targets = Vec::new();
+    for (index, row) in options.rows.iter().enumerate() {
+        let (source, netns) = (&options.sources[row.source], &places[row.source]);
+        // A name is resolved where the probes will be sent; a source with an address wants one of its family.
+        let family = source.address.map(crate::options::Family::of);
+        let address = netns
+            .run(|| resolve(&row.target.host, family))?
+            .with_context(|| format!("row {:?}", row.name))?;
+        for way in &row.probes {
+            let mut spec = Spec::new(index, way.probe.kind(), address, way.probe.port(), run_id);
+            (spec.interval, spec.timeout, spec.duration) = (way.interval, options.timeout, options.duration);
+            spec.size = way.size.unwrap_or(spec.size);
+            (spec.source, spec.interface) = (source.address, source.interface.clone());
+            if let ProbeSpec::Http { path, .. } = &way.probe {
+                spec.http_path.clone_from(path);
+                spec.http_host.clone_from(&row.target.typed);
+            }
+            let source = || Source { netns: Arc::clone(netns), specs: Vec::new() };
+            sources.entry(netns.inode()).or_insert_with(source).specs.push(spec);
+        }
+        let row_of_report = Row { name: row.name.clone(), source: source.name.clone(), netns: netns.inode() };
+        targets.push(Visited { typed: row.target.typed.clone(), address, row: Some(row_of_report) });
+    }
+    let sources: Vec<Source> = sources.into_values().collect();
+    let follow = (!options.no_path).then(|| follow(sources.iter().flat_map(|source| &source.specs)));
+    measure(Plan {
+        targets,
+        sources,
+        tracer: (!options.no_kernel).then_some(kernel::Options {
+            flows: options.flows,
+            follow,
+            ..Default::default()
+        }),
+        path: options.path,
+        trigger: how.trigger,
+        progress: Progress::new(options.quiet),
+        netns_names: how.netns_names,
+        give_up_privileges: how.give_up_privileges,
+        started: Box::new(|_| ()),
+    })
+}
+
+/// The file's name for messages, and its text.
+fn read(file: &str) -> Result<(String, String)> {
+    if file == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("cannot read the matrix from standard input")?;
+        return Ok(("standard input".to_owned(), text));
+    }
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the matrix {file}"))?;
+    Ok((file.to_owned(), text))
+}
+
+fn open_place(source: &MatrixSource) -> Result<Arc<Namespace>> {
+    let opened = match &source.place {
+        Place::Here => Namespace::current().map_err(Into::into),
+        Place::Netns(netns) => open(netns),
+        Place::Pod { namespace, name } => netns::find_pod(namespace, name).map_err(Into::into),
+    };
+    opened.map(Arc::new).with_context(|| format!("source {:?}", source.name))
+}
