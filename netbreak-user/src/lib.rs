@@ -11,6 +11,7 @@ pub mod demo;
 pub mod doctor;
 pub mod documents;
 pub mod kernel;
+pub mod kubernetes;
 pub mod lab;
 pub mod live;
 pub mod netns;

@@ -8,7 +8,7 @@ use netbreak_user::{
     cli::{Cli, Command, DoctorArgs, TestServerArgs},
     demo, doctor, documents,
     kernel::prerequisites::in_full,
-    live,
+    kubernetes, live,
     options::{DemoOptions, ReportOptions, RunOptions, ServeOptions, WatchOptions},
     pause, run, serve,
     stdout::write_stdout,
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|options| run::run(&options))
             .map(|verdict| verdict.exit_code()),
+        Command::Matrix(args) if args.init => kubernetes::init(&args).map(|()| 0),
         Command::Matrix(args) => run::matrix_command(&args).map(|verdict| verdict.exit_code()),
         Command::Watch(args) => WatchOptions::check(&args)
             .map_err(Into::into)

@@ -4,13 +4,14 @@ use super::*;
 use crate::probe::Kind;
 
 /// All of them, with their names.
-pub(crate) fn all() -> [(&'static str, Report); 6] {
+pub(crate) fn all() -> [(&'static str, Report); 7] {
     [
         ("clean", clean()),
         ("broken", broken()),
         ("interrupted", interrupted()),
         ("without_kernel", without_kernel()),
         ("many_flows", many_flows()),
+        ("matrix", matrix()),
         ("nothing_sent", nothing_sent()),
     ]
 }
@@ -364,6 +365,22 @@ pub(crate) fn without_kernel() -> Report {
         unexplained: 100,
         ..probe(Kind::Tcp, Some(80), 100)
     }];
+    report
+}
+
+/// Two rows of a matrix, of which one broke.
+pub(crate) fn matrix() -> Report {
+    let mut report = broken();
+    let row = |name: &str, source: &str, netns| {
+        Some(Row { name: name.to_owned(), source: source.to_owned(), netns })
+    };
+    let here = report.run.netns;
+    let mut spared = clean().targets.remove(0);
+    spared.row = row("ovn0", "node1", 4_026_532_999);
+    spared.target = "100.64.0.2".into();
+    report.targets[0].row = row("pod, other node", "pod1", here);
+    report.targets[0].probes.retain(|probe| probe.kind != Kind::Udp);
+    report.targets.push(spared);
     report
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::matrix::tables;
+use super::text::{format::count, places::Places};
 use super::{Leg, Report, TRIGGER, VerdictWord};
 
 /// The report as Markdown.
@@ -28,6 +30,12 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
     if report.triggered() {
         writeln!(page)?;
     }
+    if report.is_matrix() {
+        let places = Places::of(report);
+        matrix(page, report, &places)?;
+        places_of(page, &places)?;
+        return books(page, report);
+    }
     writeln!(page, "| target | probe | sent | answered | not in time | longest outage | unexplained |")?;
     writeln!(page, "|---|---|--:|--:|--:|--:|--:|")?;
     for target in &report.targets {
@@ -49,6 +57,34 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
     }
     deaths(page, report)?;
     books(page, report)
+}
+
+fn matrix(page: &mut String, report: &Report, places: &Places) -> std::fmt::Result {
+    for table in tables(report, places) {
+        let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+        let rules: Vec<&str> =
+            table.columns.iter().map(|column| if column.is_number { "--:" } else { "---" }).collect();
+        writeln!(page, "### {}\n\n| {} |\n|{}|", table.title, names.join(" | "), rules.join("|"))?;
+        for row in &table.rows {
+            writeln!(page, "| {} |", row.iter().map(|text| cell(text)).collect::<Vec<_>>().join(" | "))?;
+        }
+        writeln!(page)?;
+    }
+    Ok(())
+}
+
+/// What the numbers in brackets stand for.
+fn places_of(page: &mut String, places: &Places) -> std::fmt::Result {
+    for (number, place) in places.iter() {
+        let (cause, explain) = (place.death.cause.name(), cell(&place.death.explain));
+        writeln!(
+            page,
+            "- [{number}] {}: {cause}, {}: {explain}",
+            cell(&place.name()),
+            count(place.attempts, "attempt")
+        )?;
+    }
+    Ok(())
 }
 
 fn deaths(page: &mut String, report: &Report) -> std::fmt::Result {
@@ -111,9 +147,9 @@ fn books(page: &mut String, report: &Report) -> std::fmt::Result {
     Ok(())
 }
 
-/// A bar would end the cell, and a line break the row.
+/// A bar would end the cell, and a line break the row. A space that no line may end at is one for the text only.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    text.replace('|', "\\|").replace(['\n', '\u{a0}'], " ")
 }
 
 #[cfg(test)]
@@ -125,6 +161,7 @@ mod tests {
     fn snapshots() {
         insta::assert_snapshot!("broken", render(&fixtures::broken()));
         insta::assert_snapshot!("interrupted", render(&fixtures::interrupted()));
+        insta::assert_snapshot!("matrix", render(&fixtures::matrix()));
     }
 
     #[test]

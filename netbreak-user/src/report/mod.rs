@@ -4,6 +4,7 @@ mod check;
 pub mod html;
 pub mod json;
 pub mod markdown;
+mod matrix;
 mod model;
 pub mod test_server;
 pub mod text;

@@ -91,6 +91,7 @@ fn drawn<'a>(page: &Page<'a>) -> Vec<(usize, usize, &'a Probe)> {
 fn heading(target: &Target) -> Markup {
     html! {
         h3 {
+            @if let Some(row) = &target.row { (row.name) ": " (row.source) " → " }
             (target.target)
             @if target.target != target.address { " " span.quiet { (target.address) } }
         }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::Page;
 use super::value::{number, word};
 use crate::report::{
-    Probe, VerdictWord,
+    Probe, Target, VerdictWord,
     text::{
         format::{NOT_MEASURED, count, namespace, time},
         rest::sentence,
@@ -95,6 +95,7 @@ fn percent(part: f64) -> String {
 pub(super) fn name_of(page: &Page, target: usize, probe: &Probe) -> String {
     let name = super::row::name(probe);
     match page.report.targets.get(target) {
+        Some(Target { row: Some(row), .. }) => format!("{} · {name}", row.name),
         Some(target) if page.report.targets.len() > 1 => format!("{} {name}", target.target),
         _ => name,
     }

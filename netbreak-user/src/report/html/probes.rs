@@ -37,6 +37,10 @@ fn target(page: &Page, index: usize, target: &Target) -> Markup {
     html! {
         tbody {
             tr { th.group colspan="9" {
+                @if let Some(row) = &target.row {
+                    (word(&format!("{at}/row/name"), &row.name)) ": "
+                    (word(&format!("{at}/row/source"), &row.source)) " → "
+                }
                 (word(&format!("{at}/target"), &target.target)) " "
                 span.quiet { (word(&format!("{at}/address"), &target.address)) }
             } }

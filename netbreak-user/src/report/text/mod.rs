@@ -2,13 +2,17 @@
 
 pub(super) mod drops;
 pub(super) mod format;
+mod matrix;
 mod paint;
 mod path;
 pub(super) mod places;
 pub(super) mod probes;
 pub(super) mod rest;
 
-use super::{Report, VerdictWord};
+use std::collections::BTreeSet;
+
+use super::{Report, Target, VerdictWord};
+use format::count;
 use paint::{Paint, Style};
 use places::Places;
 
@@ -51,7 +55,13 @@ pub fn render(report: &Report, options: Options) -> String {
         Page { text: String::new(), paint: Paint::new(options.color), width: options.width.max(80) };
     headline(&mut page, report);
     let places = Places::of(report);
-    for target in &report.targets {
+    for table in super::matrix::tables(report, &places) {
+        matrix::table(&mut page, &table);
+    }
+    // The tables tell enough of rows where nothing happened.
+    let is_told =
+        |target: &&Target| target.row.is_some() && target.probes.iter().all(|p| p.unanswered() == 0);
+    for target in report.targets.iter().filter(|target| !is_told(target)) {
         probes::target(&mut page, report, target, &places);
     }
     places.print(&mut page);
@@ -69,6 +79,7 @@ pub fn render(report: &Report, options: Options) -> String {
 fn headline(page: &mut Page, report: &Report) {
     let run = &report.run;
     let from = match &run.netns_name {
+        _ if report.is_matrix() => count(sources(report), "source"),
         Some(name) => format!("{name} (netns {})", run.netns),
         None => format!("netns {}", run.netns),
     };
@@ -78,6 +89,12 @@ fn headline(page: &mut Page, report: &Report) {
     if run.interrupted {
         page.line(page.paint.paint(Style::Warning, &format!("interrupted after {:.2} s", run.duration_s)));
     }
+}
+
+/// How many sources a matrix has.
+fn sources(report: &Report) -> u64 {
+    let names = report.targets.iter().filter_map(|target| Some(target.row.as_ref()?.source.as_str()));
+    names.collect::<BTreeSet<_>>().len() as u64
 }
 
 pub(super) fn word_of(verdict: VerdictWord) -> &'static str {

@@ -15,12 +15,7 @@ const OUTAGES: usize = 5;
 
 pub(super) fn target(page: &mut Page, report: &Report, target: &Target, places: &Places) {
     page.line("");
-    let name = if target.target == target.address {
-        target.target.clone()
-    } else {
-        format!("{} ({})", target.target, target.address)
-    };
-    page.line(page.paint.paint(Style::Strong, &name));
+    page.line(page.paint.paint(Style::Strong, &target.title()));
     page.line(row(
         "  probe",
         ["sent", "answered", "unanswered"].map(String::from),

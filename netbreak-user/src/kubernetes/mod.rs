@@ -1,0 +1,43 @@
+//! `netbreak matrix --init`: a cluster as kubectl tells it, as a file for `netbreak matrix`.
+
+mod cluster;
+mod scenario;
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{cli::MatrixArgs, options::Refused, stdout::write_stdout};
+use cluster::{Cluster, Wanted};
+
+/// Asks kubectl and prints the file.
+///
+/// # Errors
+/// No kubectl, its own error, or a pod or Service that was asked for and does not exist.
+pub fn init(args: &MatrixArgs) -> Result<()> {
+    let outside = args.outside.as_deref().map(|typed| {
+        typed
+            .parse()
+            .map_err(|_| Refused::new(format!("--outside {typed}: expected an IPv4 or IPv6 address")))
+    });
+    let wanted = Wanted {
+        client: args.client.as_deref(),
+        service: args.service.as_deref(),
+        outside: outside.transpose()?,
+    };
+    let paths = Cluster::parse(&ask()?)?.paths(&wanted)?;
+    write_stdout(&scenario::render(&paths)).context("cannot write the file to standard output")
+}
+
+/// What kubectl knows of nodes, pods and Services, as JSON.
+fn ask() -> Result<String> {
+    const ASKED: [&str; 5] = ["get", "nodes,pods,services", "--all-namespaces", "--output", "json"];
+    let asked = || format!("`kubectl {}`", ASKED.join(" "));
+    let output = Command::new("kubectl").args(ASKED).output().with_context(|| {
+        format!("cannot run {}: install kubectl, or begin with deploy/scenarios/kube-ovn.toml", asked())
+    })?;
+    if !output.status.success() {
+        bail!("{} failed ({}): {}", asked(), output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("{} printed no UTF-8", asked()))
+}

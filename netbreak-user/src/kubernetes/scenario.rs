@@ -1,0 +1,177 @@
+//! The file: the paths of kube-ovn's tables. What is not known stands there as a comment, to be filled in.
+
+use std::fmt::Write as _;
+
+use super::cluster::Paths;
+
+const HEAD: &str = "\
+# The paths of kube-ovn's tables, all at the same time: echoes to pods, ovn0 and node addresses, and TCP
+# connects to a pod, a Service, an address outside of the cluster and a NodePort.
+#
+#   netbreak matrix kube-ovn.toml --check
+#   netbreak matrix kube-ovn.toml --trigger 'kubectl ko reload'
+#
+# Run it where the client pod runs, with the host's network and processes (the DaemonSet's pod is such a place).
+# `netbreak matrix --init` writes this file with the addresses of a cluster. A line that begins with `#` and an
+# address in <> is not known: fill it in, and take the # away from its rows.
+
+duration = \"10m\"
+timeout = \"1s\"
+interval = \"10ms\"
+";
+
+const NODE_PORT: &str = "\
+# The NodePort is visited from this machine, at the address of another node. For a visitor outside of the cluster give
+# `outside` the network namespace of one, such as that of a container on this machine: netns = \"pid:4711\".
+";
+
+/// The file for these paths.
+pub(super) fn render(paths: &Paths) -> String {
+    let mut file = HEAD.to_owned();
+    // Writing to a String cannot fail.
+    let _ = write(&mut file, paths);
+    file
+}
+
+fn write(file: &mut String, paths: &Paths) -> std::fmt::Result {
+    let node = paths.node.as_ref().map(|node| format!(" # on {node}")).unwrap_or_default();
+    writeln!(file, "\n[source]")?;
+    line(
+        file,
+        "client",
+        paths.client.as_ref().map(|pod| format!("{{ pod = \"{pod}\" }}{node}")),
+        "pod = \"<NAMESPACE/NAME>\"",
+    )?;
+    writeln!(file, "{NODE_PORT}outside = {{ here = true }}")?;
+
+    writeln!(file, "\n[target]")?;
+    for (name, address) in [
+        ("pod-here", paths.pod_here),
+        ("pod-there", paths.pod_there),
+        ("ovn0-here", paths.ovn0_here),
+        ("ovn0-there", paths.ovn0_there),
+        ("node-here", paths.node_here),
+        ("node-there", paths.node_there),
+        ("service", paths.service.map(|(address, _)| address)),
+        ("outside", paths.outside),
+    ] {
+        line(
+            file,
+            name,
+            address.map(|address| format!("{{ address = \"{address}\" }}")),
+            "address = \"<ADDRESS>\"",
+        )?;
+    }
+
+    writeln!(file, "\n[probe]\necho = {{ icmp = true }}")?;
+    for (name, port, otherwise) in [
+        ("pod-port", paths.pod_port, 80),
+        ("service-port", paths.service.map(|(_, port)| port), 80),
+        ("node-port", paths.node_port, 30080),
+        ("outside-port", None, 80),
+    ] {
+        writeln!(file, "{name} = {{ tcp = {} }}", port.unwrap_or(otherwise))?;
+    }
+    writeln!(
+        file,
+        "# With `netbreak serve --stream 5201` at the other end; a row that has it shows stalls and resets.\n\
+         long = {{ stream = 5201 }}"
+    )?;
+
+    let client = paths.client.is_some();
+    for (name, from, to, probes, is_known) in [
+        ("pod, same node", "client", "pod-here", "\"echo\"", client && paths.pod_here.is_some()),
+        ("ovn0, same node", "client", "ovn0-here", "\"echo\"", client && paths.ovn0_here.is_some()),
+        ("node of the pod", "client", "node-here", "\"echo\"", client && paths.node_here.is_some()),
+        (
+            "pod, other node",
+            "client",
+            "pod-there",
+            "\"echo\", \"pod-port\"",
+            client && paths.pod_there.is_some(),
+        ),
+        ("ovn0, other node", "client", "ovn0-there", "\"echo\"", client && paths.ovn0_there.is_some()),
+        ("other node", "client", "node-there", "\"echo\"", client && paths.node_there.is_some()),
+        ("Service", "client", "service", "\"service-port\"", client && paths.service.is_some()),
+        ("outside", "client", "outside", "\"echo\", \"outside-port\"", client && paths.outside.is_some()),
+        (
+            "NodePort from outside",
+            "outside",
+            "node-there",
+            "\"node-port\"",
+            paths.node_port.is_some() && paths.node_there.is_some(),
+        ),
+    ] {
+        let mark = if is_known { "" } else { "# " };
+        writeln!(
+            file,
+            "\n{mark}[[row]]\n{mark}name = \"{name}\"\n{mark}from = \"{from}\"\n{mark}to = \"{to}\"\n{mark}probes = [{probes}]"
+        )?;
+    }
+    Ok(())
+}
+
+/// `name = value`, or as a comment what it has to be.
+fn line(file: &mut String, name: &str, value: Option<String>, wanted: &str) -> std::fmt::Result {
+    match value {
+        Some(value) => writeln!(file, "{name} = {value}"),
+        None => writeln!(file, "# {name} = {{ {wanted} }}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::options::MatrixOptions;
+
+    const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/scenarios/kube-ovn.toml");
+
+    fn check(text: &str) -> Result<MatrixOptions, String> {
+        match Cli::try_parse_from(["netbreak", "matrix", "x.toml"]).unwrap().command {
+            Command::Matrix(args) => MatrixOptions::check(&args, "x.toml", text).map_err(|e| e.to_string()),
+            _ => panic!("not matrix"),
+        }
+    }
+
+    /// A cluster with kube-ovn's default subnets, as kind builds it.
+    fn example() -> Paths {
+        let at = |text: &str| Some(text.parse().unwrap());
+        Paths {
+            client: Some("default/client".into()),
+            node: Some("node-1".into()),
+            pod_here: at("10.16.0.6"),
+            pod_there: at("10.16.0.8"),
+            pod_port: Some(80),
+            ovn0_here: at("100.64.0.2"),
+            ovn0_there: at("100.64.0.3"),
+            node_here: at("172.18.0.2"),
+            node_there: at("172.18.0.3"),
+            service: Some(([10, 96, 0, 20].into(), 80)),
+            node_port: Some(30080),
+            outside: at("192.0.2.1"),
+        }
+    }
+
+    #[test]
+    fn the_shipped_file_has_the_eleven_rows_and_is_current() {
+        let text = render(&example());
+        let options = check(&text).unwrap();
+        assert_eq!(options.rows.iter().map(|row| row.probes.len()).sum::<usize>(), 11);
+        if std::env::var_os("NETBREAK_UPDATE").is_some() {
+            std::fs::write(SHIPPED, &text).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(SHIPPED).unwrap(), text, "write it anew with NETBREAK_UPDATE=1");
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_comment() {
+        let text = render(&Paths { outside: None, node_port: None, ..example() });
+        assert_eq!(check(&text).unwrap().rows.len(), 7);
+        assert!(text.contains("# outside = { address = \"<ADDRESS>\" }"), "{text}");
+        assert!(text.contains("# name = \"NodePort from outside\""), "{text}");
+        assert!(check(&render(&Paths::default())).unwrap_err().contains("there is no [[row]]"));
+    }
+}

@@ -1,0 +1,207 @@
+//! The tables of a matrix: kube-ovn's two (echoes lost; retransmits and failed connections), with what they never had: how
+//! long, where, why.
+
+use std::collections::BTreeMap;
+
+use super::text::{
+    format::{NOT_MEASURED, count, time},
+    places::{Place, Places},
+};
+use super::{Probe, Report, Row, Target};
+use crate::probe::Kind;
+
+/// One table: as many cells in each row as there are columns.
+pub(super) struct Table {
+    pub(super) title: &'static str,
+    pub(super) columns: &'static [Column],
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+/// A column.
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    pub(super) is_number: bool,
+}
+
+const fn words(name: &'static str) -> Column {
+    Column { name, is_number: false }
+}
+
+const fn number(name: &'static str) -> Column {
+    Column { name, is_number: true }
+}
+
+/// Those of echoes and datagrams.
+const MESSAGES: &[Column] = &[
+    words("row"),
+    number("sent"),
+    number("lost"),
+    number("late"),
+    number("longest outage"),
+    words("where and why"),
+];
+
+const CONNECTIONS: &[Column] = &[
+    words("row"),
+    number("tries"),
+    number("failed"),
+    number("retransmits"),
+    number("longest outage"),
+    words("note"),
+    words("where and why"),
+];
+
+/// The tables that have rows; none for a report that is no matrix.
+pub(super) fn tables(report: &Report, places: &Places) -> Vec<Table> {
+    let table = |title, columns, kinds: &[Kind], row: fn(&[&Probe], &Places) -> Vec<String>| {
+        let rows = report.targets.iter().filter_map(|target| {
+            let probes: Vec<&Probe> =
+                target.probes.iter().filter(|probe| kinds.contains(&probe.kind)).collect();
+            let name = target.row.as_ref().filter(|_| !probes.is_empty())?.name.clone();
+            Some(std::iter::once(name).chain(row(&probes, places)).collect())
+        });
+        Table { title, columns, rows: rows.collect() }
+    };
+    let tables = [
+        table("ICMP", MESSAGES, &[Kind::Icmp], messages),
+        table("UDP", MESSAGES, &[Kind::Udp], messages),
+        table("TCP", CONNECTIONS, &[Kind::Tcp, Kind::Http, Kind::Stream], connections),
+    ];
+    tables.into_iter().filter(|table| !table.rows.is_empty()).collect()
+}
+
+impl Report {
+    /// Is it that of a matrix?
+    pub fn is_matrix(&self) -> bool {
+        self.targets.iter().any(|target| target.row.is_some())
+    }
+}
+
+impl Target {
+    /// Its name for people: that of its row, and who visits whom.
+    pub(super) fn title(&self) -> String {
+        let visited = match self.target == self.address {
+            true => self.target.clone(),
+            false => format!("{} ({})", self.target, self.address),
+        };
+        match &self.row {
+            Some(Row { name, source, .. }) => format!("{name}: {source} → {visited}"),
+            None => visited,
+        }
+    }
+}
+
+fn messages(probes: &[&Probe], places: &Places) -> Vec<String> {
+    let sum = |count: fn(&Probe) -> u64| probes.iter().map(|probe| count(probe)).sum::<u64>().to_string();
+    let lost = sum(Probe::needing_a_death);
+    vec![sum(|probe| probe.sent), lost, sum(|probe| probe.late), outage(probes), fate(probes, places)]
+}
+
+fn connections(probes: &[&Probe], places: &Places) -> Vec<String> {
+    // What a stream counts is writes, not connections: its own is told in the note.
+    let visits: Vec<&&Probe> = probes.iter().filter(|probe| probe.kind != Kind::Stream).collect();
+    let sum = |count: fn(&Probe) -> u64| match visits.is_empty() {
+        true => NOT_MEASURED.to_owned(),
+        false => visits.iter().map(|probe| count(probe)).sum::<u64>().to_string(),
+    };
+    let resent: Option<u64> = probes.iter().map(|probe| Some(probe.retransmits?.segments)).sum();
+    vec![
+        sum(|probe| probe.sent),
+        sum(Probe::unanswered),
+        resent.map_or_else(|| NOT_MEASURED.to_owned(), |segments| segments.to_string()),
+        outage(probes),
+        probes.iter().flat_map(|probe| notes(probe)).collect::<Vec<_>>().join("; "),
+        fate(probes, places),
+    ]
+}
+
+fn outage(probes: &[&Probe]) -> String {
+    let outages = probes.iter().flat_map(|probe| &probe.outages).map(|outage| outage.duration_s);
+    outages.max_by(f64::total_cmp).map_or_else(|| "none".to_owned(), time)
+}
+
+/// What one number does not say of a connection.
+fn notes(probe: &Probe) -> Vec<String> {
+    let mut notes = Vec::new();
+    if probe.refused > 0 {
+        notes.push(format!("{} refused", probe.refused));
+    }
+    if probe.reset > 0 && probe.kind != Kind::Stream {
+        notes.push(format!("{} reset", probe.reset));
+    }
+    if let Some(errors @ 1..) = probe.http_errors {
+        notes.push(count(errors, "HTTP error"));
+    }
+    let Some(stream) = probe.stream else { return notes };
+    let resets = match stream.resets {
+        0 => "never reset".to_owned(),
+        resets => count(resets, "reset"),
+    };
+    notes.push(format!("stream: {resets}, longest stall {}", time(stream.longest_stall_s)));
+    if let Some(rst) = probe.rsts.first() {
+        let by = rst.netns_name.as_ref().map(|name| format!(" by {name}")).unwrap_or_default();
+        let state = rst.state.as_ref().map(|state| format!(" in {state}")).unwrap_or_default();
+        notes.push(format!("{}{by}{state}", count(rst.segments, "RST")));
+    }
+    notes
+}
+
+/// `17 link, ovn0 in node1 [1]; 4 unseen [2]; 1 unexplained`; nothing where nothing was lost.
+fn fate(probes: &[&Probe], places: &Places) -> String {
+    let mut dead: BTreeMap<usize, u64> = BTreeMap::new();
+    for death in probes.iter().flat_map(|probe| &probe.deaths) {
+        *dead.entry(places.number(death).unwrap_or_default()).or_default() += death.attempts;
+    }
+    let mut dead: Vec<(usize, u64)> = dead.into_iter().collect();
+    dead.sort_by_key(|(number, attempts)| (std::cmp::Reverse(*attempts), *number));
+    let at = |(number, attempts): (usize, u64)| {
+        let place = places.iter().find(|(other, _)| *other == number).map(|(_, place)| short(place));
+        format!("{attempts} {} [{number}]", place.unwrap_or_default())
+    };
+    let unexplained: u64 = probes.iter().map(|probe| probe.unexplained).sum();
+    let unexplained = (unexplained > 0).then(|| format!("{unexplained} unexplained"));
+    dead.into_iter().map(at).chain(unexplained).collect::<Vec<_>>().join("; ")
+}
+
+fn short(place: &Place) -> String {
+    let death = place.death;
+    let netns = death.netns_name.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
+    match &death.device {
+        Some(device) => format!("{}, {device}{netns}", death.cause.name()),
+        None => format!("{}{netns}", death.cause.name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures;
+    use super::*;
+
+    #[test]
+    fn a_run_has_no_tables() {
+        for (name, report) in fixtures::all().into_iter().filter(|(name, _)| *name != "matrix") {
+            assert!(tables(&report, &Places::of(&report)).is_empty() && !report.is_matrix(), "{name}");
+        }
+    }
+
+    #[test]
+    fn rows_stand_in_the_tables_of_their_probes() {
+        let report = fixtures::matrix();
+        let tables = tables(&report, &Places::of(&report));
+        let told: Vec<(&str, Vec<&str>)> = tables
+            .iter()
+            .map(|table| (table.title, table.rows.iter().map(|row| row[0].as_str()).collect()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("ICMP", vec!["pod, other node", "ovn0"]),
+                ("UDP", vec!["ovn0"]),
+                ("TCP", vec!["pod, other node", "ovn0"])
+            ]
+        );
+        for table in &tables {
+            assert!(table.rows.iter().all(|row| row.len() == table.columns.len()), "{}", table.title);
+        }
+    }
+}
