@@ -24,8 +24,17 @@ pub struct Done {
 impl Run {
     /// Starts `netbreak run` with these arguments.
     pub fn start(arguments: &[&str]) -> Run {
+        Run::command("run", arguments)
+    }
+
+    /// Starts `netbreak matrix` with these arguments.
+    pub fn matrix(arguments: &[&str]) -> Run {
+        Run::command("matrix", arguments)
+    }
+
+    fn command(name: &str, arguments: &[&str]) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_netbreak"));
-        command.arg("run").args(arguments).args(["--quiet", "--json", "-"]);
+        command.arg(name).args(arguments).args(["--quiet", "--json", "-"]);
         Run { child: Some(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap()) }
     }
 

@@ -11,6 +11,7 @@ mod control;
 mod counted;
 mod flood;
 mod forms;
+mod matrix;
 mod retransmits;
 mod score;
 mod watch;
