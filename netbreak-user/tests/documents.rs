@@ -79,3 +79,32 @@ fn a_real_report_has_the_shape_of_the_schema() {
     let errors: Vec<_> = validator.iter_errors(&report).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:#?}");
 }
+
+/// No cluster runs here: a script in kubectl's place prints what a small one would have said.
+#[test]
+fn a_matrix_is_made_from_what_kubectl_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let kubectl = directory.path().join("kubectl");
+    let said = include_str!("data/kubectl.json");
+    let asked = "get nodes,pods,services --all-namespaces --output json";
+    let script = format!("#!/bin/sh\n[ \"$*\" = \"{asked}\" ] || exit 9\ncat <<'END'\n{said}\nEND\n");
+    std::fs::write(&kubectl, script).unwrap();
+    std::fs::set_permissions(&kubectl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let netbreak = |arguments: &[&str], path: &str| {
+        Command::new(env!("CARGO_BIN_EXE_netbreak")).args(arguments).env("PATH", path).output().unwrap()
+    };
+    let path = format!("{}:/usr/bin:/bin", directory.path().display());
+    let made = netbreak(&["matrix", "--init", "--outside", "192.0.2.1"], &path);
+    assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
+    let file = directory.path().join("made.toml");
+    std::fs::write(&file, &made.stdout).unwrap();
+    let checked = netbreak(&["matrix", file.to_str().unwrap(), "--check"], &path);
+    let plan = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(plan.contains("9 rows, 11 probes") && plan.contains("visits 100.64.0.3 by icmp"), "{plan}");
+    assert!(plan.contains("NodePort from outside: outside (here) visits 172.18.0.3 by tcp 31080"), "{plan}");
+
+    let absent = netbreak(&["matrix", "--init"], "/nowhere");
+    assert_eq!(absent.status.code(), Some(2));
+    let message = String::from_utf8_lossy(&absent.stderr).into_owned();
+    assert!(message.contains("install kubectl, or begin with deploy/scenarios/kube-ovn.toml"), "{message}");
+}

@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 
 use super::matrix::tables;
-use super::text::{format::count, places::Places};
-use super::{Leg, Report, TRIGGER, VerdictWord};
+use super::text::{
+    format::{count, namespace},
+    places::Places,
+};
+use super::{Book, Leg, Report, TRIGGER, VerdictWord};
 
 /// The report as Markdown.
 pub fn render(report: &Report) -> String {
@@ -34,7 +37,7 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
         let places = Places::of(report);
         matrix(page, report, &places)?;
         places_of(page, &places)?;
-        return books(page, report);
+        return unbalanced(page, report);
     }
     writeln!(page, "| target | probe | sent | answered | not in time | longest outage | unexplained |")?;
     writeln!(page, "|---|---|--:|--:|--:|--:|--:|")?;
@@ -82,6 +85,27 @@ fn places_of(page: &mut String, places: &Places) -> std::fmt::Result {
             "- [{number}] {}: {cause}, {}: {explain}",
             cell(&place.name()),
             count(place.attempts, "attempt")
+        )?;
+    }
+    Ok(())
+}
+
+/// A matrix has books of many namespaces: those that do not balance are told.
+fn unbalanced(page: &mut String, report: &Report) -> std::fmt::Result {
+    let comparable = report.books.iter().filter(|book| book.balanced.is_some()).count();
+    let open: Vec<&Book> = report.books.iter().filter(|book| book.balanced == Some(false)).collect();
+    writeln!(page, "\n{} of {comparable} books balance.", comparable - open.len())?;
+    for book in open {
+        let side = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |n| n.to_string());
+        writeln!(
+            page,
+            "- **not balanced**: {} in {}: traced {}, {} counted {}: {}",
+            book.name,
+            cell(&namespace(book.netns_name.as_deref(), Some(book.netns)).unwrap_or_default()),
+            side(book.traced),
+            book.counter,
+            side(book.counted),
+            cell(book.why.as_deref().unwrap_or("nothing explains the difference")),
         )?;
     }
     Ok(())
