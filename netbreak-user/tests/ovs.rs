@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "ovs/cluster.rs"]
+mod cluster;
 #[path = "common/skip.rs"]
 mod skip;
 #[path = "ovs/verdicts.rs"]

@@ -60,6 +60,16 @@ impl Daemon {
         }
     }
 
+    /// What the database that it serves consists of, if it serves one.
+    pub(super) fn schema(self) -> Option<&'static str> {
+        match self {
+            Daemon::Config => Some("/usr/share/openvswitch/vswitch.ovsschema"),
+            Daemon::North => Some("/usr/share/ovn/ovn-nb.ovsschema"),
+            Daemon::South => Some("/usr/share/ovn/ovn-sb.ovsschema"),
+            Daemon::Vswitchd | Daemon::Northd | Daemon::Controller => None,
+        }
+    }
+
     /// Its own arguments.
     fn arguments(self, directory: &Path) -> Vec<String> {
         let own = |suffix: &str| directory.join(format!("{}.{suffix}", self.stem())).display().to_string();
@@ -101,6 +111,11 @@ impl Daemons {
 
     pub(super) fn pid(&self, daemon: Daemon) -> Option<u32> {
         self.running.get(&daemon).map(Guard::pid)
+    }
+
+    /// Those of all that run.
+    pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
+        self.running.values().map(Guard::pid)
     }
 
     /// Where `ovs-appctl` reaches it.
