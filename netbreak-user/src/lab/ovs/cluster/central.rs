@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::node::logical_ovn0;
-use super::plan::{CONNECT, NODES, NodePlan, SERVICE, STREAM};
+use super::plan::{CONNECT, NODES, NodePlan, Ports, SERVICE, STREAM};
 use crate::lab::LabNamespace;
 use crate::lab::ovs::Daemon::{North, Northd, South};
 use crate::lab::ovs::daemons::Daemons;
@@ -57,8 +57,8 @@ fn add_service(network: &mut Commands) {
         network.add(["lr-policy-add", "ovn-cluster", INSIDE, &format!("ip4.dst == {subnet}"), "allow"]);
     }
     let pod = NODES[1].pods[0].address;
-    for (port, _) in [CONNECT, STREAM] {
-        network.add(["lb-add", "service", &format!("{SERVICE}:{port}"), &format!("{pod}:{port}"), "tcp"]);
+    for Ports { port, target, .. } in [CONNECT, STREAM] {
+        network.add(["lb-add", "service", &format!("{SERVICE}:{port}"), &format!("{pod}:{target}"), "tcp"]);
     }
     network.add(["ls-lb-add", "ovn-default", "service"]);
 }

@@ -77,7 +77,7 @@ impl Cluster {
             })?;
             joined(central.join())
         })?;
-        self.start(&[Daemon::Controller])
+        self.start_controllers()
     }
 
     /// One of its namespaces.
@@ -127,15 +127,18 @@ impl Cluster {
     /// # Errors
     /// With the step that failed.
     pub fn resume(&mut self, empty: Duration) -> Result<()> {
-        self.start(&[Daemon::Vswitchd])?;
+        on_each(&mut self.nodes, &self.namespaces, &|daemons, namespace, _| {
+            node::restart(daemons, namespace)
+        })
+        .context("cannot start the switches again")?;
         thread::sleep(empty);
-        self.start(&[Daemon::Controller])?;
+        self.start_controllers()?;
         self.sync()
     }
 
-    fn start(&mut self, started: &[Daemon]) -> Result<()> {
+    fn start_controllers(&mut self) -> Result<()> {
         on_each(&mut self.nodes, &self.namespaces, &|daemons, namespace, _| {
-            started.iter().try_for_each(|daemon| daemons.start(*daemon, namespace))
+            daemons.start(Daemon::Controller, namespace)
         })
     }
 

@@ -22,8 +22,11 @@ pub(super) fn build(
     daemons.start(Vswitchd, namespace)?;
     let mut words = vec!["init".to_owned()];
     words.extend(ovn_ids(node.place.name(), south, node.tunnel));
-    words.extend(bridges(node).split_whitespace().map(str::to_owned));
+    words.extend(
+        [DATAPATH, &bridges(node)].iter().flat_map(|part| part.split_whitespace()).map(str::to_owned),
+    );
     daemons.vsctl(namespace, &words.iter().map(String::as_str).collect::<Vec<_>>())?;
+    forget_zero_snat(daemons, namespace)?;
     namespace.exec(&["ip", "-batch", "-"], &addresses(node)).map(drop)
 }
 
@@ -57,6 +60,28 @@ fn addresses(node: &NodePlan) -> String {
          route add 10.16.0.0/16 via 100.64.0.1 dev ovn0\n",
         node.tunnel, node.ovn0,
     )
+}
+
+/// Starts the switch again, with the bridges that it had. Its OpenFlow tables are empty.
+pub(super) fn restart(daemons: &mut Daemons, namespace: &LabNamespace) -> Result<()> {
+    daemons.start(Vswitchd, namespace)?;
+    // Returns when it has read its configuration: which is when it says what it can.
+    daemons.vsctl(namespace, &["init"])?;
+    forget_zero_snat(daemons, namespace)
+}
+
+/// Makes a new row for what the datapath can.
+const DATAPATH: &str = "\
+-- --id=@datapath create Datapath capabilities:ct_zero_snat=false \
+-- set Open_vSwitch . datapaths:netdev=@datapath";
+
+/// Keeps ovn-controller from having connections translated that need no translation. The userspace datapath of Open vSwitch
+/// 3.1 aborts on them sooner or later: such a connection is in its table twice under the same hash, and the wrong one may be
+/// found (`conn_update_state` of lib/conntrack.c: "assertion conn->conn_type == CT_CONN_TYPE_DEFAULT failed"). ovs-vswitchd
+/// writes what it can into the first row that it sees (`datapath_reconfigure` of vswitchd/bridge.c) and leaves later ones
+/// alone.
+fn forget_zero_snat(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
+    daemons.vsctl(namespace, &DATAPATH.split_whitespace().skip(1).collect::<Vec<_>>())
 }
 
 /// Ends what a restart of the node's pod of Open vSwitch ends. The switch's configuration stays.

@@ -109,7 +109,19 @@ pub(super) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 9);
 /// The address of the Service, whose only endpoint is pod3.
 pub(super) const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
-/// Where servers of TCP connections listen, and the NodePort of the Service's.
-pub(super) const CONNECT: (u16, u16) = (80, 30080);
-/// The same for streams.
-pub(super) const STREAM: (u16, u16) = (5201, 30201);
+/// The ports of one kind of server.
+#[derive(Debug)]
+pub(super) struct Ports {
+    /// Where it is visited directly, and on the Service's address.
+    pub(super) port: u16,
+    /// Where the Service and the NodePort lead to. It is another one: else two connections from the same local port, one of
+    /// them through the Service, would be the same behind the translation, and the second one would be refused.
+    pub(super) target: u16,
+    /// On the nodes.
+    pub(super) node_port: u16,
+}
+
+/// Of servers that take connections.
+pub(super) const CONNECT: Ports = Ports { port: 80, target: 8080, node_port: 30080 };
+/// Of servers that swallow streams.
+pub(super) const STREAM: Ports = Ports { port: 5201, target: 5202, node_port: 30201 };

@@ -14,12 +14,13 @@ const TRY: Duration = Duration::from_millis(50);
 
 /// Visits every row until it is answered, so that every neighbour is known.
 pub(super) fn wait(cluster: &Cluster) -> Result<()> {
-    let listen = |(place, address): (Place, Ipv4Addr)| {
-        let bound = cluster.namespace(place).run(|| TcpListener::bind((address, SERVER_CONNECT)))?;
-        bound.with_context(|| format!("cannot listen on {address}:{SERVER_CONNECT} in {}", place.name()))
+    let listen = |((place, address), port): ((Place, Ipv4Addr), u16)| {
+        let bound = cluster.namespace(place).run(|| TcpListener::bind((address, port)))?;
+        bound.with_context(|| format!("cannot listen on {address}:{port} in {}", place.name()))
     };
+    let ports = SERVERS.into_iter().flat_map(|server| SERVER_CONNECT.map(|port| (server, port)));
     // The kernel takes connections without our doing.
-    let _listeners = SERVERS.into_iter().map(listen).collect::<Result<Vec<TcpListener>>>()?;
+    let _listeners = ports.map(listen).collect::<Result<Vec<TcpListener>>>()?;
     ROWS.iter().try_for_each(|row| {
         let answered = match row.visit {
             Visit::Icmp => echoes(cluster, row),

@@ -37,9 +37,9 @@ pub enum Visit {
 /// Who must serve TCP in the cluster, on which address of its own.
 pub const SERVERS: [(Place, Ipv4Addr); 2] = [POD3, HOST];
 /// Where they take connections.
-pub const SERVER_CONNECT: u16 = CONNECT.0;
+pub const SERVER_CONNECT: [u16; 2] = [CONNECT.port, CONNECT.target];
 /// Where they swallow streams.
-pub const SERVER_STREAM: u16 = STREAM.0;
+pub const SERVER_STREAM: [u16; 2] = [STREAM.port, STREAM.target];
 
 const POD3: (Place, Ipv4Addr) = (Place::Pod3, NODES[1].pods[0].address);
 const HOST: (Place, Ipv4Addr) = (Place::Outside, OUTSIDE);
@@ -49,12 +49,11 @@ const fn icmp(title: &'static str, server: (Place, Ipv4Addr)) -> Row {
 }
 
 const fn tcp(title: &'static str, address: Ipv4Addr, server: (Place, Ipv4Addr)) -> Row {
-    let visit = Visit::Tcp { connect: SERVER_CONNECT, stream: SERVER_STREAM };
+    let visit = Visit::Tcp { connect: CONNECT.port, stream: STREAM.port };
     Row { title, source: Place::Pod1, address, visit, server }
 }
 
-/// The rows, in the tables' order. The ports of a Service and of its NodePort lead to [`SERVER_CONNECT`] and
-/// [`SERVER_STREAM`] of the server.
+/// The rows, in the tables' order.
 pub const ROWS: [Row; 11] = [
     icmp("pod, same node", (Place::Pod2, NODES[0].pods[1].address)),
     icmp("ovn0 address, same node", (Place::Node1, NODES[0].ovn0)),
@@ -70,7 +69,7 @@ pub const ROWS: [Row; 11] = [
         title: "NodePort, visited from outside",
         source: Place::Outside,
         address: NODES[0].address,
-        visit: Visit::Tcp { connect: CONNECT.1, stream: STREAM.1 },
+        visit: Visit::Tcp { connect: CONNECT.node_port, stream: STREAM.node_port },
         server: POD3,
     },
 ];

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::plan::{CONNECT, NODES, NodePlan, OUTSIDE, STREAM};
-use super::{Cluster, Place, SERVER_CONNECT, SERVER_STREAM};
+use super::plan::{CONNECT, NODES, NodePlan, OUTSIDE, Ports, STREAM};
+use super::{Cluster, Place};
 use crate::lab::ovs::pod;
 
 /// A node forwards. Packets for its pods reach its own stack as well, on the ports of the switch: which shall not answer
@@ -63,10 +63,10 @@ fn furnish(cluster: &Cluster, node: &NodePlan) -> Result<()> {
 /// the world outside gets the node's address, too.
 fn rules(node: &NodePlan) -> String {
     let pod = NODES[1].pods[0].address;
-    let dnat = |(_, port): (u16, u16), to: u16| {
-        format!("ip daddr {} tcp dport {port} dnat to {pod}:{to}\n", node.address)
+    let dnat = |ports: Ports| {
+        format!("ip daddr {} tcp dport {} dnat to {pod}:{}\n", node.address, ports.node_port, ports.target)
     };
-    let (connect, stream) = (dnat(CONNECT, SERVER_CONNECT), dnat(STREAM, SERVER_STREAM));
+    let (connect, stream) = (dnat(CONNECT), dnat(STREAM));
     format!(
         "table ip netbreak {{\n\
          chain prerouting {{\ntype nat hook prerouting priority dstnat;\n{connect}{stream}}}\n\
