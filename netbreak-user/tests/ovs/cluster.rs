@@ -1,21 +1,21 @@
-//! The cluster of two nodes: every row is answered, and a reload breaks what the switches carry and nothing else.
+//! The cluster of two nodes: every row is answered, a reload breaks what the switches carry and nothing else, and nothing of it
+//! survives.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use netbreak_user::lab::ovs::cluster::{
     Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Visit,
 };
 use netbreak_user::lab::ovs::cluster_programs;
-use netbreak_user::netns;
+use netbreak_user::probe::Kind;
 use netbreak_user::report::{Probe, Report};
 
-use super::{PATIENCE, skipped, wait_until};
-
-fn cannot_run() -> bool {
-    skipped(&cluster_programs())
-}
+use super::{PATIENCE, Traces, skipped, wait_until};
 
 /// A process that is killed when it is dropped.
 struct Process(Child);
@@ -28,18 +28,21 @@ impl Drop for Process {
 }
 
 /// `netbreak ARGUMENTS` in a place of the cluster; its standard output is a pipe.
-fn netbreak(cluster: &Cluster, place: Place, arguments: &[String]) -> Process {
-    let mut argv = vec![env!("CARGO_BIN_EXE_netbreak")];
-    argv.extend(arguments.iter().map(String::as_str));
+fn netbreak(cluster: &Cluster, place: Place, arguments: &[&str]) -> Process {
+    let argv = [&[env!("CARGO_BIN_EXE_netbreak")], arguments].concat();
     let mut command = cluster.namespace(place).command(&argv).unwrap();
     Process(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap())
 }
 
+fn words(line: &str) -> Vec<&str> {
+    line.split(' ').collect()
+}
+
 /// The servers of the cluster, when their ports are open.
 fn serve(cluster: &Cluster) -> Vec<Process> {
-    let serve = |(place, address): (Place, std::net::Ipv4Addr)| {
-        let [tcp, stream] = [("--tcp", SERVER_CONNECT), ("--stream", SERVER_STREAM)]
-            .map(|(option, [one, other])| format!("{option} {one} {option} {other}"));
+    let [tcp, stream] = [("--tcp", SERVER_CONNECT), ("--stream", SERVER_STREAM)]
+        .map(|(option, [one, other])| format!("{option} {one} {option} {other}"));
+    let serve = |(place, address): (Place, Ipv4Addr)| {
         let line = format!("serve --bind {address} {tcp} {stream}");
         let mut server = netbreak(cluster, place, &words(&line));
         let lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
@@ -49,94 +52,124 @@ fn serve(cluster: &Cluster) -> Vec<Process> {
     SERVERS.into_iter().map(serve).collect()
 }
 
-fn words(line: &str) -> Vec<String> {
-    line.split(' ').map(str::to_owned).collect()
+/// A run of `netbreak`: all rows of one source that are visited in one way.
+struct Visitor {
+    run: Process,
+    rows: Vec<Row>,
 }
 
-/// The runs that visit all rows, for so many seconds: those of one source and of one kind of visit together.
-fn visit(cluster: &Cluster, seconds: u32) -> Vec<(Process, Vec<Row>)> {
-    let mut runs: Vec<(Place, String, Vec<Row>)> = Vec::new();
+/// Starts visiting all rows, with these arguments of `netbreak run`.
+fn visit(cluster: &Cluster, arguments: &dyn Fn(usize) -> Vec<String>) -> Vec<Visitor> {
+    let mut groups: Vec<(Place, String, Vec<Row>)> = Vec::new();
     for row in ROWS {
         let probes = match row.visit {
             Visit::Icmp => "--icmp".to_owned(),
             Visit::Tcp { connect, stream } => format!("--tcp {connect} --stream {stream}"),
         };
-        match runs.iter_mut().find(|(source, line, _)| (*source, line) == (row.source, &probes)) {
+        match groups.iter_mut().find(|(source, how, _)| (*source, how) == (row.source, &probes)) {
             Some((.., rows)) => rows.push(row),
-            None => runs.push((row.source, probes, vec![row])),
+            None => groups.push((row.source, probes, vec![row])),
         }
     }
-    let start = |(source, probes, rows): (Place, String, Vec<Row>)| {
+    let start = |(index, (source, probes, rows)): (usize, (Place, String, Vec<Row>))| {
         let addresses = Vec::from_iter(rows.iter().map(|row| row.address.to_string())).join(" ");
-        let line = format!("run {addresses} {probes} --duration {seconds}s --quiet --json -");
-        (netbreak(cluster, source, &words(&line)), rows)
+        let line = format!("run {addresses} {probes} --quiet --json -");
+        let arguments = arguments(index);
+        let argv = words(&line).into_iter().chain(arguments.iter().map(String::as_str));
+        Visitor { run: netbreak(cluster, source, &argv.collect::<Vec<_>>()), rows }
     };
-    runs.into_iter().map(start).collect()
+    groups.into_iter().enumerate().map(start).collect()
 }
 
-/// What came of a run, which keeps every identity.
-fn finish(mut run: Process) -> Report {
-    let report: Report = serde_json::from_reader(run.0.stdout.take().unwrap()).unwrap();
-    report.check().unwrap();
-    report
-}
-
-#[test]
-#[ignore = "waits"]
-fn holds() {
-    let cluster = Cluster::new().unwrap();
-    let _servers = serve(&cluster);
-    for p in Place::ALL {
-        println!("{}={}", p.name(), cluster.namespace(p).pid());
+impl Visitor {
+    /// What came of each row: the report keeps every identity.
+    fn finish(mut self) -> Vec<(Row, Vec<Probe>)> {
+        let report: Report = serde_json::from_reader(self.run.0.stdout.take().unwrap()).unwrap();
+        report.check().unwrap();
+        let of_row = |row: Row| {
+            let is_it = |address: &str| address == row.address.to_string();
+            let target = report.targets.iter().find(|target| is_it(&target.address)).unwrap();
+            (row, target.probes.clone())
+        };
+        self.rows.into_iter().map(of_row).collect()
     }
-    println!("dirs {:?}", cluster.directories());
-    std::thread::sleep(Duration::from_secs(300));
+}
+
+/// All rows in their order.
+fn finish(visitors: Vec<Visitor>) -> Vec<(Row, Vec<Probe>)> {
+    let rows = Vec::from_iter(visitors.into_iter().flat_map(Visitor::finish));
+    assert_eq!(rows.iter().map(|(row, _)| *row).collect::<Vec<_>>(), ROWS);
+    rows
 }
 
 #[test]
 fn every_row_of_a_cluster_is_answered() {
-    if cannot_run() {
+    if skipped(&cluster_programs()) {
         return;
     }
     let start = Instant::now();
     let cluster = Cluster::new().unwrap();
     println!("the cluster takes {:?}", start.elapsed());
-    let _servers = serve(&cluster);
-    let runs = visit(&cluster, 2);
-    std::thread::sleep(Duration::from_secs(5));
-    for d in cluster.directories() {
-        let o = Command::new("sh")
-            .arg("-c")
-            .arg(format!("ls -la {0}; tail -n 20 {0}/vswitchd.log", d.display()))
-            .output()
-            .unwrap();
-        println!("{}", String::from_utf8_lossy(&o.stdout));
-    }
-    for (run, rows) in runs {
-        let report = finish(run);
-        for (row, target) in rows.iter().zip(&report.targets) {
-            for p in &target.probes {
-                println!(
-                    "{} {:?} {} sent {} answered {} deaths {:?} unexplained {} retr {:?} outages {}",
-                    row.title,
-                    p.kind,
-                    target.address,
-                    p.sent,
-                    p.answered,
-                    p.deaths
-                        .iter()
-                        .map(|d| format!("{}x {} @{:?} {:?}", d.attempts, d.explain, d.device, d.stage))
-                        .collect::<Vec<_>>(),
-                    p.unexplained,
-                    p.retransmits,
-                    p.outages.len()
-                );
-            }
+    let servers = serve(&cluster);
+    for (row, probes) in finish(visit(&cluster, &|_| vec!["--duration=2s".to_owned()])) {
+        for probe in probes {
+            assert!(
+                probe.sent > 0 && probe.needing_a_death() == 0 && probe.reset == 0,
+                "{row:?}: {probe:#?}"
+            );
         }
-        for b in &report.books {
-            if b.balanced != Some(true) || b.counted.unwrap_or(0) > 0 {
-                println!("{b:?}");
-            }
+    }
+    drop(servers);
+    let traces = Traces::new(cluster.names(), cluster.pids(), cluster.directories());
+    // Of each node the configuration, the switch and its controller; two databases and ovn-northd.
+    assert_eq!(traces.left().len(), 7 + 2 * 3 + 3 + 3, "{:?}", traces.left());
+    drop(cluster);
+    assert_eq!(traces.left(), Vec::<String>::new());
+}
+
+/// A trigger that begins by making the file `begun`, and ends when there is the file `over`.
+fn wait_for(begun: &Path, over: &Path) -> String {
+    format!("touch {}; until [ -e {} ]; do sleep 0.05; done", begun.display(), over.display())
+}
+
+#[test]
+fn a_reload_breaks_what_the_switches_carry() {
+    if skipped(&cluster_programs()) {
+        return;
+    }
+    let mut cluster = Cluster::new().unwrap();
+    let _servers = serve(&cluster);
+    let files = tempfile::tempdir().unwrap();
+    let (begun, over) = (|index| files.path().join(format!("{index}")), files.path().join("over"));
+    let arguments = |index: usize| {
+        let trigger = ["--trigger".to_owned(), wait_for(&begun(index), &over)];
+        let times = ["--duration=60s", "--lead-in=500ms", "--quiet-for=1s"].map(str::to_owned);
+        [&trigger[..], &times].concat()
+    };
+    let visitors = visit(&cluster, &arguments);
+    wait_until(PATIENCE, "every run has begun", || (0..visitors.len()).all(|index| begun(index).exists()));
+    let start = Instant::now();
+    cluster.reload(Duration::from_secs(1), Duration::from_millis(500)).unwrap();
+    println!("the reload takes {:?}", start.elapsed());
+    File::create(&over).unwrap();
+    for (row, probes) in finish(visitors) {
+        for p in &probes {
+            println!(
+                "{} {:?} sent {} answered {} late {} reset {} deaths {:?} unexplained {} retr {:?} outages {}",
+                row.title,
+                p.kind,
+                p.sent,
+                p.answered,
+                p.late,
+                p.reset,
+                p.deaths
+                    .iter()
+                    .map(|d| format!("{}x {} @{:?} {:?}", d.attempts, d.explain, d.device, d.stage))
+                    .collect::<Vec<_>>(),
+                p.unexplained,
+                p.retransmits,
+                p.outages.len()
+            );
         }
     }
 }

@@ -7,6 +7,7 @@
 //! ```
 //! The daemons are real, have a run directory of their own, and end with us, whatever ends us.
 
+mod buffers;
 pub mod cluster;
 mod daemons;
 mod databases;

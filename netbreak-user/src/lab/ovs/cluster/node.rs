@@ -1,11 +1,12 @@
 //! Open vSwitch and ovn-controller of one node.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rustix::process::Signal;
 
 use super::plan::NodePlan;
 use crate::lab::LabNamespace;
 use crate::lab::ovs::Daemon::{Config, Controller, Vswitchd};
+use crate::lab::ovs::buffers;
 use crate::lab::ovs::daemons::Daemons;
 use crate::lab::ovs::databases::ovn_ids;
 use crate::lab::ovs::pod::MTU;
@@ -26,7 +27,7 @@ pub(super) fn build(
         [DATAPATH, &bridges(node)].iter().flat_map(|part| part.split_whitespace()).map(str::to_owned),
     );
     daemons.vsctl(namespace, &words.iter().map(String::as_str).collect::<Vec<_>>())?;
-    forget_zero_snat(daemons, namespace)?;
+    prepare(daemons, namespace)?;
     namespace.exec(&["ip", "-batch", "-"], &addresses(node)).map(drop)
 }
 
@@ -67,6 +68,12 @@ pub(super) fn restart(daemons: &mut Daemons, namespace: &LabNamespace) -> Result
     daemons.start(Vswitchd, namespace)?;
     // Returns when it has read its configuration: which is when it says what it can.
     daemons.vsctl(namespace, &["init"])?;
+    prepare(daemons, namespace)
+}
+
+/// What a switch needs each time that it runs, to carry what the probes of all rows send.
+fn prepare(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
+    buffers::enlarge(daemons.pid(Vswitchd).context("ovs-vswitchd does not run")?)?;
     forget_zero_snat(daemons, namespace)
 }
 
