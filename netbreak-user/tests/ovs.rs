@@ -9,10 +9,12 @@
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "ovs/cluster.rs"]
+mod cluster;
 #[path = "common/skip.rs"]
 mod skip;
 #[path = "ovs/verdicts.rs"]
@@ -79,23 +81,30 @@ fn prove(lab: &mut OvsLab, event: &Event) {
 struct Traces {
     inodes: HashSet<u32>,
     processes: Vec<PathBuf>,
-    directory: PathBuf,
+    directories: Vec<PathBuf>,
 }
 
 impl Traces {
-    fn of(lab: &OvsLab) -> Traces {
-        let processes = DAEMONS.iter().filter_map(|daemon| lab.pid(*daemon));
+    fn new(
+        names: impl IntoIterator<Item = (u32, &'static str)>,
+        pids: impl IntoIterator<Item = u32>,
+        directories: impl IntoIterator<Item = impl AsRef<Path>>,
+    ) -> Traces {
         Traces {
-            inodes: lab.names().into_iter().map(|(inode, _)| inode).collect(),
-            processes: processes.map(|pid| PathBuf::from(format!("/proc/{pid}/exe"))).collect(),
-            directory: lab.directory().to_owned(),
+            inodes: names.into_iter().map(|(inode, _)| inode).collect(),
+            processes: pids.into_iter().map(|pid| PathBuf::from(format!("/proc/{pid}/exe"))).collect(),
+            directories: directories.into_iter().map(|path| path.as_ref().to_owned()).collect(),
         }
+    }
+
+    fn of(lab: &OvsLab) -> Traces {
+        Traces::new(lab.names(), DAEMONS.iter().filter_map(|daemon| lab.pid(*daemon)), [lab.directory()])
     }
 
     /// A process that nobody waited for yet has no `exe` any more.
     fn left(&self) -> Vec<String> {
         let namespaces = netns::list().into_iter().filter(|n| self.inodes.contains(&n.inode)).map(|n| n.name);
-        let files = self.processes.iter().chain([&self.directory]);
+        let files = self.processes.iter().chain(&self.directories);
         let files =
             files.filter(|path| std::fs::metadata(path).is_ok()).map(|path| path.display().to_string());
         namespaces.chain(files).collect()
@@ -166,7 +175,12 @@ fn holds_a_lab() {
     let traces = Traces::of(&lab);
     let inodes: Vec<String> = traces.inodes.iter().map(u32::to_string).collect();
     let pids = DAEMONS.iter().filter_map(|daemon| lab.pid(*daemon)).map(|pid| format!("/proc/{pid}/exe"));
-    println!("\nlab {} {} {}", traces.directory.display(), inodes.join(" "), Vec::from_iter(pids).join(" "));
+    println!(
+        "\nlab {} {} {}",
+        traces.directories[0].display(),
+        inodes.join(" "),
+        Vec::from_iter(pids).join(" ")
+    );
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
@@ -185,7 +199,7 @@ fn nothing_survives_a_kill() {
     let line = lines.find_map(|l| l.unwrap().strip_prefix("lab ").map(str::to_owned)).unwrap();
     let words: Vec<&str> = line.split(' ').collect();
     let traces = Traces {
-        directory: words[0].into(),
+        directories: vec![words[0].into()],
         inodes: words[1..4].iter().map(|n| n.parse().unwrap()).collect(),
         processes: words[4..].iter().map(PathBuf::from).collect(),
     };

@@ -48,6 +48,15 @@ impl Daemon {
         }
     }
 
+    /// How it is started: the switch before others, as `ovs-ctl start` does. A switch that waits for the processor loses what
+    /// its sockets cannot keep.
+    fn command(self) -> Vec<&'static str> {
+        match self {
+            Daemon::Vswitchd => vec!["nice", "-n", "-10", self.program()],
+            _ => vec![self.program()],
+        }
+    }
+
     /// What its files in the run directory are called, without `.db`, `.sock` and `.log`.
     pub(super) fn stem(self) -> &'static str {
         match self {
@@ -57,6 +66,16 @@ impl Daemon {
             Daemon::South => "sb",
             Daemon::Northd => "northd",
             Daemon::Controller => "controller",
+        }
+    }
+
+    /// What the database that it serves consists of, if it serves one.
+    pub(super) fn schema(self) -> Option<&'static str> {
+        match self {
+            Daemon::Config => Some("/usr/share/openvswitch/vswitch.ovsschema"),
+            Daemon::North => Some("/usr/share/ovn/ovn-nb.ovsschema"),
+            Daemon::South => Some("/usr/share/ovn/ovn-sb.ovsschema"),
+            Daemon::Vswitchd | Daemon::Northd | Daemon::Controller => None,
         }
     }
 
@@ -103,6 +122,11 @@ impl Daemons {
         self.running.get(&daemon).map(Guard::pid)
     }
 
+    /// Those of all that run.
+    pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
+        self.running.values().map(Guard::pid)
+    }
+
     /// Where `ovs-appctl` reaches it.
     ///
     /// # Errors
@@ -121,7 +145,7 @@ impl Daemons {
         // What it says before it opens its log is in it, too.
         let errors = File::options().create(true).append(true).open(&log);
         let errors = errors.with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = namespace.command(&[name])?;
+        let mut command = namespace.command(&daemon.command())?;
         command
             .args(daemon.arguments(directory))
             .arg(format!("--log-file={}", log.display()))

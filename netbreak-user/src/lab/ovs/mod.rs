@@ -7,18 +7,22 @@
 //! ```
 //! The daemons are real, have a run directory of their own, and end with us, whatever ends us.
 
+mod buffers;
+pub mod cluster;
 mod daemons;
+mod databases;
 mod directory;
 mod event;
 mod events;
 mod needs;
 mod parent;
+mod pod;
 mod topology;
 
 pub use daemons::Daemon;
 pub use event::{Action, Event};
 pub use events::EVENTS;
-pub use needs::programs;
+pub use needs::{cluster_programs, programs};
 pub use topology::{POD1, POD2};
 
 use std::net::Ipv4Addr;

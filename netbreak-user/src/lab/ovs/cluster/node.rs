@@ -1,0 +1,101 @@
+//! Open vSwitch and ovn-controller of one node.
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+
+use super::plan::NodePlan;
+use crate::lab::LabNamespace;
+use crate::lab::ovs::Daemon::{Config, Controller, Vswitchd};
+use crate::lab::ovs::buffers;
+use crate::lab::ovs::daemons::Daemons;
+use crate::lab::ovs::databases::ovn_ids;
+use crate::lab::ovs::pod::MTU;
+
+/// Starts the switch of `node`, and makes its bridges and its addresses. `south` is the database of the logical flows.
+pub(super) fn build(
+    daemons: &mut Daemons,
+    namespace: &LabNamespace,
+    node: &NodePlan,
+    south: &str,
+) -> Result<()> {
+    daemons.create(Config, namespace)?;
+    daemons.start(Config, namespace)?;
+    daemons.start(Vswitchd, namespace)?;
+    let mut words = vec!["init".to_owned()];
+    words.extend(ovn_ids(node.place.name(), south, node.tunnel));
+    words.extend(
+        [DATAPATH, &bridges(node)].iter().flat_map(|part| part.split_whitespace()).map(str::to_owned),
+    );
+    daemons.vsctl(namespace, &words.iter().map(String::as_str).collect::<Vec<_>>())?;
+    prepare(daemons, namespace)?;
+    namespace.exec(&["ip", "-batch", "-"], &addresses(node)).map(drop)
+}
+
+/// `br-phy` learns; `br-int` carries nothing until ovn-controller has told it what. The link address of `br-phy` is not that
+/// of `eth1`, which it would have by default: else the node's own stack would take tunnels that arrive there for its own.
+fn bridges(node: &NodePlan) -> String {
+    let port = |name: &str, id: &str| {
+        format!("-- add-port br-int {name} -- set interface {name} external-ids:iface-id={id} ")
+    };
+    let pods: String = node.pods.iter().map(|pod| port(pod.port, pod.place.name())).collect();
+    format!(
+        "-- add-br br-phy -- set bridge br-phy datapath_type=netdev other-config:hwaddr=\"{}\" \
+         -- add-port br-phy eth1 \
+         -- add-br br-int -- set bridge br-int datapath_type=netdev fail_mode=secure {pods}{} \
+         -- set interface ovn0 type=internal mac=\"{}\"",
+        node.phy_mac,
+        port("ovn0", &logical_ovn0(node)),
+        node.ovn0_mac,
+    )
+}
+
+/// The logical port of the node's `ovn0`, as kube-ovn calls it.
+pub(super) fn logical_ovn0(node: &NodePlan) -> String {
+    format!("node-{}", node.place.name())
+}
+
+fn addresses(node: &NodePlan) -> String {
+    format!(
+        "address add {}/24 dev br-phy\nlink set br-phy up\n\
+         link set ovn0 mtu {MTU}\naddress add {}/16 dev ovn0\nlink set ovn0 up\n\
+         route add 10.16.0.0/16 via 100.64.0.1 dev ovn0\n",
+        node.tunnel, node.ovn0,
+    )
+}
+
+/// Starts the switch again, with the bridges that it had. Its OpenFlow tables are empty.
+pub(super) fn restart(daemons: &mut Daemons, namespace: &LabNamespace) -> Result<()> {
+    daemons.start(Vswitchd, namespace)?;
+    // Returns when it has read its configuration: which is when it says what it can.
+    daemons.vsctl(namespace, &["init"])?;
+    prepare(daemons, namespace)
+}
+
+/// What a switch needs each time that it runs, to carry what the probes of all rows send.
+fn prepare(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
+    buffers::enlarge(daemons.pid(Vswitchd).context("ovs-vswitchd does not run")?)?;
+    forget_zero_snat(daemons, namespace)
+}
+
+/// Makes a new row for what the datapath can.
+const DATAPATH: &str = "\
+-- --id=@datapath create Datapath capabilities:ct_zero_snat=false \
+-- set Open_vSwitch . datapaths:netdev=@datapath";
+
+/// Keeps ovn-controller from having connections translated that need no translation. The userspace datapath of Open vSwitch
+/// 3.1 aborts on them sooner or later: such a connection is in its table twice under the same hash, and the wrong one may be
+/// found (`conn_update_state` of lib/conntrack.c: "assertion conn->conn_type == CT_CONN_TYPE_DEFAULT failed"). ovs-vswitchd
+/// writes what it can into the first row that it sees (`datapath_reconfigure` of vswitchd/bridge.c) and leaves later ones
+/// alone.
+fn forget_zero_snat(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
+    daemons.vsctl(namespace, &DATAPATH.split_whitespace().skip(1).collect::<Vec<_>>())
+}
+
+/// Ends what a restart of the node's pod of Open vSwitch ends. The switch's configuration stays.
+pub(super) fn stop(daemons: &mut Daemons) -> Result<()> {
+    for daemon in [Controller, Vswitchd] {
+        daemons.signal(daemon, Signal::TERM)?;
+        daemons.ended(daemon)?;
+    }
+    Ok(())
+}
