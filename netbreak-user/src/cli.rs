@@ -69,7 +69,8 @@ Examples:
   netbreak demo
   netbreak demo --list
   netbreak demo --fault blackhole --html demo.html
-  netbreak demo --lab ovn --fault vswitchd-kill";
+  netbreak demo --lab ovn --fault vswitchd-kill
+  netbreak demo --lab ovn-cluster";
 
 const TEST_SERVER_HELP: &str = "\
 Visits one address by echoes (100 a second), HTTP requests (10 a second) and one stream of 10 Mbit/s
@@ -305,9 +306,9 @@ pub struct DemoArgs {
     /// Where the probes of the labs `ovs` and `ovn` leave from, to visit the others
     #[arg(long, value_enum, value_name = "PLACE", default_value = "pod1")]
     pub from: DemoFrom,
-    /// How long to probe
-    #[arg(long, value_name = "TIME", default_value = "8s")]
-    pub duration: String,
+    /// How long to probe [default: 8s; with ovn-cluster until all has been well again for 2s, at most 60s]
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<String>,
     /// Show the way of the probes' packets, stage by stage, and where lost ones left it
     #[arg(long)]
     pub path: bool,
@@ -363,6 +364,8 @@ pub enum DemoLab {
     Ovs,
     /// The same under OVN, with a router and a join network, as in kube-ovn
     Ovn,
+    /// Two nodes under OVN and a host outside: the eleven rows of kube-ovn's tables, and a reload
+    OvnCluster,
 }
 
 /// Where the probes of a lab with Open vSwitch leave from.

@@ -44,7 +44,7 @@ enum Task {
     },
     /// Build netbreak and run its demo: a lab, a break, a verdict
     Demo {
-        /// Arguments of `netbreak demo`
+        /// Arguments of `netbreak demo`; `--ovn` is short for `--lab ovn-cluster`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },

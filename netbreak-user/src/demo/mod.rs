@@ -1,5 +1,6 @@
 //! `netbreak demo`: a disposable lab, probes, a break in the middle, a verdict.
 
+mod cluster;
 mod ovs;
 mod plain;
 mod served;
@@ -39,6 +40,7 @@ pub fn run(options: &DemoOptions) -> Result<VerdictWord> {
         DemoLab::Plain => plain::run(options),
         DemoLab::Ovs => ovs::run(options, lab::ovs::Kind::Ovs),
         DemoLab::Ovn => ovs::run(options, lab::ovs::Kind::Ovn),
+        DemoLab::OvnCluster => cluster::run(options),
     }
 }
 
@@ -75,10 +77,11 @@ fn play(scene: Scene, lab: &mut dyn Breakable, options: &DemoOptions, files: Fil
     let (measured, broken) = thread::scope(|scope| {
         let breaker = scope.spawn(move || break_and_mend(lab, &start, &is_over, duration));
         let specs = specs(&scene, duration);
+        let sources = vec![Source { netns: Arc::new(scene.client), specs }];
         let measured = measure(Plan {
             targets: scene.targets,
-            tracer: Some(kernel::Options { follow: Some(follow(&specs)), ..Default::default() }),
-            sources: vec![Source { netns: Arc::new(scene.client), specs }],
+            tracer: Some(follow_all(&sources)),
+            sources,
             path: options.path,
             trigger: None,
             progress: Progress::new(false),
@@ -99,6 +102,12 @@ fn play(scene: Scene, lab: &mut dyn Breakable, options: &DemoOptions, files: Fil
     }
     publish(&measured.report, &options.output, files)?;
     Ok(measured.report.verdict)
+}
+
+/// A kernel side that follows the packets of all probes.
+fn follow_all(sources: &[Source]) -> kernel::Options {
+    let specs = sources.iter().flat_map(|source| &source.specs);
+    kernel::Options { follow: Some(follow(specs)), ..Default::default() }
 }
 
 /// One line for each of `(name, summary)`; the first one called `default` is marked.

@@ -29,7 +29,7 @@ pub use watch::WatchOptions;
 use std::net::IpAddr;
 
 use crate::cli::{DemoArgs, DemoFrom, DemoLab, RunArgs, ServeArgs};
-use crate::clock::Nanos;
+use crate::clock::{Nanos, SECOND};
 use crate::probe::Kind;
 
 /// A command line that cannot be run: what is wrong, with which value, and what to type instead. Exit status 2.
@@ -195,7 +195,11 @@ impl DemoOptions {
             fault: args.fault.clone(),
             list: args.list,
             from: args.from,
-            duration: time::validate_time("--duration", &args.duration)?,
+            duration: match &args.duration {
+                Some(typed) => time::validate_time("--duration", typed)?,
+                None if args.lab == DemoLab::OvnCluster => 60 * SECOND,
+                None => 8 * SECOND,
+            },
             path: args.path,
             output: output::validate_output((args.json.as_deref(), args.html.as_deref()), None, false)?,
         })
@@ -206,7 +210,7 @@ impl DemoOptions {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::clock::{MILLISECOND, SECOND};
+    use crate::clock::MILLISECOND;
     use clap::Parser;
 
     fn run(line: &str) -> Result<RunOptions, Refused> {

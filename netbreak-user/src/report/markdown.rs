@@ -6,6 +6,7 @@ use super::matrix::tables;
 use super::text::{
     format::{count, namespace},
     places::Places,
+    probes::late_because,
 };
 use super::{Book, Leg, Report, TRIGGER, VerdictWord};
 
@@ -37,6 +38,7 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
         let places = Places::of(report);
         matrix(page, report, &places)?;
         places_of(page, &places)?;
+        late(page, report)?;
         return unbalanced(page, report);
     }
     writeln!(page, "| target | probe | sent | answered | not in time | longest outage | unexplained |")?;
@@ -86,6 +88,18 @@ fn places_of(page: &mut String, places: &Places) -> std::fmt::Result {
             cell(&place.name()),
             count(place.attempts, "attempt")
         )?;
+    }
+    Ok(())
+}
+
+/// What held up attempts that were answered late.
+fn late(page: &mut String, report: &Report) -> std::fmt::Result {
+    for target in &report.targets {
+        for probe in &target.probes {
+            let Some(why) = late_because(report, target, probe) else { continue };
+            let (title, kind) = (cell(&target.title()), probe.kind.name());
+            writeln!(page, "- {title}, {kind}: {} late: {}", probe.late, cell(&why))?;
+        }
     }
     Ok(())
 }

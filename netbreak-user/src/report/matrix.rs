@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use super::text::{
     format::{NOT_MEASURED, count, time},
     places::{Place, Places},
-    probes::late_because,
 };
 use super::{Probe, Report, Row, Target};
 use crate::probe::Kind;
@@ -54,12 +53,12 @@ const CONNECTIONS: &[Column] = &[
 
 /// The tables that have rows; none for a report that is no matrix.
 pub(super) fn tables(report: &Report, places: &Places) -> Vec<Table> {
-    let table = |title, columns, kinds: &[Kind], row: fn(&Scene, &[&Probe]) -> Vec<String>| {
+    let table = |title, columns, kinds: &[Kind], row: fn(&[&Probe], &Places) -> Vec<String>| {
         let rows = report.targets.iter().filter_map(|target| {
             let probes: Vec<&Probe> =
                 target.probes.iter().filter(|probe| kinds.contains(&probe.kind)).collect();
             let name = target.row.as_ref().filter(|_| !probes.is_empty())?.name.clone();
-            Some(std::iter::once(name).chain(row(&Scene { report, target, places }, &probes)).collect())
+            Some(std::iter::once(name).chain(row(&probes, places)).collect())
         });
         Table { title, columns, rows: rows.collect() }
     };
@@ -92,20 +91,13 @@ impl Target {
     }
 }
 
-/// What a row is seen in.
-struct Scene<'a> {
-    report: &'a Report,
-    target: &'a Target,
-    places: &'a Places<'a>,
-}
-
-fn messages(scene: &Scene, probes: &[&Probe]) -> Vec<String> {
+fn messages(probes: &[&Probe], places: &Places) -> Vec<String> {
     let sum = |count: fn(&Probe) -> u64| probes.iter().map(|probe| count(probe)).sum::<u64>().to_string();
     let lost = sum(Probe::needing_a_death);
-    vec![sum(|probe| probe.sent), lost, sum(|probe| probe.late), outage(probes), fate(scene, probes)]
+    vec![sum(|probe| probe.sent), lost, sum(|probe| probe.late), outage(probes), fate(probes, places)]
 }
 
-fn connections(scene: &Scene, probes: &[&Probe]) -> Vec<String> {
+fn connections(probes: &[&Probe], places: &Places) -> Vec<String> {
     // What a stream counts is writes, not connections: its own is told in the note.
     let visits: Vec<&&Probe> = probes.iter().filter(|probe| probe.kind != Kind::Stream).collect();
     let sum = |count: fn(&Probe) -> u64| match visits.is_empty() {
@@ -119,7 +111,7 @@ fn connections(scene: &Scene, probes: &[&Probe]) -> Vec<String> {
         resent.map_or_else(|| NOT_MEASURED.to_owned(), |segments| segments.to_string()),
         outage(probes),
         probes.iter().flat_map(|probe| notes(probe)).collect::<Vec<_>>().join("; "),
-        fate(scene, probes),
+        fate(probes, places),
     ]
 }
 
@@ -154,24 +146,24 @@ fn notes(probe: &Probe) -> Vec<String> {
     notes
 }
 
-/// `17 link, ovn0 in node1 [1]; 4 unseen [2]; 1 unexplained`, and what made others late; nothing where nothing happened.
-fn fate(scene: &Scene, probes: &[&Probe]) -> String {
+/// `17 link, ovn0 in node1 [1]; 4 unseen [2]; 1 unexplained; 2 late`; nothing where nothing happened.
+fn fate(probes: &[&Probe], places: &Places) -> String {
     let mut dead: BTreeMap<usize, u64> = BTreeMap::new();
     for death in probes.iter().flat_map(|probe| &probe.deaths) {
-        *dead.entry(scene.places.number(death).unwrap_or_default()).or_default() += death.attempts;
+        *dead.entry(places.number(death).unwrap_or_default()).or_default() += death.attempts;
     }
     let mut dead: Vec<(usize, u64)> = dead.into_iter().collect();
     dead.sort_by_key(|(number, attempts)| (std::cmp::Reverse(*attempts), *number));
     let at = |(number, attempts): (usize, u64)| {
-        let place = scene.places.iter().find(|(other, _)| *other == number).map(|(_, place)| short(place));
+        let place = places.iter().find(|(other, _)| *other == number).map(|(_, place)| short(place));
         format!("{attempts} {} [{number}]", place.unwrap_or_default())
     };
     let unexplained: u64 = probes.iter().map(|probe| probe.unexplained).sum();
     let unexplained = (unexplained > 0).then(|| format!("{unexplained} unexplained"));
-    let late = probes.iter().filter_map(|probe| {
-        let why = late_because(scene.report, scene.target, probe)?;
-        Some(format!("{} late: {why}", probe.late))
-    });
+    // Why they were late takes a sentence, which stands elsewhere; echoes and datagrams have a column for them.
+    let visits = probes.iter().filter(|probe| matches!(probe.kind, Kind::Tcp | Kind::Http));
+    let late: u64 = visits.map(|probe| probe.late).sum();
+    let late = (late > 0).then(|| format!("{late} late"));
     dead.into_iter().map(at).chain(unexplained).chain(late).collect::<Vec<_>>().join("; ")
 }
 

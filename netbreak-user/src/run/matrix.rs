@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, io::Read as _, sync::Arc};
 
 use anyhow::{Context, Result};
 
-use super::{Measurement, Plan, Source, Visited, finish, follow, measure, open, run_id};
+use super::{Break, Measurement, Plan, Source, Visited, finish, follow, measure, open, run_id};
 use crate::{
     cli::MatrixArgs,
     kernel,
     netns::{self, Namespace},
-    options::{Files, MatrixOptions, MatrixSource, Place, ProbeSpec, Trigger, resolve},
+    options::{Files, MatrixOptions, MatrixSource, Place, ProbeSpec, resolve},
     probe::Spec,
     progress::Progress,
     report::{Row, VerdictWord},
@@ -30,7 +30,11 @@ pub fn command(args: &MatrixArgs) -> Result<VerdictWord> {
     }
     let places = options.sources.iter().map(open_place).collect::<Result<Vec<_>>>()?;
     let files = Files::open(&options.output)?;
-    let how = How { trigger: options.trigger.clone(), netns_names: Vec::new(), give_up_privileges: true };
+    let how = How {
+        trigger: options.trigger.clone().map(Break::from),
+        netns_names: Vec::new(),
+        give_up_privileges: true,
+    };
     let measurement = matrix(&options, &places, how)?;
     finish(measurement, &options.output, files)
 }
@@ -38,7 +42,7 @@ pub fn command(args: &MatrixArgs) -> Result<VerdictWord> {
 /// What a file does not say.
 pub struct How {
     /// What breaks the network meanwhile.
-    pub trigger: Option<Trigger>,
+    pub trigger: Option<Break>,
     /// Names for namespaces, before those that the machine has.
     pub netns_names: Vec<(u32, String)>,
     /// Drop capabilities that are not needed any more?

@@ -14,13 +14,12 @@ use super::{
     kept::Kept,
     privileges,
     probing::{Running, Waiting},
-    trigger::Trigger,
+    trigger::{Break, Trigger},
 };
 use crate::{
     clock::{self, MILLISECOND, Nanos},
     kernel::{self, Events, Symbols, Tracer},
     netns::{self, Namespace},
-    options,
     probe::{FlowRegistry, Owner, ProbeFlow, Record, Spec, outage},
     progress::{self, Progress},
     report::{Report, Row},
@@ -40,7 +39,7 @@ pub struct Plan {
     /// Shall the report have the way of the packets?
     pub path: bool,
     /// What breaks the network meanwhile; it runs where the caller's thread is.
-    pub trigger: Option<options::Trigger>,
+    pub trigger: Option<Break>,
     /// Who is told how far the run is.
     pub progress: Progress,
     /// Names for namespaces, before those that the machine has.

@@ -13,10 +13,12 @@ mod probing;
 mod quiet;
 mod shell;
 mod trigger;
+mod underway;
 
 pub(crate) use assemble::flow_at;
 pub use matrix::{How, command as matrix_command, matrix};
 pub use measure::{Measurement, NoTracer, Plan, Source, Visited, measure};
+pub use trigger::{Break, Work};
 
 use std::{io::Write as _, net::IpAddr, sync::Arc};
 
@@ -80,7 +82,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
             ..Default::default()
         }),
         path: options.path,
-        trigger: options.trigger.clone(),
+        trigger: options.trigger.clone().map(Break::from),
         progress: Progress::new(options.quiet),
         netns_names: Vec::new(),
         give_up_privileges: true,

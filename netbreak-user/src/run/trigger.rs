@@ -1,17 +1,48 @@
-//! The command that breaks what is measured: when it starts, what became of it, and when the run has seen enough.
+//! What breaks what is measured: when it starts, what became of it, and when the run has seen enough.
 
-use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
+use anyhow::Result;
 
 use super::{
     quiet::{is_quiet, was_quiet},
-    shell::{End, Shell},
+    shell::Shell,
+    underway::{End, Underway},
 };
 use crate::{clock::Nanos, options, probe::Pulse};
 
+/// What breaks the network meanwhile, and when.
+pub struct Break {
+    /// What is done.
+    pub work: Work,
+    /// From the first attempt to its start, in nanoseconds.
+    pub lead_in: Nanos,
+    /// How long everything must be quiet after it for the run to end, in nanoseconds.
+    pub quiet_for: Nanos,
+}
+
+/// What is done to the network.
+pub enum Work {
+    /// `sh -c`.
+    Command(String),
+    /// Something of our own, in a thread of its own.
+    Own {
+        /// What it is, for people.
+        name: String,
+        /// Returns when it is done.
+        work: Box<dyn FnOnce() -> Result<()> + Send>,
+    },
+}
+
+impl From<options::Trigger> for Break {
+    fn from(trigger: options::Trigger) -> Break {
+        let options::Trigger { command, lead_in, quiet_for } = trigger;
+        Break { work: Work::Command(command), lead_in, quiet_for }
+    }
+}
+
 /// A trigger, on its way through life.
 pub(super) struct Trigger {
-    plan: options::Trigger,
-    /// The command as it is shown.
+    quiet_for: Nanos,
+    /// As it is shown.
     shown: String,
     state: State,
     /// When something happened, and what.
@@ -22,12 +53,12 @@ pub(super) struct Trigger {
 
 enum State {
     /// It starts then.
-    Due(Nanos),
-    Running(Shell),
+    Due(Nanos, Work),
+    Running(Underway),
     /// What it left behind in its group ends with the run.
     Over {
         at: Nanos,
-        _rest: Option<Shell>,
+        _rest: Option<Underway>,
     },
 }
 
@@ -45,77 +76,82 @@ pub(super) struct Outcome {
 
 impl Trigger {
     /// For a run whose first attempt leaves at `start`.
-    pub(super) fn new(plan: options::Trigger, start: Nanos) -> Trigger {
-        let state = State::Due(start.saturating_add(plan.lead_in));
-        Trigger { shown: shown(&plan.command), plan, state, marks: Vec::new(), failed: None }
+    pub(super) fn new(plan: Break, start: Nanos) -> Trigger {
+        let shown = match &plan.work {
+            Work::Command(command) => format!("`{}`", shown(command)),
+            Work::Own { name, .. } => name.clone(),
+        };
+        let state = State::Due(start.saturating_add(plan.lead_in), plan.work);
+        Trigger { quiet_for: plan.quiet_for, shown, state, marks: Vec::new(), failed: None }
     }
 
     /// Starts it when its time has come, and sees whether it has ended. Returns whether the run has seen enough.
     pub(super) fn look(&mut self, now: Nanos, probes: &[Pulse]) -> bool {
-        match &self.state {
-            State::Due(at) if *at <= now => self.start(now, probes),
-            State::Due(_) => {}
-            State::Running(shell) => {
-                if let Some(end) = shell.ended() {
+        match &mut self.state {
+            State::Due(at, _) if *at <= now => self.start(now, probes),
+            State::Due(..) => {}
+            State::Running(underway) => {
+                if let Some(end) = underway.ended() {
                     self.end(end);
                 }
             }
-            State::Over { at, .. } => return is_quiet(probes, *at, self.plan.quiet_for),
+            State::Over { at, .. } => return is_quiet(probes, *at, self.quiet_for),
         }
         false
     }
 
     fn start(&mut self, now: Nanos, probes: &[Pulse]) {
-        match Shell::start(&self.plan.command) {
-            Ok(shell) => {
+        let State::Due(_, work) = std::mem::replace(&mut self.state, State::Over { at: now, _rest: None })
+        else {
+            return;
+        };
+        let started = match work {
+            Work::Command(command) => Shell::start(&command).map(Underway::Shell),
+            Work::Own { work, .. } => Underway::own(work),
+        };
+        match started {
+            Ok(underway) => {
                 let before = match was_quiet(probes) {
                     true => "",
                     false => "; not everything had been answered before it",
                 };
-                self.marks.push((now, format!("`{}` started{before}", self.shown)));
-                self.state = State::Running(shell);
+                self.marks.push((now, format!("{} started{before}", self.shown)));
+                self.state = State::Running(underway);
             }
-            Err(error) => {
-                self.fail(now, format!("could not be started: {error:#}"));
-                self.state = State::Over { at: now, _rest: None };
-            }
+            Err(error) => self.fail(now, format!("could not be started: {error:#}")),
         }
     }
 
-    fn end(&mut self, (at, status): End) {
-        let (how, is_well) = match status {
-            Ok(status) => (in_words(status), status.success()),
-            Err(error) => (format!("ended, and how is not known: {error}"), false),
-        };
+    fn end(&mut self, End { at, how, is_well }: End) {
         match is_well {
-            true => self.marks.push((at, format!("`{}` {how}", self.shown))),
+            true => self.marks.push((at, format!("{} {how}", self.shown))),
             false => self.fail(at, how),
         }
         let running = std::mem::replace(&mut self.state, State::Over { at, _rest: None });
-        if let (State::Running(shell), State::Over { _rest, .. }) = (running, &mut self.state) {
-            *_rest = Some(shell);
+        if let (State::Running(underway), State::Over { _rest, .. }) = (running, &mut self.state) {
+            *_rest = Some(underway);
         }
     }
 
     fn fail(&mut self, at: Nanos, what: String) {
-        self.marks.push((at, format!("`{}` {what}", self.shown)));
-        self.failed = Some(format!("the trigger `{}` {what}", self.shown));
+        self.marks.push((at, format!("{} {what}", self.shown)));
+        self.failed = Some(format!("the trigger {} {what}", self.shown));
     }
 
     /// The run is to end early: so is this.
     pub(super) fn interrupt(&self) {
-        if let State::Running(shell) = &self.state {
-            shell.terminate();
+        if let State::Running(underway) = &self.state {
+            underway.terminate();
         }
     }
 
     /// The run was over at `at`. Ends what still runs.
     pub(super) fn finish(mut self, at: Nanos) -> Outcome {
-        match &self.state {
-            State::Due(_) => self.fail(at, "was never started: the run was over before".to_owned()),
-            State::Running(shell) => {
-                shell.wait();
-                self.fail(at, "had not ended when the run was over, and was ended".to_owned());
+        match &mut self.state {
+            State::Due(..) => self.fail(at, "was never started: the run was over before".to_owned()),
+            State::Running(underway) => {
+                let what = underway.wait();
+                self.fail(at, format!("had not ended when the run was over, and {what}"));
             }
             State::Over { .. } => {}
         }
@@ -132,23 +168,16 @@ fn shown(command: &str) -> String {
     }
 }
 
-fn in_words(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(127), _) => "ended with exit status 127: the shell did not find a command".to_owned(),
-        (Some(126), _) => "ended with exit status 126: the shell may not run a command".to_owned(),
-        (Some(code), _) => format!("ended with exit status {code}"),
-        (None, Some(signal)) => format!("was killed by signal {signal}"),
-        (None, None) => format!("ended: {status}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn trigger(command: &str) -> Trigger {
-        let plan = options::Trigger { command: command.to_owned(), lead_in: 10, quiet_for: 50 };
-        Trigger::new(plan, 100)
+        work(Work::Command(command.to_owned()))
+    }
+
+    fn work(work: Work) -> Trigger {
+        Trigger::new(Break { work, lead_in: 10, quiet_for: 50 }, 100)
     }
 
     fn pulse(settled: Nanos) -> Pulse {
@@ -194,6 +223,34 @@ mod tests {
             let failed = trigger.finish(0).failed.unwrap();
             assert!(failed.contains(words), "{failed}");
         }
+    }
+
+    #[test]
+    fn work_of_our_own_is_told_by_its_name() {
+        let own = |work: fn() -> Result<()>| super::Work::Own {
+            name: "the reload".to_owned(),
+            work: Box::new(work),
+        };
+        for (done, marks, failed) in [
+            (own(|| Ok(())), ["the reload started", "the reload was done"], None),
+            (
+                own(|| anyhow::bail!("no switch")),
+                ["the reload started", "the reload failed: no switch"],
+                Some("the trigger the reload failed: no switch"),
+            ),
+        ] {
+            let mut trigger = work(done);
+            run(&mut trigger, &[pulse(105)]);
+            let outcome = trigger.finish(500);
+            assert_eq!(outcome.marks.iter().map(|(_, what)| what.as_str()).collect::<Vec<_>>(), marks);
+            assert_eq!(outcome.failed.as_deref(), failed);
+        }
+        let (go, wait) = std::sync::mpsc::channel();
+        let slow = move || Ok(wait.recv()?);
+        let mut trigger = work(super::Work::Own { name: "the reload".to_owned(), work: Box::new(slow) });
+        assert!(!trigger.look(110, &[]));
+        go.send(()).unwrap();
+        assert!(trigger.finish(500).failed.unwrap().contains("had not ended when the run was over"));
     }
 
     #[test]

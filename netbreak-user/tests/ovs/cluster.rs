@@ -195,3 +195,38 @@ fn a_reload_breaks_what_the_switches_carry() {
     let probe = &report(control).targets[0].probes[0];
     assert!(probe.sent > 0 && probe.needing_a_death() == 0, "{probe:#?}");
 }
+
+#[test]
+fn the_demo_prints_the_tables_of_a_reload() {
+    if skipped(&cluster_programs()) {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let files = tempfile::tempdir().unwrap();
+    let json = files.path().join("report.json");
+    let netbreak = |arguments: &[&str]| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_netbreak")).args(arguments).output().unwrap()
+    };
+    let demo = netbreak(&["demo", "--lab", "ovn-cluster", "--json", json.to_str().unwrap()]);
+    assert_eq!(demo.status.code(), Some(1), "{}", String::from_utf8_lossy(&demo.stderr));
+    let report = netbreak_user::report::json::parse(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    // Each row was broken and is well again at the end, and every dead echo has its place.
+    let told: Vec<&str> = report.changes.iter().map(|change| change.detail.as_str()).collect();
+    for words in ["the reload of both nodes started", "the reload of both nodes was done"] {
+        assert!(told.contains(&words), "{told:#?}");
+    }
+    let probes = || report.targets.iter().flat_map(|target| &target.probes);
+    assert!(report.is_matrix() && report.targets.len() == 9 && probes().count() == 15);
+    for probe in probes() {
+        assert!(!probe.outages.is_empty(), "{probe:#?}");
+        assert_eq!(probe.unexplained, 0, "{probe:#?}");
+        assert!(probe.outages.iter().all(|outage| outage.end_s < report.run.duration_s), "{probe:#?}");
+    }
+    let tables = netbreak(&["report", json.to_str().unwrap(), "--output", "markdown"]);
+    let tables = String::from_utf8(tables.stdout).unwrap();
+    let rows = |from: &str, to: &str| {
+        let part = tables.split_once(from).unwrap().1.split_once(to).unwrap().0;
+        part.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| row ")).count()
+    };
+    assert_eq!((rows("### ICMP", "### TCP"), rows("### TCP", "books balance")), (7, 4), "{tables}");
+}
