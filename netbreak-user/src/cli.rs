@@ -197,6 +197,10 @@ pub struct RunArgs {
     /// Device that the probes leave by
     #[arg(long, value_name = "DEV", help_heading = "Packets")]
     pub interface: Option<String>,
+    /// What the packets of this run carry, up to 16 hexadecimal digits [default: a random number]. Other nodes follow them
+    /// by `netbreak watch --run HEX`
+    #[arg(long, value_name = "HEX", help_heading = "Packets")]
+    pub run_id: Option<String>,
     /// Where the report goes.
     #[command(flatten)]
     pub output: OutputArgs,

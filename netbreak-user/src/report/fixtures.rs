@@ -50,6 +50,7 @@ fn probe(kind: Kind, port: Option<u16>, sent: u64) -> Probe {
         deaths: vec![],
         unexplained: 0,
         timeline: None,
+        attempts: None,
     }
 }
 
@@ -150,6 +151,7 @@ pub(crate) fn clean() -> Report {
     in_time(Report {
         schema: SCHEMA.into(),
         run: Run {
+            run_id: None,
             host: "node1".into(),
             kernel: "6.18.5".into(),
             started: "2026-01-02T03:04:05Z".into(),
@@ -158,6 +160,7 @@ pub(crate) fn clean() -> Report {
             netns_name: s("client"),
             tcp_segments: Some(TcpSegments { out: 16_250, retransmitted: 0 }),
             interrupted: false,
+            nodes: vec![],
             sensors: vec![
                 sensor("kfree_skb", SensorState::On, None),
                 sensor("tcp_retransmit_skb", SensorState::On, None),
@@ -192,6 +195,7 @@ fn death(attempts: u64, leg: Leg, cause: Cause, explain: &str) -> Death {
         attempts,
         leg,
         cause,
+        node: None,
         reason: None,
         symbol: None,
         device: None,

@@ -1,5 +1,6 @@
 //! The report: one model, one renderer a format. Renderers take the model and return text; they measure nothing.
 
+mod attempts;
 mod check;
 pub mod html;
 pub mod json;
@@ -15,5 +16,6 @@ pub(crate) mod fixtures;
 #[cfg(test)]
 mod schema;
 
+pub use attempts::*;
 pub use model::*;
 pub use timeline::*;

@@ -24,6 +24,7 @@ use crate::{
         DropRow, DropTotal, Flow, Losses, Outage, Probe, Report, RttUs, Run, SCHEMA, ScheduleDelayUs, Sensor,
         SensorState, Stream, Target, VerdictWord,
     },
+    run_id,
     verdict::{self, Evidence, Names as _},
 };
 
@@ -119,6 +120,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
     Report {
         schema: SCHEMA.to_owned(),
         run: Run {
+            run_id: gathered.specs.first().map(|spec| run_id::name(spec.run_id)),
             host: host(),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             started: gathered.started.to_string(),
@@ -128,6 +130,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
             tcp_segments,
             interrupted: gathered.interrupted,
             sensors,
+            nodes: Vec::new(),
         },
         targets,
         drops: drops(&tables, gathered.start, &names),
@@ -151,6 +154,7 @@ fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record
     let resent = gathered.tracer.and_then(|_| verdict::resent(evidence, index, record));
     let run = (gathered.start, gathered.end);
     let timeline = verdict::timeline(run, record, &judged, resent.as_deref());
+    let attempts = verdict::listed(gathered.start, index as u32, record, &judged);
     let seconds = |at: Nanos| seconds_since(gathered.start, at);
     let outages = outages(record.kind, &record.attempts, gathered.end);
     Probe {
@@ -199,6 +203,7 @@ fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record
         }),
         late_explain: judged.late,
         path: gathered.path.then(|| verdict::path(evidence, index)).flatten(),
+        attempts: Some(attempts),
         deaths: judged.deaths,
         unexplained: judged.unexplained,
         timeline: Some(timeline),

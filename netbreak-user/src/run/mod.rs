@@ -50,7 +50,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
             .map(|target| resolve(&target.host, options.family))
             .collect::<Result<Vec<_>, _>>()
     })??;
-    let run_id = run_id()?;
+    let run_id = options.run_id.map_or_else(random, Ok)?;
     let mut specs = Vec::new();
     for (index, address) in addresses.iter().enumerate() {
         for probe in &options.probes {
@@ -147,14 +147,14 @@ fn terminal() -> report::text::Options {
 }
 
 /// Tells the payloads of this run from those of any other.
-fn run_id() -> Result<u64> {
+fn random() -> Result<u64> {
     let mut bytes = [0; 8];
     let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     anyhow::ensure!(
         filled.context("cannot get random bytes")? == bytes.len(),
         "getrandom gave too few bytes"
     );
-    Ok(u64::from_ne_bytes(bytes))
+    Ok(u64::from_ne_bytes(bytes).max(1))
 }
 
 pub(crate) fn open(netns: &Netns) -> Result<Namespace> {
