@@ -151,7 +151,9 @@ impl RunOptions {
 /// What packets of a run carry: up to 16 hexadecimal digits, and not zero, which stands for no run at all.
 fn validate_run_id(option: &str, typed: &str) -> Result<u64, Refused> {
     run_id::parse(typed).ok_or_else(|| {
-        Refused::new(format!("{option} {typed}: expected 1 to 16 hexadecimal digits, such as 5eed0123, not all zero"))
+        Refused::new(format!(
+            "{option} {typed}: expected 1 to 16 hexadecimal digits, such as 5eed0123, not all zero"
+        ))
     })
 }
 

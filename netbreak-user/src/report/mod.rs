@@ -6,7 +6,9 @@ pub mod html;
 pub mod json;
 pub mod markdown;
 mod matrix;
+pub mod merge;
 mod model;
+mod sightings;
 pub mod test_server;
 pub mod text;
 mod timeline;
@@ -18,4 +20,5 @@ mod schema;
 
 pub use attempts::*;
 pub use model::*;
+pub use sightings::*;
 pub use timeline::*;

@@ -85,10 +85,14 @@ pub struct Node {
     pub started: String,
     /// Attempts of this run that it saw.
     pub seen: u64,
-    /// Attempts whose death it told.
-    pub placed: u64,
-    /// Attempts that had no place of death, or had left this report's host alive, before its sightings were merged in.
+    /// Lost attempts of the probes that it saw that nothing explained, or that had left this report's host alive.
     pub unplaced: u64,
+    /// Those of them that died there.
+    pub died: u64,
+    /// Those of them that left it alive.
+    pub passed: u64,
+    /// Those of them that did not come there.
+    pub not_reached: u64,
     /// Answered attempts that both hosts have the times of: what the clocks were compared by.
     pub matched: u64,
     /// How far its wall clock is ahead of this report's host; negative = behind; absent without a match.

@@ -69,7 +69,10 @@ mod tests {
         assert_eq!(found.deaths[0].iter().nth(1), Some((8, 8.0)));
         assert_eq!((found.deaths[0].seq.len(), found.unexplained.seq.len()), (500, 500));
         assert_eq!(found.unexplained.iter().next(), Some((4, 4.0)));
-        assert_eq!((found.answered.seq.len(), found.answered.iter().next()), (1_000, Some((2, 2.0, 2.000_000_005))));
+        assert_eq!(
+            (found.answered.seq.len(), found.answered.iter().next()),
+            (1_000, Some((2, 2.0, 2.000_000_005)))
+        );
         assert!(found.answered.seq.last() > Some(&3_990));
         assert_eq!(listed(0, 7, &record(Kind::Http), &judged).answered, Answered::default());
     }

@@ -18,6 +18,7 @@ mod path;
 mod resets;
 mod sentence;
 mod side;
+mod sighted;
 mod stage;
 mod starved;
 mod stream;
@@ -34,6 +35,7 @@ pub use listed::listed;
 pub use path::path;
 pub use resets::resets;
 pub use side::{Queue, Side};
+pub use sighted::{sighted, strangers};
 pub use starved::Sleeps;
 pub use timeline::timeline;
 
