@@ -216,9 +216,12 @@ pub struct WatchArgs {
     /// How long to watch [default: until Ctrl-C]
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
-    /// Print lines of JSON
-    #[arg(long)]
-    pub json: bool,
+    /// Print lines of JSON; with --run, where its JSON goes: `-` is standard output
+    #[arg(long, value_name = "FILE|-", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<String>,
+    /// Follow the packets of the run that another node makes with `netbreak run --run-id HEX`, for `netbreak report` to merge
+    #[arg(long, value_name = "HEX", requires = "json", conflicts_with_all = ["only", "address", "port", "device", "reason"])]
+    pub run: Option<String>,
     /// Only one of the two
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Filter")]
     pub only: Option<Only>,

@@ -24,7 +24,7 @@ pub use report::ReportOptions;
 pub use resolve::resolve;
 pub use target::{Host, TargetSpec};
 pub use trigger::Trigger;
-pub use watch::WatchOptions;
+pub use watch::{Follow, WatchOptions};
 
 use std::net::IpAddr;
 

@@ -139,12 +139,21 @@ pub(super) fn report(gathered: Gathered) -> Report {
         books,
         losses: Losses {
             ring_full: tables.losses.ring_full + gathered.events_lost,
-            map_full: dropped(&tables).map(|place| place.overflow).sum(),
-            unreadable: tables.losses.unreadable,
             ledger: gathered.trails.overwritten,
-            missed: gathered.misses,
+            ..losses(&tables, gathered.misses)
         },
         verdict,
+    }
+}
+
+/// What the kernel side lost.
+pub(super) fn losses(tables: &Tables, misses: u64) -> Losses {
+    Losses {
+        ring_full: tables.losses.ring_full,
+        map_full: dropped(tables).map(|place| place.overflow).sum(),
+        unreadable: tables.losses.unreadable,
+        ledger: 0,
+        missed: misses,
     }
 }
 
@@ -319,7 +328,7 @@ fn no_kernel() -> Vec<Sensor> {
 }
 
 /// What is no program, but can be missing as well.
-fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols) -> Vec<Sensor> {
+pub(super) fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols) -> Vec<Sensor> {
     let mut sensors = Vec::new();
     let mut add =
         |name: &str, state, why: Option<String>| sensors.push(Sensor { name: name.to_owned(), state, why });
@@ -377,6 +386,7 @@ fn sensor(name: &str, failed: &[String]) -> Sensor {
     Sensor { name: name.to_owned(), state, why }
 }
 
-fn host() -> String {
+/// The name of this host.
+pub(super) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -12,11 +12,13 @@ pub(crate) mod privileges;
 mod probing;
 mod quiet;
 mod shell;
+mod sightings;
 mod trigger;
 
 pub(crate) use assemble::flow_at;
 pub use matrix::{How, command as matrix_command, matrix};
 pub use measure::{Measurement, NoTracer, Plan, Source, Visited, measure};
+pub use sightings::follow as follow_run;
 
 use std::{io::Write as _, net::IpAddr, sync::Arc};
 
