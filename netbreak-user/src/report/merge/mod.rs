@@ -160,7 +160,7 @@ fn bury(
             None => unexplained = listed,
         }
     }
-    dead.sort_by_key(|(death, _)| std::cmp::Reverse(death.attempts));
+    dead.sort_by_key(|(death, listed)| (std::cmp::Reverse(death.attempts), listed.seq.first().copied()));
     if let Some(timeline) = &mut probe.timeline {
         timeline.deaths = dead.iter().map(|(_, listed)| binned(timeline, listed)).collect();
         timeline.unexplained = binned(timeline, &unexplained);
