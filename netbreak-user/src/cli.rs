@@ -41,8 +41,10 @@ Examples:
   netbreak report report.json --html report.html --quiet
   netbreak report monday.json tuesday.json --output markdown
   kubectl exec node-1 -- cat /tmp/report.json | netbreak report -
+  netbreak report a.json node-b.json --html both.html
 
-Several reports are printed one after the other, each under the name of its file; json and html hold one
+What `netbreak watch --run` saw on other nodes is merged into the report of that run: attempts that left its
+host alive get the death that another node saw, whatever the clocks say. Several reports are printed one after the other, each under the name of its file; json and html hold one
 report each. All of them are read before anything is printed.
 Exit status: 0 rendered, whatever the verdict was; 2 a file is no report that this netbreak reads (or the
 command line was refused).";
@@ -53,6 +55,7 @@ Examples:
   netbreak watch --address 10.0.2.0/24 --port 80 --only drops
   netbreak watch --reason NETFILTER_DROP --device eth0 --duration 1m
   netbreak watch --json | jq -c 'select(.line == \"row\" and .packets > 100)'
+  netbreak watch --run 5eed --json b.json   follow `netbreak run --run-id 5eed` of another node
 
 Of the whole machine, in every network namespace. A repeated option shows what fits one of its values; of
 different options all must fit. On a terminal a table: q quits, p stops and goes on, s sorts. Else, and with
@@ -258,7 +261,7 @@ pub enum Only {
 #[derive(Debug, Args)]
 #[command(after_help = REPORT_EXAMPLES)]
 pub struct ReportArgs {
-    /// What `netbreak run --json FILE` wrote; `-` is standard input
+    /// What `netbreak run --json FILE` or `netbreak watch --run HEX --json FILE` wrote; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<String>,
     /// Write the report as JSON; `-` is standard output
