@@ -73,6 +73,12 @@ impl Sweep {
         let Some((before, now)) = self.youngest.get_mut(probe as usize) else { return };
         if *before > 0 {
             self.missed += (*now - *before).saturating_sub(self.room.attempts.into());
+        } else if *now > u64::from(self.room.attempts) {
+            // Seen for the first time: where no entry is free, there may have been others before.
+            let entries = self.room.attempts as usize * 2;
+            let entries = self.read.chunks_exact(entries).nth(probe as usize).unwrap_or_default();
+            let is_full = entries.chunks_exact(2).all(|legs| legs.iter().any(|(attempt, _)| *attempt > 0));
+            self.missed += u64::from(is_full);
         }
         *before = *now;
     }
@@ -130,6 +136,14 @@ mod tests {
         }
         assert_eq!(sweep.news(1, 8, &mut [passage(1_101, &[7]), None], MOST), None);
         assert_eq!(sweep.missed, 86);
+        // The first look finds no free entry: who knows what there was before.
+        let mut sweep = Sweep::new(ROOM, Vec::new());
+        for attempt in 100..104 {
+            assert_eq!(sweep.missed, 0);
+            sweep.news(0, attempt as u32 % 4 * 2, &mut [passage(attempt, &[7]), None], 0);
+        }
+        sweep.looked(0);
+        assert_eq!(sweep.missed, 1);
     }
 
     #[test]

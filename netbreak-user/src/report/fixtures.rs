@@ -4,7 +4,7 @@ use super::*;
 use crate::probe::Kind;
 
 /// All of them, with their names.
-pub(crate) fn all() -> [(&'static str, Report); 7] {
+pub(crate) fn all() -> [(&'static str, Report); 8] {
     [
         ("clean", clean()),
         ("broken", broken()),

@@ -68,6 +68,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
         .collect();
     let netns = gathered.sources.first().map_or(0, |source| source.netns.inode());
     let specs = gathered.sources.iter().flat_map(|source| &source.specs);
+    let run_id = specs.clone().next().map(|spec| run_id::name(spec.run_id));
     let evidence = Evidence {
         start: gathered.start,
         timeout: specs.map(|spec| spec.timeout).max().unwrap_or(0),
@@ -120,7 +121,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
     Report {
         schema: SCHEMA.to_owned(),
         run: Run {
-            run_id: gathered.specs.first().map(|spec| run_id::name(spec.run_id)),
+            run_id: run_id,
             host: host(),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             started: gathered.started.to_string(),

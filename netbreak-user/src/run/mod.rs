@@ -52,7 +52,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
             .map(|target| resolve(&target.host, options.family))
             .collect::<Result<Vec<_>, _>>()
     })??;
-    let run_id = options.run_id.map_or_else(random, Ok)?;
+    let run_id = options.run_id.map_or_else(random_run_id, Ok)?;
     let mut specs = Vec::new();
     for (index, address) in addresses.iter().enumerate() {
         for probe in &options.probes {
@@ -149,7 +149,7 @@ fn terminal() -> report::text::Options {
 }
 
 /// Tells the payloads of this run from those of any other.
-fn random() -> Result<u64> {
+fn random_run_id() -> Result<u64> {
     let mut bytes = [0; 8];
     let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     anyhow::ensure!(

@@ -28,14 +28,17 @@ use crate::{
     verdict::{self, Evidence},
 };
 
-/// Probes whose packets are followed: those of a run of one target with every kind of probe, and more.
-const PROBES: u32 = 16;
+/// Probes whose packets are followed: those of a matrix of a dozen rows, and more.
+const PROBES: u32 = 64;
 
-/// Attempts of each that the ledger holds until it is read: 10 seconds of them at 100 a second.
-const ATTEMPTS: u32 = 1 << 10;
+/// Attempts of each that the ledger holds until it is read: 2.5 seconds of them at 100 a second.
+const ATTEMPTS: u32 = 1 << 8;
 
 /// Between two looks into the ledger.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(100);
+
+/// At every fifth of them it is looked whether another probe has begun, too: that takes longer.
+const LOOK_AT_ALL: u64 = 5;
 
 /// A reply has that long to be its request's, when nothing but its time tells.
 const ANSWERED_WITHIN: Nanos = SECOND;
@@ -113,8 +116,7 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
             _ = look.tick() => {
                 changes.poll(clock::now());
                 changes.look(clock::now());
-                // Whether another probe has begun is looked for less often: that takes longer.
-                tracer.registry().sweep(&mut sweep, looks.is_multiple_of(2));
+                tracer.registry().sweep(&mut sweep, looks.is_multiple_of(LOOK_AT_ALL));
                 looks += 1;
             }
             _ = interrupt.recv() => break,
