@@ -53,7 +53,7 @@ fn merged(saved: Vec<(&Path, Saved)>) -> Result<Vec<(&Path, Report)>> {
     for (file, saved) in saved {
         match saved {
             Saved::Report(report) => reports.push((file, *report)),
-            Saved::Sightings(seen) => sightings.push((file, seen)),
+            Saved::Sightings(seen) => sightings.push((file, *seen)),
         }
     }
     // Of no run that is here. Where there is one report, merging says what differs.

@@ -72,7 +72,7 @@ pub enum Saved {
     /// Of a run.
     Report(Box<Report>),
     /// Of a node that watched a run.
-    Sightings(Sightings),
+    Sightings(Box<Sightings>),
 }
 
 /// Sightings as JSON, with a newline at the end.
@@ -93,7 +93,7 @@ pub fn parse_saved(json: &str) -> Result<Saved, ParseError> {
         Err(ParseError::OtherSchema(schema)) if schema == SIGHTINGS => {
             let sightings: Sightings = serde_json::from_str(json).map_err(ParseError::MalformedSightings)?;
             sightings.check().map_err(ParseError::Contradicts)?;
-            Ok(Saved::Sightings(sightings))
+            Ok(Saved::Sightings(Box::new(sightings)))
         }
         Err(error) => Err(error),
     }

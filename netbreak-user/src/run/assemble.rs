@@ -121,7 +121,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
     Report {
         schema: SCHEMA.to_owned(),
         run: Run {
-            run_id: run_id,
+            run_id,
             host: host(),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             started: gathered.started.to_string(),

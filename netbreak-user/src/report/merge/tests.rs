@@ -144,8 +144,11 @@ fn sightings(host: &str, pattern: &str, ahead_s: f64) -> Sightings {
     sightings
 }
 
-/// Attempts, device and node of each death; then what is unexplained.
-fn told(merged: &Report) -> (Vec<(u64, &str, Option<&str>)>, u64) {
+/// Attempts, device and node of a death.
+type Told<'a> = (u64, &'a str, Option<&'a str>);
+
+/// Of each death; then how many are unexplained.
+fn told(merged: &Report) -> (Vec<Told<'_>>, u64) {
     let probe = &merged.targets[0].probes[0];
     let deaths = probe.deaths.iter();
     let deaths =
@@ -290,7 +293,7 @@ fn what_cannot_be_merged_says_why() {
 fn sightings_that_contradict_themselves_are_refused() {
     let seen = sightings("node-b", "..x", 5.0);
     let json = json::render_sightings(&seen).unwrap();
-    assert_eq!(json::parse_saved(&json).unwrap(), json::Saved::Sightings(seen.clone()));
+    assert_eq!(json::parse_saved(&json).unwrap(), json::Saved::Sightings(Box::new(seen.clone())));
     type Break = fn(&mut Sightings);
     let breaks: [(&str, Break); 6] = [
         ("run_id", |seen| seen.run_id = "0".to_owned()),
