@@ -1,4 +1,4 @@
-//! `netbreak report`: saved reports, rendered again.
+//! `netbreak report`: saved reports, rendered again, with what other nodes saw of their runs.
 
 use std::{
     fs,
@@ -12,18 +12,25 @@ use anyhow::{Context, Result, bail};
 use crate::{
     cli::Format,
     options::{Files, Output, ReportOptions},
-    report::{Report, json},
+    report::{
+        Report, Sightings,
+        json::{self, Saved},
+        merge::merge,
+    },
     run::publish,
     stdout::write_stdout,
 };
 
-/// Renders them in the order in which they were named. All are read before anything is written.
+/// Renders them in the order in which they were named, sightings with the report of their run. All are read before
+/// anything is written.
 ///
 /// # Errors
-/// The first file that cannot be read or is no report, by its name; then what cannot be written.
+/// The first file that cannot be read or is no report, by its name; then what cannot be merged or written.
 pub fn command(options: &ReportOptions) -> Result<()> {
-    let reports =
+    let saved =
         options.files.iter().map(|file| Ok((file.as_path(), read(file)?))).collect::<Result<Vec<_>>>()?;
+    let reports = merged(saved)?;
+    options.check_reports(reports.len())?;
     spare(options)?;
     let files = Files::open(&options.output)?;
     if let [(_, report)] = &reports[..] {
@@ -40,13 +47,54 @@ pub fn command(options: &ReportOptions) -> Result<()> {
     Ok(())
 }
 
-fn read(file: &Path) -> Result<Report> {
+/// The reports, each with the sightings of its run.
+fn merged(saved: Vec<(&Path, Saved)>) -> Result<Vec<(&Path, Report)>> {
+    let (mut reports, mut sightings) = (Vec::new(), Vec::new());
+    for (file, saved) in saved {
+        match saved {
+            Saved::Report(report) => reports.push((file, *report)),
+            Saved::Sightings(seen) => sightings.push((file, *seen)),
+        }
+    }
+    // Of no run that is here. Where there is one report, merging says what differs.
+    let is_strange = |seen: &Sightings| {
+        reports.len() != 1
+            && reports.iter().all(|(_, report)| report.run.run_id.as_ref() != Some(&seen.run_id))
+    };
+    if let Some((file, seen)) = sightings.iter().find(|(_, seen)| is_strange(seen)) {
+        bail!(
+            "{}: it holds what {} saw of run {}, and no file that is named is the report of that run: name what \
+             `netbreak run --json FILE` wrote, too",
+            name(file),
+            seen.host,
+            seen.run_id
+        );
+    }
+    let is_alone = reports.len() == 1;
+    let merged = reports.into_iter().map(|(file, report)| {
+        let of_run = |seen: &Sightings| is_alone || report.run.run_id.as_ref() == Some(&seen.run_id);
+        let seen: Vec<Sightings> =
+            sightings.iter().map(|(_, seen)| seen).filter(|seen| of_run(seen)).cloned().collect();
+        if seen.is_empty() {
+            return Ok((file, report));
+        }
+        let merged = merge(&report, &seen).map_err(|error| anyhow::anyhow!("{}: {error}", name(file)))?;
+        Ok((file, merged))
+    });
+    merged.collect()
+}
+
+fn name(file: &Path) -> String {
+    if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() }
+}
+
+fn read(file: &Path) -> Result<Saved> {
     let mut text = String::new();
-    let (name, read) = if file == Path::new("-") {
-        ("standard input".to_owned(), io::stdin().read_to_string(&mut text).map(drop))
+    let name = name(file);
+    let read = if file == Path::new("-") {
+        io::stdin().read_to_string(&mut text).map(drop)
     } else {
-        let read = fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)).map(drop);
-        (file.display().to_string(), read)
+        fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text)).map(drop)
     };
     match read {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -54,7 +102,7 @@ fn read(file: &Path) -> Result<Report> {
         }
         read => read.with_context(|| format!("cannot read the report {name}"))?,
     }
-    json::parse(&text).map_err(|error| anyhow::anyhow!("{name}: {error}"))
+    json::parse_saved(&text).map_err(|error| anyhow::anyhow!("{name}: {error}"))
 }
 
 /// What is read shall not be written over: neither would be there if writing failed.
@@ -79,7 +127,7 @@ fn spare(options: &ReportOptions) -> Result<()> {
 
 /// What stands above each of several reports.
 fn title(output: &Output, file: &Path) -> Option<String> {
-    let name = if file == Path::new("-") { "standard input".into() } else { file.display().to_string() };
+    let name = name(file);
     match output.stdout? {
         Format::Markdown => Some(format!("# {name}")),
         // Its objects follow each other, with nothing between them.

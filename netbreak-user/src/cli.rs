@@ -41,8 +41,10 @@ Examples:
   netbreak report report.json --html report.html --quiet
   netbreak report monday.json tuesday.json --output markdown
   kubectl exec node-1 -- cat /tmp/report.json | netbreak report -
+  netbreak report a.json node-b.json --html both.html
 
-Several reports are printed one after the other, each under the name of its file; json and html hold one
+What `netbreak watch --run` saw on other nodes is merged into the report of that run: attempts that left its
+host alive get the death that another node saw, whatever the clocks say. Several reports are printed one after the other, each under the name of its file; json and html hold one
 report each. All of them are read before anything is printed.
 Exit status: 0 rendered, whatever the verdict was; 2 a file is no report that this netbreak reads (or the
 command line was refused).";
@@ -53,6 +55,7 @@ Examples:
   netbreak watch --address 10.0.2.0/24 --port 80 --only drops
   netbreak watch --reason NETFILTER_DROP --device eth0 --duration 1m
   netbreak watch --json | jq -c 'select(.line == \"row\" and .packets > 100)'
+  netbreak watch --run 5eed --json b.json   follow `netbreak run --run-id 5eed` of another node
 
 Of the whole machine, in every network namespace. A repeated option shows what fits one of its values; of
 different options all must fit. On a terminal a table: q quits, p stops and goes on, s sorts. Else, and with
@@ -198,6 +201,10 @@ pub struct RunArgs {
     /// Device that the probes leave by
     #[arg(long, value_name = "DEV", help_heading = "Packets")]
     pub interface: Option<String>,
+    /// What the packets of this run carry, up to 16 hexadecimal digits [default: a random number]. Other nodes follow them
+    /// by `netbreak watch --run HEX`
+    #[arg(long, value_name = "HEX", help_heading = "Packets")]
+    pub run_id: Option<String>,
     /// Where the report goes.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -213,9 +220,12 @@ pub struct WatchArgs {
     /// How long to watch [default: until Ctrl-C]
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
-    /// Print lines of JSON
-    #[arg(long)]
-    pub json: bool,
+    /// Print lines of JSON; with --run, where its JSON goes: `-` is standard output
+    #[arg(long, value_name = "FILE|-", num_args = 0..=1, default_missing_value = "-")]
+    pub json: Option<String>,
+    /// Follow the packets of the run that another node makes with `netbreak run --run-id HEX`, for `netbreak report` to merge
+    #[arg(long, value_name = "HEX", requires = "json", conflicts_with_all = ["only", "address", "port", "device", "reason"])]
+    pub run: Option<String>,
     /// Only one of the two
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Filter")]
     pub only: Option<Only>,
@@ -252,7 +262,7 @@ pub enum Only {
 #[derive(Debug, Args)]
 #[command(after_help = REPORT_EXAMPLES)]
 pub struct ReportArgs {
-    /// What `netbreak run --json FILE` wrote; `-` is standard input
+    /// What `netbreak run --json FILE` or `netbreak watch --run HEX --json FILE` wrote; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<String>,
     /// Write the report as JSON; `-` is standard output

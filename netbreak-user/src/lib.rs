@@ -21,6 +21,7 @@ pub mod probe;
 pub mod progress;
 pub mod report;
 pub mod run;
+pub mod run_id;
 pub mod serve;
 pub mod stdout;
 pub mod verdict;

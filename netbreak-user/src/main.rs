@@ -24,7 +24,10 @@ fn main() -> ExitCode {
         Command::Matrix(args) => run::matrix_command(&args).map(|verdict| verdict.exit_code()),
         Command::Watch(args) => WatchOptions::check(&args)
             .map_err(Into::into)
-            .and_then(|options| live::command(&options))
+            .and_then(|options: WatchOptions| match &options.run {
+                Some(run) => run::follow_run(&options, run),
+                None => live::command(&options),
+            })
             .map(|()| 0),
         Command::Report(args) => ReportOptions::check(&args)
             .map_err(Into::into)

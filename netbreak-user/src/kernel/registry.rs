@@ -10,7 +10,7 @@ use netbreak_common::{
     FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, PORT_WORDS, Passage, ProbeKey, ProbeValue,
 };
 
-use super::trails::Trails;
+use super::{sweep::Sweep, trails::Trails};
 use crate::probe::{FlowRegistry, Owner, ProbeFlow};
 
 /// How much the ledger holds.
@@ -74,6 +74,11 @@ impl Registry {
     /// For the probes of a namespace (inode number).
     pub fn of(self: &Arc<Self>, netns: u32) -> Home {
         Home { registry: Arc::clone(self), netns }
+    }
+
+    /// Reads the ledger of a run that is not ours: the probes of which something was seen before, or `all`.
+    pub fn sweep(&self, sweep: &mut Sweep, all: bool) {
+        self.lock().sweep(sweep, all);
     }
 
     /// What was read from the ledger so far; it is gone from here.
@@ -148,6 +153,23 @@ impl Maps {
         match answered {
             true => self.trails.answered(probe, attempt, legs),
             false => self.trails.unanswered(probe, attempt, legs),
+        }
+    }
+
+    fn sweep(&mut self, sweep: &mut Sweep, all: bool) {
+        for probe in 0..self.room.probes {
+            if !all && !sweep.is_active(probe) {
+                continue;
+            }
+            for attempt in 0..u64::from(self.room.attempts) {
+                let entry = |leg| self.room.place(probe, attempt, leg);
+                let mut legs = [LEG_REQUEST, LEG_REPLY].map(|leg| self.ledger.get(&entry(leg), 0).ok());
+                let entry = entry(LEG_REQUEST);
+                if let Some(attempt) = sweep.news(probe, entry, &mut legs, self.trails.len()) {
+                    self.trails.unanswered(probe, attempt, [legs[0].as_ref(), legs[1].as_ref()]);
+                }
+            }
+            sweep.looked(probe);
         }
     }
 

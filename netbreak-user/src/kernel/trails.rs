@@ -41,6 +41,8 @@ impl Stop {
 pub struct Trail<'a> {
     /// Every stop, in order; of a long way the latest.
     pub stops: &'a [Stop],
+    /// When the first of them was, CLOCK_MONOTONIC.
+    pub first: Nanos,
     /// When the last of them on the way was, CLOCK_MONOTONIC. (Sockets' owners read, and memory is freed, when there is
     /// time for it, which may be after the answer was sent.)
     pub last: Nanos,
@@ -85,6 +87,7 @@ struct Lookup {
 #[derive(Debug, Clone, Copy)]
 struct Kept {
     way: u32,
+    first: Nanos,
     last: Nanos,
     sequence: u32,
 }
@@ -115,6 +118,21 @@ impl Trails {
         self.unanswered.insert((probe, attempt), legs);
     }
 
+    /// How many unanswered attempts were looked for.
+    pub fn len(&self) -> usize {
+        self.unanswered.len()
+    }
+
+    /// Was none?
+    pub fn is_empty(&self) -> bool {
+        self.unanswered.is_empty()
+    }
+
+    /// Each of them: probe and attempt, in no order.
+    pub fn attempts(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.unanswered.keys().copied()
+    }
+
     /// Was this unanswered attempt looked for? Then no trail means that no packet of it was seen.
     pub fn knows(&self, probe: u32, attempt: u64) -> bool {
         self.unanswered.contains_key(&(probe, attempt))
@@ -123,7 +141,8 @@ impl Trails {
     /// The way of an unanswered attempt on a leg; `None` if no packet of it was seen.
     pub fn of(&self, probe: u32, attempt: u64, leg: u8) -> Option<Trail<'_>> {
         let kept = self.unanswered.get(&(probe, attempt))?[usize::from(leg)]?;
-        Some(Trail { stops: &self.ways[kept.way as usize], last: kept.last, sequence: kept.sequence })
+        let Kept { way, first, last, sequence } = kept;
+        Some(Trail { stops: &self.ways[way as usize], first, last, sequence })
     }
 
     /// The errno of the first lookup for a program's answer to `probe` that found no route in this time.
@@ -141,7 +160,7 @@ impl Trails {
             self.ways.push(way.clone());
             next
         });
-        Some(Kept { way: number, last: last.time, sequence: first.sequence })
+        Some(Kept { way: number, first: first.time, last: last.time, sequence: first.sequence })
     }
 }
 
@@ -191,7 +210,7 @@ mod tests {
         }
         assert_eq!(trails.ways.len(), 1);
         let trail = trails.of(1, 99, LEG_REQUEST).unwrap();
-        assert_eq!((trail.stops.len(), trail.last), (2, 991));
+        assert_eq!((trail.stops.len(), trail.first, trail.last), (2, 990, 991));
         assert_eq!(trails.of(1, 99, LEG_REPLY), None);
         assert_eq!(trails.of(2, 99, LEG_REQUEST), None);
     }

@@ -24,13 +24,14 @@ pub use report::ReportOptions;
 pub use resolve::resolve;
 pub use target::{Host, TargetSpec};
 pub use trigger::Trigger;
-pub use watch::WatchOptions;
+pub use watch::{Follow, WatchOptions};
 
 use std::net::IpAddr;
 
 use crate::cli::{DemoArgs, DemoFrom, DemoLab, RunArgs, ServeArgs};
 use crate::clock::{Nanos, SECOND};
 use crate::probe::Kind;
+use crate::run_id;
 
 /// A command line that cannot be run: what is wrong, with which value, and what to type instead. Exit status 2.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +85,8 @@ pub struct RunOptions {
     pub no_path: bool,
     /// Entries of the kernel's flow map.
     pub flows: u32,
+    /// What tells its packets from those of other runs; `None` = a random number.
+    pub run_id: Option<u64>,
 }
 
 impl RunOptions {
@@ -130,6 +133,7 @@ impl RunOptions {
             path: args.output.path,
             no_path: args.kernel.no_path,
             flows: limits::validate_flows(&args.kernel.flows)?,
+            run_id: args.run_id.as_deref().map(|typed| validate_run_id("--run-id", typed)).transpose()?,
         })
     }
 }
@@ -142,6 +146,15 @@ impl RunOptions {
             _ => self.interval,
         }
     }
+}
+
+/// What packets of a run carry: up to 16 hexadecimal digits, and not zero, which stands for no run at all.
+fn validate_run_id(option: &str, typed: &str) -> Result<u64, Refused> {
+    run_id::parse(typed).ok_or_else(|| {
+        Refused::new(format!(
+            "{option} {typed}: expected 1 to 16 hexadecimal digits, such as 5eed0123, not all zero"
+        ))
+    })
 }
 
 /// `netbreak serve`, checked.

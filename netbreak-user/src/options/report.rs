@@ -21,30 +21,39 @@ impl ReportOptions {
     /// The first rule that is broken.
     pub fn check(args: &ReportArgs) -> Result<Self, Refused> {
         let output = validate_output((args.json.as_deref(), args.html.as_deref()), args.output, args.quiet)?;
-        Ok(ReportOptions { files: validate_files(&args.files, &output)?, output })
+        Ok(ReportOptions { files: validate_files(&args.files)?, output })
+    }
+
+    /// A JSON file and a page hold one report each. How many there are is known when the files have been read: what other
+    /// nodes saw is merged into the report of its run.
+    ///
+    /// # Errors
+    /// When there are more.
+    pub fn check_reports(&self, reports: usize) -> Result<(), Refused> {
+        let Output { stdout, json, html } = &self.output;
+        let of_one = [
+            ("JSON", json.is_some() || *stdout == Some(Format::Json)),
+            ("a page", html.is_some() || *stdout == Some(Format::Html)),
+        ];
+        match of_one.into_iter().find(|(_, wanted)| *wanted) {
+            Some((format, _)) if reports > 1 => Err(Refused::new(format!(
+                "{reports} reports are named, and {format} holds one: render one at a time, or use --output text or \
+                 markdown"
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
-/// Standard input can be read once. A JSON file and a page hold one report each.
-fn validate_files(typed: &[String], output: &Output) -> Result<Vec<PathBuf>, Refused> {
+/// Standard input can be read once.
+fn validate_files(typed: &[String]) -> Result<Vec<PathBuf>, Refused> {
     if typed.iter().any(String::is_empty) {
         return Err(Refused::new("FILE: the path is empty; `-` is standard input"));
     }
     if typed.iter().filter(|file| *file == "-").count() > 1 {
         return Err(Refused::new("- is named twice: standard input can be read once"));
     }
-    let of_one = [
-        ("JSON", output.json.is_some() || output.stdout == Some(Format::Json)),
-        ("a page", output.html.is_some() || output.stdout == Some(Format::Html)),
-    ];
-    match of_one.into_iter().find(|(_, wanted)| *wanted) {
-        Some((format, _)) if typed.len() > 1 => Err(Refused::new(format!(
-            "{} files are named, and {format} holds one report: render one file at a time, or use --output \
-             text or markdown",
-            typed.len()
-        ))),
-        _ => Ok(typed.iter().map(PathBuf::from).collect()),
-    }
+    Ok(typed.iter().map(PathBuf::from).collect())
 }
 
 #[cfg(test)]
@@ -80,15 +89,27 @@ mod tests {
     }
 
     #[test]
+    fn json_and_a_page_hold_one_report() {
+        for (line, reports, words) in [
+            ("a b --json -", 2, "JSON holds one"),
+            ("a b --output json", 2, "JSON holds one"),
+            ("a b --json c", 2, "JSON holds one"),
+            ("a b --html c", 2, "a page holds one"),
+            ("a b c --output html", 3, "3 reports"),
+        ] {
+            let options = report(line).unwrap();
+            let message = options.check_reports(reports).expect_err(line).to_string();
+            assert!(message.contains(words), "{line}: {message}");
+            assert_eq!(options.check_reports(1), Ok(()), "{line}: sightings are merged");
+        }
+        assert_eq!(report("a b --output markdown").unwrap().check_reports(2), Ok(()));
+    }
+
+    #[test]
     fn refused() {
         for (line, words) in [
             ("EMPTY", "path is empty"),
             ("- -", "read once"),
-            ("a b --json -", "JSON holds one report"),
-            ("a b --output json", "JSON holds one report"),
-            ("a b --json c", "JSON holds one report"),
-            ("a b --html c", "a page holds one report"),
-            ("a b c --output html", "3 files"),
             ("a --json - --html -", "both want standard output"),
         ] {
             let message = report(line).expect_err(line).to_string();

@@ -1,6 +1,8 @@
 //! `netbreak watch`, checked.
 
-use super::{Netns, Refused, limits, origin, time::validate_time};
+use std::path::PathBuf;
+
+use super::{Netns, Refused, limits, origin, time::validate_time, validate_run_id};
 use crate::{
     cli::{Only, WatchArgs},
     clock::Nanos,
@@ -18,8 +20,19 @@ pub struct WatchOptions {
     pub netns: Vec<Netns>,
     /// Lines of JSON.
     pub json: bool,
+    /// The packets of one run, and nothing else.
+    pub run: Option<Follow>,
     /// Entries of the kernel's flow map.
     pub flows: u32,
+}
+
+/// `netbreak watch --run`, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Follow {
+    /// What the packets carry.
+    pub run_id: u64,
+    /// Where what was seen goes; `None` = standard output.
+    pub json: Option<PathBuf>,
 }
 
 impl WatchOptions {
@@ -42,9 +55,27 @@ impl WatchOptions {
                 netns: Vec::new(),
             },
             netns: all(&args.netns, origin::validate_netns)?,
-            json: args.json,
+            json: args.json.is_some(),
+            run: validate_run(args.run.as_deref(), args.json.as_deref())?,
             flows: limits::validate_flows(&args.flows)?,
         })
+    }
+}
+
+/// Lines go to standard output, the sightings of a run wherever they are wanted.
+fn validate_run(run: Option<&str>, json: Option<&str>) -> Result<Option<Follow>, Refused> {
+    let file = match json {
+        None | Some("-") => None,
+        Some("") => return Err(Refused::new("--json: the path is empty; `-` is standard output")),
+        Some(path) => Some(PathBuf::from(path)),
+    };
+    match (run, file) {
+        (Some(typed), json) => Ok(Some(Follow { run_id: validate_run_id("--run", typed)?, json })),
+        (None, Some(file)) => Err(Refused::new(format!(
+            "--json {}: lines are printed; only what --run sees goes to a file",
+            file.display()
+        ))),
+        (None, None) => Ok(None),
     }
 }
 
@@ -106,6 +137,17 @@ mod tests {
     }
 
     #[test]
+    fn a_run_is_followed_into_a_file_or_standard_output() {
+        let follow = |line: &str| watch(line).unwrap().run;
+        let json = Some(PathBuf::from("b.json"));
+        assert_eq!(follow("--run 5EED --json b.json --netns pid:1"), Some(Follow { run_id: 0x5eed, json }));
+        for line in ["--run 5eed --json", "--run 5eed --json -"] {
+            assert_eq!(follow(line), Some(Follow { run_id: 0x5eed, json: None }), "{line}");
+        }
+        assert_eq!((follow("--json"), follow("")), (None, None));
+    }
+
+    #[test]
     fn refused() {
         for (line, words) in [
             ("--duration 5", "--duration 5"),
@@ -118,6 +160,10 @@ mod tests {
             ("--netns pid:x", "--netns pid:x"),
             ("--flows 0", "--flows 0"),
             ("--reason=", "--reason"),
+            ("--json a", "--json a: lines are printed"),
+            ("--run 5eed --json=", "the path is empty"),
+            ("--run seed --json", "--run seed: expected 1 to 16 hexadecimal digits"),
+            ("--run 0 --json", "--run 0"),
         ] {
             let message = watch(line).expect_err(line).to_string();
             assert!(message.contains(words), "{line}: {message}");

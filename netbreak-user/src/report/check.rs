@@ -40,6 +40,9 @@ impl Probe {
         if let Some(timeline) = &self.timeline {
             timeline.check(self)?;
         }
+        if let Some(attempts) = &self.attempts {
+            attempts.check(self)?;
+        }
         if let Some(delay) = self.schedule_delay_us
             && ![0.0, delay.p50, delay.p99, delay.max].is_sorted()
         {

@@ -4,7 +4,7 @@ use super::*;
 use crate::probe::Kind;
 
 /// All of them, with their names.
-pub(crate) fn all() -> [(&'static str, Report); 7] {
+pub(crate) fn all() -> [(&'static str, Report); 8] {
     [
         ("clean", clean()),
         ("broken", broken()),
@@ -13,6 +13,7 @@ pub(crate) fn all() -> [(&'static str, Report); 7] {
         ("many_flows", many_flows()),
         ("matrix", matrix()),
         ("nothing_sent", nothing_sent()),
+        ("merged", merged()),
     ]
 }
 
@@ -50,6 +51,7 @@ fn probe(kind: Kind, port: Option<u16>, sent: u64) -> Probe {
         deaths: vec![],
         unexplained: 0,
         timeline: None,
+        attempts: None,
     }
 }
 
@@ -150,6 +152,7 @@ pub(crate) fn clean() -> Report {
     in_time(Report {
         schema: SCHEMA.into(),
         run: Run {
+            run_id: None,
             host: "node1".into(),
             kernel: "6.18.5".into(),
             started: "2026-01-02T03:04:05Z".into(),
@@ -158,6 +161,7 @@ pub(crate) fn clean() -> Report {
             netns_name: s("client"),
             tcp_segments: Some(TcpSegments { out: 16_250, retransmitted: 0 }),
             interrupted: false,
+            nodes: vec![],
             sensors: vec![
                 sensor("kfree_skb", SensorState::On, None),
                 sensor("tcp_retransmit_skb", SensorState::On, None),
@@ -192,6 +196,7 @@ fn death(attempts: u64, leg: Leg, cause: Cause, explain: &str) -> Death {
         attempts,
         leg,
         cause,
+        node: None,
         reason: None,
         symbol: None,
         device: None,
@@ -436,4 +441,53 @@ pub(crate) fn nothing_sent() -> Report {
         vec![Probe { rtt_us: None, schedule_delay_us: None, ..probe(Kind::Icmp, None, 0) }];
     report.books.clear();
     report
+}
+
+/// With the sightings of another node, whose clock is two hours behind.
+pub(crate) fn merged() -> Report {
+    let mut report = clean();
+    report.verdict = VerdictWord::Broken;
+    report.run.run_id = s("00000000005eed01");
+    report.run.nodes = vec![Node {
+        host: "node2".into(),
+        started: "2026-01-02T01:04:02Z".into(),
+        seen: 17,
+        unplaced: 4,
+        died: 2,
+        passed: 1,
+        not_reached: 1,
+        matched: 15,
+        offset_s: Some(-7_199.999_213),
+        uncertainty_s: Some(0.000_041),
+        losses: Losses::default(),
+    }];
+    let left = "they left node1 through eth0 alive and did not reach node2: look between the two";
+    let deaths = vec![
+        Death {
+            node: s("node2"),
+            device: s("ovn0"),
+            reason: s("NETFILTER_DROP"),
+            netns: Some(4_026_531_840),
+            ..death(2, Leg::Request, Cause::Netfilter, "on node2: a rule dropped them")
+        },
+        Death { node: s("node2"), ..death(1, Leg::Reply, Cause::Unseen, "the reply left node2 alive") },
+        Death { device: s("eth0"), ..death(1, Leg::Request, Cause::Unseen, left) },
+    ];
+    let listed = |seq: &[u64]| Listed { seq: seq.to_vec(), sent_s: seq.iter().map(|n| *n as f64).collect() };
+    let answered = Answered { seq: vec![0, 1], sent_s: vec![0.0, 1.0], answered_s: vec![0.000_1, 1.000_082] };
+    report.targets[0].probes = vec![Probe {
+        answered: 16,
+        lost: 4,
+        outages: vec![Outage { start_s: 2.0, end_s: 6.0, duration_s: 4.0, attempts: 4 }],
+        attempts: Some(Attempts {
+            probe: 0,
+            deaths: vec![listed(&[2, 3]), listed(&[4]), listed(&[5])],
+            unexplained: Listed::default(),
+            answered,
+        }),
+        deaths,
+        ..probe(Kind::Icmp, None, 20)
+    }];
+    report.books.clear();
+    in_time(report)
 }

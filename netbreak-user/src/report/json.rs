@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 use serde_json::{error::Category, value::RawValue};
 
-use super::{Report, SCHEMA};
+use super::{Report, SCHEMA, SIGHTINGS, Sightings};
 
 /// Pretty-printed, with a newline at the end.
 ///
@@ -54,11 +54,49 @@ pub enum ParseError {
         "its schema is {SCHEMA:?}, and it does not have that shape: {0}; it was changed, or another version wrote it: use that netbreak"
     )]
     Malformed(#[source] serde_json::Error),
+    /// The schema of sightings, but not its shape.
+    #[error(
+        "its schema is {SIGHTINGS:?}, and it does not have that shape: {0}; it was changed, or another version wrote it: use that netbreak"
+    )]
+    MalformedSightings(#[source] serde_json::Error),
     /// Our shape, and numbers that contradict each other: see [`Report::check`].
     #[error(
         "its numbers contradict each other ({0}): it was changed after it was written, or the netbreak that wrote it was wrong"
     )]
     Contradicts(String),
+}
+
+/// What a file may hold.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Saved {
+    /// Of a run.
+    Report(Box<Report>),
+    /// Of a node that watched a run.
+    Sightings(Box<Sightings>),
+}
+
+/// Sightings as JSON, with a newline at the end.
+///
+/// # Errors
+/// Only if the model cannot be JSON, which no value of it makes happen.
+pub fn render_sightings(sightings: &Sightings) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(sightings).map(|json| json + "\n")
+}
+
+/// Reads what [`render`] or [`render_sightings`] wrote, as [`parse`] does.
+///
+/// # Errors
+/// See [`ParseError`]; its messages go on where `FILE: ` leaves off.
+pub fn parse_saved(json: &str) -> Result<Saved, ParseError> {
+    match parse(json) {
+        Ok(report) => Ok(Saved::Report(Box::new(report))),
+        Err(ParseError::OtherSchema(schema)) if schema == SIGHTINGS => {
+            let sightings: Sightings = serde_json::from_str(json).map_err(ParseError::MalformedSightings)?;
+            sightings.check().map_err(ParseError::Contradicts)?;
+            Ok(Saved::Sightings(Box::new(sightings)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads what [`render`] wrote. What it returns keeps every identity of [`Report::check`]: renderers rely on them.

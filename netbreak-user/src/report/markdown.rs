@@ -28,6 +28,12 @@ fn write(page: &mut String, report: &Report) -> std::fmt::Result {
     let interrupted = if run.interrupted { ", interrupted" } else { "" };
     writeln!(page, "## netbreak: {verdict}{interrupted}\n")?;
     writeln!(page, "{} · kernel {} · {} · {:.1} s\n", run.host, run.kernel, run.started, run.duration_s)?;
+    for node in &run.nodes {
+        writeln!(page, "- with {}", node.sentence())?;
+    }
+    if !run.nodes.is_empty() {
+        writeln!(page)?;
+    }
     for change in report.changes.iter().filter(|change| change.what == TRIGGER) {
         writeln!(page, "- trigger at {:.2} s: {}", change.at_s, change.detail)?;
     }
@@ -139,8 +145,11 @@ fn deaths(page: &mut String, report: &Report) -> std::fmt::Result {
                     Leg::Unknown => "–",
                 };
                 let netns = death.netns_name.clone().or_else(|| death.netns.map(|inode| inode.to_string()));
-                let place: Vec<_> =
-                    [&death.device, &netns, &death.stage].into_iter().flatten().cloned().collect();
+                let place: Vec<_> = [&death.node, &death.device, &netns, &death.stage]
+                    .into_iter()
+                    .flatten()
+                    .cloned()
+                    .collect();
                 let evidence: Vec<_> =
                     [&death.reason, &death.symbol].into_iter().flatten().cloned().collect();
                 writeln!(

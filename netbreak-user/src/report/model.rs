@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Timeline;
+use super::{Attempts, Timeline};
 use crate::probe::Kind;
 
 /// The value of [`Report::schema`].
@@ -44,6 +44,10 @@ pub struct Report {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Run {
+    /// What tells the packets of this run from those of others, 16 hexadecimal digits; absent in reports of a netbreak that
+    /// did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
     /// Host name.
     pub host: String,
     /// Kernel release.
@@ -65,6 +69,40 @@ pub struct Run {
     pub interrupted: bool,
     /// Every sensor, also those that are off.
     pub sensors: Vec<Sensor>,
+    /// Other nodes whose sightings were merged in; absent where none were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<Node>,
+}
+
+/// A node that saw packets of this run pass or die.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Host name.
+    pub host: String,
+    /// Wall time there when it began to watch, RFC 3339.
+    pub started: String,
+    /// Attempts of this run that it saw.
+    pub seen: u64,
+    /// Lost attempts of the probes that it saw that nothing explained, or that had left this report's host alive.
+    pub unplaced: u64,
+    /// Those of them that died there.
+    pub died: u64,
+    /// Those of them that left it alive.
+    pub passed: u64,
+    /// Those of them that did not come there.
+    pub not_reached: u64,
+    /// Answered attempts that both hosts have the times of: what the clocks were compared by.
+    pub matched: u64,
+    /// How far its wall clock is ahead of this report's host; negative = behind; absent without a match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset_s: Option<f64>,
+    /// `offset_s` is within that much of the truth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncertainty_s: Option<f64>,
+    /// What was lost while it watched.
+    pub losses: Losses,
 }
 
 /// What the kernel counted of TCP in one namespace.
@@ -199,6 +237,9 @@ pub struct Probe {
     /// The same over time; absent in reports of a netbreak that had none yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Timeline>,
+    /// Single attempts, by which another node's sightings are matched; absent in reports of a netbreak that had none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Attempts>,
 }
 
 /// Round-trip times in microseconds, of the attempts answered in time.
@@ -362,6 +403,9 @@ pub struct Death {
     pub leg: Leg,
     /// The class of the death.
     pub cause: Cause,
+    /// Host name of the node that saw it; absent = the report's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// The kernel's name of the drop reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

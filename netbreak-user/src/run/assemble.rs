@@ -24,6 +24,7 @@ use crate::{
         DropRow, DropTotal, Flow, Losses, Outage, Probe, Report, RttUs, Run, SCHEMA, ScheduleDelayUs, Sensor,
         SensorState, Stream, Target, VerdictWord,
     },
+    run_id,
     verdict::{self, Evidence, Names as _},
 };
 
@@ -67,6 +68,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
         .collect();
     let netns = gathered.sources.first().map_or(0, |source| source.netns.inode());
     let specs = gathered.sources.iter().flat_map(|source| &source.specs);
+    let run_id = specs.clone().next().map(|spec| run_id::name(spec.run_id));
     let evidence = Evidence {
         start: gathered.start,
         timeout: specs.map(|spec| spec.timeout).max().unwrap_or(0),
@@ -119,6 +121,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
     Report {
         schema: SCHEMA.to_owned(),
         run: Run {
+            run_id,
             host: host(),
             kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
             started: gathered.started.to_string(),
@@ -128,6 +131,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
             tcp_segments,
             interrupted: gathered.interrupted,
             sensors,
+            nodes: Vec::new(),
         },
         targets,
         drops: drops(&tables, gathered.start, &names),
@@ -136,12 +140,21 @@ pub(super) fn report(gathered: Gathered) -> Report {
         books,
         losses: Losses {
             ring_full: tables.losses.ring_full + gathered.events_lost,
-            map_full: dropped(&tables).map(|place| place.overflow).sum(),
-            unreadable: tables.losses.unreadable,
             ledger: gathered.trails.overwritten,
-            missed: gathered.misses,
+            ..losses(&tables, gathered.misses)
         },
         verdict,
+    }
+}
+
+/// What the kernel side lost.
+pub(super) fn losses(tables: &Tables, misses: u64) -> Losses {
+    Losses {
+        ring_full: tables.losses.ring_full,
+        map_full: dropped(tables).map(|place| place.overflow).sum(),
+        unreadable: tables.losses.unreadable,
+        ledger: 0,
+        missed: misses,
     }
 }
 
@@ -151,6 +164,7 @@ fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record
     let resent = gathered.tracer.and_then(|_| verdict::resent(evidence, index, record));
     let run = (gathered.start, gathered.end);
     let timeline = verdict::timeline(run, record, &judged, resent.as_deref());
+    let attempts = verdict::listed(gathered.start, index as u32, record, &judged);
     let seconds = |at: Nanos| seconds_since(gathered.start, at);
     let outages = outages(record.kind, &record.attempts, gathered.end);
     Probe {
@@ -199,6 +213,7 @@ fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record
         }),
         late_explain: judged.late,
         path: gathered.path.then(|| verdict::path(evidence, index)).flatten(),
+        attempts: Some(attempts),
         deaths: judged.deaths,
         unexplained: judged.unexplained,
         timeline: Some(timeline),
@@ -314,7 +329,7 @@ fn no_kernel() -> Vec<Sensor> {
 }
 
 /// What is no program, but can be missing as well.
-fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols) -> Vec<Sensor> {
+pub(super) fn other_sensors(tracer: Option<&Tracer>, symbols: &Symbols) -> Vec<Sensor> {
     let mut sensors = Vec::new();
     let mut add =
         |name: &str, state, why: Option<String>| sensors.push(Sensor { name: name.to_owned(), state, why });
@@ -372,6 +387,7 @@ fn sensor(name: &str, failed: &[String]) -> Sensor {
     Sensor { name: name.to_owned(), state, why }
 }
 
-fn host() -> String {
+/// The name of this host.
+pub(super) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Read as _, sync::Arc};
 
 use anyhow::{Context, Result};
 
-use super::{Break, Measurement, Plan, Source, Visited, finish, follow, measure, open, run_id};
+use super::{Break, Measurement, Plan, Source, Visited, finish, follow, measure, open, random_run_id};
 use crate::{
     cli::MatrixArgs,
     kernel,
@@ -54,7 +54,7 @@ pub struct How {
 /// # Errors
 /// Whatever keeps it from starting.
 pub fn matrix(options: &MatrixOptions, places: &[Arc<Namespace>], how: How) -> Result<Measurement> {
-    let run_id = run_id()?;
+    let run_id = random_run_id()?;
     // Sources in one namespace share a thread and its books.
     let mut sources: BTreeMap<u32, Source> = BTreeMap::new();
     let mut targets = Vec::new();

@@ -150,8 +150,8 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         _ = terminate.recv() => early.interrupt(clock::now(), &waiting.stop)?,
         () = std::future::ready(()) => {}
     }
-    let started = clock::anchor();
-    let start = clock::now() + LEAD_IN;
+    let (start, started) =
+        (clock::now() + LEAD_IN, clock::anchor() + std::time::Duration::from_nanos(LEAD_IN));
     (plan.started)(start);
     let mut running = waiting.begin(start);
     let mut trigger = plan.trigger.map(|trigger| Trigger::new(trigger, start));
@@ -230,7 +230,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
 /// The probes' own namespaces first, then all others of the machine: a packet may die in any of them. Each takes two
 /// open files, itself and its watcher, and all take a quarter of those that this process may have; how many had to be
 /// left out is told, too.
-fn namespaces(
+pub(super) fn namespaces(
     sources: &[Source],
     homes: &BTreeSet<u32>,
     found: &[netns::Found],
@@ -252,7 +252,7 @@ fn namespaces(
 #[error("{0}")]
 pub struct NoTracer(String);
 
-fn explain(error: kernel::StartError) -> NoTracer {
+pub(super) fn explain(error: kernel::StartError) -> NoTracer {
     NoTracer(kernel::prerequisites::explain_start_error(&error, &kernel::prerequisites::Facts::read()))
 }
 

@@ -12,12 +12,14 @@ pub(crate) mod privileges;
 mod probing;
 mod quiet;
 mod shell;
+mod sightings;
 mod trigger;
 mod underway;
 
 pub(crate) use assemble::flow_at;
 pub use matrix::{How, command as matrix_command, matrix};
 pub use measure::{Measurement, NoTracer, Plan, Source, Visited, measure};
+pub use sightings::follow as follow_run;
 pub use trigger::{Break, Work};
 
 use std::{io::Write as _, net::IpAddr, sync::Arc};
@@ -52,7 +54,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
             .map(|target| resolve(&target.host, options.family))
             .collect::<Result<Vec<_>, _>>()
     })??;
-    let run_id = run_id()?;
+    let run_id = options.run_id.map_or_else(random_run_id, Ok)?;
     let mut specs = Vec::new();
     for (index, address) in addresses.iter().enumerate() {
         for probe in &options.probes {
@@ -149,14 +151,14 @@ fn terminal() -> report::text::Options {
 }
 
 /// Tells the payloads of this run from those of any other.
-fn run_id() -> Result<u64> {
+fn random_run_id() -> Result<u64> {
     let mut bytes = [0; 8];
     let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     anyhow::ensure!(
         filled.context("cannot get random bytes")? == bytes.len(),
         "getrandom gave too few bytes"
     );
-    Ok(u64::from_ne_bytes(bytes))
+    Ok(u64::from_ne_bytes(bytes).max(1))
 }
 
 pub(crate) fn open(netns: &Netns) -> Result<Namespace> {

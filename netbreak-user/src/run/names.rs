@@ -41,6 +41,13 @@ impl<'a> Names<'a> {
     }
 }
 
+impl Names<'_> {
+    /// Where only some namespaces are watched, a veth may lead out of them as hardware does: no device has a kind.
+    pub(super) fn forget_kinds(&mut self) {
+        self.devices.values_mut().for_each(|device| device.kind = None);
+    }
+}
+
 impl verdict::Names for Names<'_> {
     fn symbol(&self, address: u64) -> Option<String> {
         self.symbols.resolve(address).map(str::to_owned)

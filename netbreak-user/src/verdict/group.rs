@@ -56,6 +56,7 @@ impl Group {
             attempts: toll.attempts,
             leg: self.leg,
             cause: self.cause,
+            node: None,
             reason: self.reason,
             symbol: self.symbol,
             device: self.device,

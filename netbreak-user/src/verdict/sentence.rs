@@ -15,6 +15,8 @@ pub fn dead(group: &Group, toll: &Toll) -> String {
     let netns = group.netns.map(|netns| place(toll.evidence, netns));
     let destination = match group.leg {
         Leg::Reply => "the probe's own address".to_owned(),
+        // Of another node's probe the address may not be known here.
+        Leg::Request | Leg::Unknown if toll.record.address.is_unspecified() => "TARGET".to_owned(),
         Leg::Request | Leg::Unknown => toll.record.address.to_string(),
     };
     let handed = netns.as_deref().and_then(|netns| handed(group, toll, &format!("in {netns}"), Fate::Died));

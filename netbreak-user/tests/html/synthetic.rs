@@ -56,6 +56,7 @@ pub fn synthetic(loss: Loss) -> Report {
     Report {
         schema: SCHEMA.into(),
         run: Run {
+            run_id: None,
             host: "node-1".into(),
             kernel: "6.18.5".into(),
             started: "2026-01-02T03:04:05.678901234Z".into(),
@@ -64,6 +65,7 @@ pub fn synthetic(loss: Loss) -> Report {
             netns_name: Some("client".into()),
             tcp_segments: None,
             interrupted: false,
+            nodes: vec![],
             sensors: vec![
                 Sensor { name: "kfree_skb".into(), state: SensorState::On, why: None },
                 Sensor {
@@ -181,6 +183,7 @@ fn probe(loss: Loss, kind: Kind, port: Option<u16>, dice: &mut Dice) -> Probe {
         stream: None,
         path: None,
         timeline: Some(timeline((START, END), &record, &judged, resent.as_deref())),
+        attempts: None,
         deaths: judged.deaths,
         unexplained: 0,
     }
@@ -191,6 +194,7 @@ fn death(attempts: u64, cause: Cause, explain: &str) -> Death {
         attempts,
         leg: Leg::Request,
         cause,
+        node: None,
         reason: Some("NETFILTER_DROP".into()),
         symbol: Some("nft_do_chain".into()),
         device: Some("r0".into()),

@@ -12,6 +12,7 @@ mod counted;
 mod flood;
 mod forms;
 mod matrix;
+mod merge;
 mod retransmits;
 mod score;
 mod watch;

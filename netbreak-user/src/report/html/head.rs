@@ -34,6 +34,7 @@ pub(super) fn head(page: &Page) -> Markup {
                 " · " (number("/run/duration_s", run.duration_s, format!("{:.1} s", run.duration_s)))
                 @if run.interrupted { " · " strong { "interrupted" } }
             }
+            @for node in &run.nodes { p.quiet { "with " (node.sentence()) } }
             ul.tiles { @for (label, figure, note) in tiles(page) {
                 li { span.what { (label) } strong { (figure) } span.quiet { (note) } }
             } }

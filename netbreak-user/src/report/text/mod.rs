@@ -86,6 +86,9 @@ fn headline(page: &mut Page, report: &Report) {
     let word = page.paint.paint(style_of(report.verdict), word_of(report.verdict));
     page.line(format!("netbreak · {word} · {:.1} s from {from}", run.duration_s));
     page.line(format!("{} · kernel {} · {}", run.host, run.kernel, run.started));
+    for node in &run.nodes {
+        page.paragraph("with", 5, Style::Plain, &node.sentence());
+    }
     if run.interrupted {
         page.line(page.paint.paint(Style::Warning, &format!("interrupted after {:.2} s", run.duration_s)));
     }

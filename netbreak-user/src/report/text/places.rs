@@ -105,11 +105,15 @@ impl Place<'_> {
             Leg::Unknown => "on an unknown leg",
         };
         let netns = namespace(self.death.netns_name.as_deref(), self.death.netns);
-        match (&self.death.device, netns) {
-            (Some(device), Some(netns)) => format!("{device} in {netns}, {leg}"),
-            (Some(device), None) => format!("{device}, {leg}"),
-            (None, Some(netns)) => format!("{netns}, {leg}"),
-            (None, None) => leg.to_owned(),
+        let place = match (&self.death.device, netns) {
+            (Some(device), Some(netns)) => format!("{device} in {netns}"),
+            (Some(device), None) => device.clone(),
+            (None, netns) => netns.unwrap_or_default(),
+        };
+        let node = self.death.node.as_ref().map(|node| format!("on {node}")).unwrap_or_default();
+        match format!("{place} {node}").trim() {
+            "" => leg.to_owned(),
+            place => format!("{place}, {leg}"),
         }
     }
 
@@ -143,6 +147,7 @@ impl Place<'_> {
 
 /// The same place, reason and explanation?
 fn is_same(a: &Death, b: &Death) -> bool {
-    (a.leg, a.cause, &a.reason, &a.symbol, &a.device, a.ifindex, a.netns, &a.stage, &a.explain)
-        == (b.leg, b.cause, &b.reason, &b.symbol, &b.device, b.ifindex, b.netns, &b.stage, &b.explain)
+    a.node == b.node
+        && (a.leg, a.cause, &a.reason, &a.symbol, &a.device, a.ifindex, a.netns, &a.stage, &a.explain)
+            == (b.leg, b.cause, &b.reason, &b.symbol, &b.device, b.ifindex, b.netns, &b.stage, &b.explain)
 }

@@ -1,0 +1,115 @@
+//! A node that watched: what it saw of which attempt.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::{
+    MergeError,
+    clock::{Clock, compare},
+};
+use crate::{
+    probe::Kind,
+    report::{Attempts, Ended, Node, Probe, Report, Sighted, Sightings},
+};
+
+/// What was sent this long before the watching ended may have come after it.
+const ON_ITS_WAY_S: f64 = 1.0;
+
+/// A node that watched.
+pub struct Watcher<'a> {
+    sightings: &'a Sightings,
+    probes: HashMap<u32, Probed<'a>>,
+    matched: u64,
+    clock: Option<Clock>,
+    /// Of its wall clock.
+    offset_s: Option<f64>,
+}
+
+/// What it saw of one probe.
+struct Probed<'a> {
+    sighted: &'a Sighted,
+    /// Which end each attempt had.
+    ended: HashMap<u64, usize>,
+    /// Every attempt of which something was seen, ascending.
+    seen: Vec<u64>,
+}
+
+impl<'a> Watcher<'a> {
+    /// From what it wrote.
+    pub fn new(report: &Report, sightings: &'a Sightings) -> Result<Self, MergeError> {
+        let probes = sightings.probes.iter().map(|sighted| {
+            let ends = sighted.ends.iter().enumerate();
+            let ended = ends.flat_map(|(index, ended)| ended.seq.iter().map(move |seq| (*seq, index)));
+            (sighted.probe, Probed { sighted, ended: ended.collect(), seen: sighted.seen() })
+        });
+        let (matched, clock) = compare(report, sightings);
+        let time = |text: &str| text.parse().map_err(|_| MergeError::Time(text.to_owned()));
+        let (theirs, ours): (Timestamp, Timestamp) = (time(&sightings.started)?, time(&report.run.started)?);
+        let offset_s = clock.map(|clock| (theirs.duration_since(ours)).as_secs_f64() + clock.ahead_s);
+        Ok(Self { sightings, probes: probes.collect(), matched, clock, offset_s })
+    }
+
+    /// Its host name.
+    pub fn host(&self) -> &'a str {
+        &self.sightings.host
+    }
+
+    /// The end that an attempt had there, if it was not answered, and its index; `None` if no end was seen.
+    pub fn end(&self, probe: u32, seq: u64) -> Option<(usize, &'a Ended)> {
+        let probed = self.probes.get(&probe)?;
+        let index = *probed.ended.get(&seq)?;
+        Some((index, probed.sighted.ends.get(index)?))
+    }
+
+    /// One of its ends.
+    pub fn ended(&self, probe: u32, end: usize) -> Option<&'a Ended> {
+        self.probes.get(&probe)?.sighted.ends.get(end)
+    }
+
+    /// Can it have seen packets of this probe, and does it know them?
+    pub fn follows(&self, probe: &Probe, attempts: &Attempts) -> bool {
+        matches!(probe.kind, Kind::Icmp | Kind::Udp) && self.probes.contains_key(&attempts.probe)
+    }
+
+    /// Does it say of this attempt, which left at `sent_s`, that nothing of it came there? It saw others of the probe, it
+    /// watched all the time in which a packet could have come, and lost nothing of what it saw.
+    pub fn missed(&self, probe: u32, (seq, sent_s): (u64, f64)) -> bool {
+        let Some(probed) = self.probes.get(&probe) else { return false };
+        if probed.seen.binary_search(&seq).is_ok() || self.sightings.losses.ledger > 0 {
+            return false;
+        }
+        match (self.clock, &probed.seen[..]) {
+            (Some(clock), _) => {
+                let at_s = sent_s + clock.ahead_s;
+                at_s >= clock.uncertainty_s && at_s + ON_ITS_WAY_S <= self.sightings.duration_s
+            }
+            (None, [first, .., last]) => (*first..*last).contains(&seq),
+            (None, _) => false,
+        }
+    }
+
+    /// When it saw this attempt in the report's seconds: the request first, or the reply last.
+    pub fn at_s(&self, probe: u32, seq: u64, is_reply: bool) -> Option<f64> {
+        let sighted = self.probes.get(&probe)?.sighted;
+        let seen = if is_reply { &sighted.replies } else { &sighted.requests };
+        Some(seen.at(seq)? - self.clock?.ahead_s)
+    }
+
+    /// For the report; what it told is not counted yet.
+    pub fn summary(&self) -> Node {
+        Node {
+            host: self.sightings.host.clone(),
+            started: self.sightings.started.clone(),
+            seen: self.probes.values().map(|probed| probed.seen.len() as u64).sum(),
+            unplaced: 0,
+            died: 0,
+            passed: 0,
+            not_reached: 0,
+            matched: self.matched,
+            offset_s: self.offset_s,
+            uncertainty_s: self.clock.map(|clock| clock.uncertainty_s),
+            losses: self.sightings.losses,
+        }
+    }
+}
