@@ -20,9 +20,14 @@ use crate::{
 /// Sends an event if `packet`, which is `skb`, belongs to an attempt.
 #[inline(always)]
 pub fn report_packet<C: EbpfContext>(ctx: &C, place: &PlaceKey, packet: &Packet, skb: Kernel) {
-    if !packet.may_be_ours() {
-        return;
+    if packet.may_be_ours() {
+        report_ours(ctx, place, packet, skb);
     }
+}
+
+/// Not inlined: what hardly any packet needs is not to cost others registers and stack.
+#[inline(never)]
+fn report_ours<C: EbpfContext>(ctx: &C, place: &PlaceKey, packet: &Packet, skb: Kernel) {
     // Many ways lead here.
     let packet = forget(packet);
     let mut ours = MaybeUninit::uninit();

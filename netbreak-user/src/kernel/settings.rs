@@ -27,7 +27,7 @@ fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
     let control_block = btf.offset("sk_buff", "cb")?;
     let (conn_status, conn_tuple) = connections(btf);
     let common = |member: &str| btf.offset("sock", &format!("__sk_common.{member}"));
-    // What only some programs read: those are not loaded then (see `programs::attach`).
+    // What only some programs read: those are not loaded then (see `programs::attach_all`).
     let member = |structure: &str, member: &str| btf.offset(structure, member).unwrap_or(ABSENT);
     Ok(Offsets {
         skb_dev: btf.offset("sk_buff", "dev")?,

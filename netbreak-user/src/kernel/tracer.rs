@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{MapData, MapError, Queue, RingBuf},
+    Ebpf, EbpfError,
+    maps::{MapData, MapError, RingBuf},
 };
 use netbreak_common::{CHUNK, DEFAULT_FLOWS, Event, MAX_PLACES};
 use tokio::io::unix::AsyncFd;
 
 use super::{
+    aya_btf,
     btf::{BtfError, KernelBtf},
+    fill::fill,
     programs::{self, Form, PATH, TRACEPOINTS},
     reasons::Reasons,
     registry::{Registry, Room},
@@ -85,8 +87,6 @@ impl Tracer {
     /// [`Tracer::sensors`].
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut steps = Steps::new();
-        // Two readers of the same file. What aya makes of it takes longer and is wanted last.
-        let aya_btf = std::thread::spawn(|| Btf::from_sys_fs().ok());
         let btf = KernelBtf::open()?;
         let mut settings = settings(&btf)?;
         settings.parse_only = options.parse_only.into();
@@ -94,9 +94,7 @@ impl Tracer {
         (settings.probes, settings.ledger_mask) = (room.probes, room.attempts.saturating_sub(1));
         settings.run_id = options.run_id.map(run_id).unwrap_or_default();
         steps.done("BTF");
-        let mut ebpf = EbpfLoader::new()
-            // Nothing in the object is relocated.
-            .btf(None)
+        let mut ebpf = aya_btf::loader()
             .override_global("SETTINGS", &settings, true)
             .map_max_entries("FLOWS4", options.flows)
             .map_max_entries("FLOWS6", options.flows)
@@ -106,8 +104,8 @@ impl Tracer {
             .load(OBJECT)
             .map_err(|error| StartError::Load(Box::new(error)))?;
         steps.done("object and maps");
-        fill(&mut ebpf, "PLACE_IDS", 1..MAX_PLACES)?;
-        fill(&mut ebpf, "SLOTS", 0..options.flows)?;
+        fill(&mut ebpf, "fill_place_ids", "PLACE_IDS", 1..MAX_PLACES)?;
+        fill(&mut ebpf, "fill_slots", "SLOTS", 0..options.flows)?;
         let registry = Registry::new(
             take(&mut ebpf, "PROBES")?.try_into()?,
             take(&mut ebpf, "PROBE_PORTS")?.try_into()?,
@@ -116,16 +114,11 @@ impl Tracer {
         );
         let reasons = Reasons::read(&btf);
         steps.done("filling maps, names of reasons");
-        // Absent only where the kernel's BTF is unreadable to aya's own parser: then raw tracepoints serve.
-        let aya_btf = aya_btf.join().ok().flatten();
-        steps.done("waiting for aya's BTF");
         let path = options.follow.iter().flat_map(|_| PATH);
         let tracepoints: Vec<&str> = TRACEPOINTS.into_iter().chain(path).collect();
-        programs::load_at_once(&mut ebpf, &tracepoints, &btf, aya_btf.as_ref(), options.form);
-        let mut sensors: Vec<Sensor> = tracepoints
-            .into_iter()
-            .map(|name| programs::attach(&mut ebpf, name, &btf, aya_btf.as_ref(), options.form))
-            .collect();
+        // Without numbers of theirs raw tracepoints serve.
+        let numbers = aya_btf::of_tracepoints(&btf, &tracepoints);
+        let mut sensors = programs::attach_all(&mut ebpf, &tracepoints, &btf, numbers.as_ref(), options.form);
         if sensors[0].state == SensorState::Off {
             return Err(StartError::Mandatory(sensors[0].why.clone().unwrap_or_default()));
         }
@@ -246,15 +239,6 @@ impl Steps {
 fn run_id(number: u64) -> [u32; 2] {
     let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
     [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
-}
-
-fn fill(ebpf: &mut Ebpf, name: &str, values: std::ops::Range<u32>) -> Result<(), MapError> {
-    let map = ebpf.map_mut(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })?;
-    let mut queue: Queue<_, u32> = map.try_into()?;
-    for value in values {
-        queue.push(value, 0)?;
-    }
-    Ok(())
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map, MapError> {
