@@ -29,7 +29,7 @@ const HEADERS: usize = 88;
 const TRANSPORT: u32 = 8;
 
 /// More than a packet's buffer can hold: its offsets have 16 bits.
-const MOST_LINEAR: u32 = u16::MAX as u32;
+pub const MOST_LINEAR: u32 = u16::MAX as u32;
 
 /// No packet's buffer is larger (`KMALLOC_MAX_SIZE`). The verifier wants a bound of every offset.
 const LARGEST_BUFFER: u32 = (1 << 28) - 1;

@@ -16,6 +16,7 @@ pub static SETTINGS: Settings = Settings {
     consume_skb_arguments: 0,
     probes: 0,
     ledger_mask: 0,
+    headers: 0,
     parse_only: 0,
 };
 

@@ -19,6 +19,7 @@ pub fn settings(btf: &KernelBtf) -> Result<Settings, BtfError> {
         run_id: [0; 2],
         probes: 0,
         ledger_mask: 0,
+        headers: 0,
         parse_only: 0,
     })
 }

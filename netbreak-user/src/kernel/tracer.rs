@@ -6,7 +6,7 @@ use aya::{
     Ebpf, EbpfError,
     maps::{MapData, MapError, RingBuf},
 };
-use netbreak_common::{CHUNK, DEFAULT_FLOWS, Event, MAX_PLACES};
+use netbreak_common::{CHUNK, DEFAULT_FLOWS, Event, EventWithHeaders, MAX_PLACES};
 use tokio::io::unix::AsyncFd;
 
 use super::{
@@ -38,13 +38,22 @@ pub struct Options {
     pub run_id: Option<u64>,
     /// Where they are followed from stage to stage: how many attempts are remembered until they are read.
     pub follow: Option<Room>,
+    /// Shall events bring how their packets begin?
+    pub headers: bool,
     /// Parse and do not count: for measuring only.
     pub parse_only: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { flows: DEFAULT_FLOWS, form: Form::default(), run_id: None, follow: None, parse_only: false }
+        Self {
+            flows: DEFAULT_FLOWS,
+            form: Form::default(),
+            run_id: None,
+            follow: None,
+            headers: false,
+            parse_only: false,
+        }
     }
 }
 
@@ -90,6 +99,7 @@ impl Tracer {
         let btf = KernelBtf::open()?;
         let mut settings = settings(&btf)?;
         settings.parse_only = options.parse_only.into();
+        settings.headers = options.headers.into();
         let room = options.follow.unwrap_or_default();
         (settings.probes, settings.ledger_mask) = (room.probes, room.attempts.saturating_sub(1));
         settings.run_id = options.run_id.map(run_id).unwrap_or_default();
@@ -193,8 +203,9 @@ impl Tracer {
 }
 
 impl Events {
-    /// Waits until there are events, then hands each to `take`. Cancel-safe.
-    pub async fn drain(&mut self, mut take: impl FnMut(&Event)) -> std::io::Result<()> {
+    /// Waits until there are events, then hands each to `take`, with the bytes that its packet begins with (see
+    /// [`Options::headers`]; none where there are none). Cancel-safe.
+    pub async fn drain(&mut self, mut take: impl FnMut(&Event, &[u8])) -> std::io::Result<()> {
         let mut guard = self.0.readable_mut().await?;
         drain(guard.get_inner_mut(), &mut take);
         guard.clear_ready();
@@ -202,16 +213,21 @@ impl Events {
     }
 
     /// Hands over what is there now.
-    pub fn drain_now(&mut self, mut take: impl FnMut(&Event)) {
+    pub fn drain_now(&mut self, mut take: impl FnMut(&Event, &[u8])) {
         drain(self.0.get_mut(), &mut take);
     }
 }
 
-fn drain(ring: &mut RingBuf<MapData>, take: &mut impl FnMut(&Event)) {
+fn drain(ring: &mut RingBuf<MapData>, take: &mut impl FnMut(&Event, &[u8])) {
     while let Some(item) = ring.next() {
         if item.len() == size_of::<Event>() {
             // SAFETY: the record is an `Event` (its size is checked), which is plain data.
-            take(&unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
+            take(&unsafe { item.as_ptr().cast::<Event>().read_unaligned() }, &[]);
+        } else if item.len() == size_of::<EventWithHeaders>() {
+            // SAFETY: as above.
+            let with = unsafe { item.as_ptr().cast::<EventWithHeaders>().read_unaligned() };
+            let length = (with.length as usize).min(with.headers.len());
+            take(&with.event, &with.headers[..length]);
         }
     }
 }
