@@ -149,6 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_in_the_file_is_counted() {
+        let report = crate::report::fixtures::broken();
+        let of =
+            |probe: &Probe| probe.deaths.iter().map(|death| death.attempts).sum::<u64>() + probe.unexplained;
+        let all: u64 = report.probes().map(of).sum();
+        assert_eq!(said(&report, all as usize), format!("packets of all {all} attempts that were lost"));
+        let some = said(&report, all as usize - 3);
+        assert!(some.starts_with(&format!("{} packets of {all} attempts", all - 3)), "{some}");
+        assert!(some.contains("of the other 3 no packet"), "{some}");
+    }
+
+    #[test]
     fn what_was_not_asked_for_is_not_kept() {
         let mut headers = Headers::default();
         headers.take(&event(), &[]);
