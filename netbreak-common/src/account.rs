@@ -3,6 +3,9 @@
 /// Places that can be told apart; the rest share place 0. Part of the kernel memory, so part of what `doctor` computes.
 pub const MAX_PLACES: u32 = 2048;
 
+/// Numbers that one run of a `fill_*` program enters into its queue.
+pub const FILLED_AT_ONCE: u32 = 64;
+
 /// Entries of each CPU's cache of places. A power of two.
 pub const PLACE_CACHE: u32 = 64;
 

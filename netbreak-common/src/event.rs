@@ -63,11 +63,30 @@ pub struct Event<S = Stack> {
     pub pad: u8,
 }
 
+/// Bytes of a packet that go with its event where they are asked for: an IPv6 header, a TCP header with all options and
+/// some more. As for any read from there (`HEADERS` in netbreak-ebpf/src/packet.rs) this never leaves the packet's buffer.
+pub const HEADER_BYTES: usize = 128;
+
+/// An event, and how its packet begins: what is sent where [`crate::Settings::headers`] is 1.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EventWithHeaders<S = Stack> {
+    /// The event.
+    pub event: Event<S>,
+    /// How many of `headers` are the packet's. 0 where something happened to a socket, or they could not be read.
+    pub length: u32,
+    /// Always 0.
+    pub pad: u32,
+    /// From the network header on. Of a packet that is tagged on receive this is the tag (`eth_type_trans`).
+    pub headers: [u8; HEADER_BYTES],
+}
+
 /// The packet went from the probe to its target.
 pub const LEG_REQUEST: u8 = 0;
 /// The packet went from the target to the probe.
 pub const LEG_REPLY: u8 = 1;
 
+const _: () = assert!(size_of::<EventWithHeaders>() == size_of::<Event>() + 8 + HEADER_BYTES);
 const _: () = assert!(size_of::<Event>() == 8 * (3 + STACK_DEPTH) + 16 + 48 + 24);
 
 #[cfg(feature = "user")]

@@ -128,11 +128,13 @@ pub struct Settings {
     pub probes: u32,
     /// Attempts of a probe that the ledger holds, less 1: a mask of bits.
     pub ledger_mask: u32,
+    /// 1 = events bring how their packets begin ([`crate::EventWithHeaders`]).
+    pub headers: u32,
     /// 1 = parse and do not count: only for measuring what parsing costs.
     pub parse_only: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == size_of::<Offsets>() + 9 * 4);
+const _: () = assert!(size_of::<Settings>() == size_of::<Offsets>() + 10 * 4);
 
 #[cfg(feature = "user")]
 // SAFETY: `repr(C)`, only integers, padding is explicit: every bit pattern is valid.

@@ -1,5 +1,7 @@
 //! `kfree_skb`: a packet freed unread.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     EbpfContext,
     macros::{btf_tracepoint, raw_tracepoint},
@@ -10,7 +12,7 @@ use netbreak_common::{PlaceKey, sensor};
 use crate::{
     account, event,
     packet::Packet,
-    read::{Access, Direct, Kernel, Probed, Typed, load, netns, offset, setting},
+    read::{Access, Direct, Kernel, Probed, Typed, forget, load, netns, offset, setting},
 };
 
 /// (skb, location[, reason[, rx_sk]]), `trace_kfree_skb`.
@@ -84,6 +86,24 @@ pub fn whereabouts<A: Access>(skb: Kernel, rx_sk: Kernel) -> (u32, u32) {
         return (ifindex, netns::<A>(sk, offset!(sk_net)));
     }
     (0, netns::<A>(rx_sk, offset!(sk_net)))
+}
+
+/// As [`whereabouts`] of a packet, for what happens rarely: the verifier goes on in one way.
+#[inline(always)]
+pub fn rarely_whereabouts(skb: Kernel) -> (u32, u32) {
+    let mut found = MaybeUninit::uninit();
+    write_whereabouts(skb as u64, found.as_mut_ptr());
+    // SAFETY: it was written.
+    let [ifindex, netns] = forget(unsafe { found.assume_init_ref() });
+    (ifindex, netns)
+}
+
+/// Not inlined: what it leaves on the stack would be one more way for each.
+#[inline(never)]
+fn write_whereabouts(skb: u64, into: *mut [u32; 2]) {
+    let (ifindex, netns) = whereabouts::<Probed>(skb as Kernel, core::ptr::null());
+    // SAFETY: the caller's, of this size.
+    unsafe { into.write([ifindex, netns]) };
 }
 
 /// The `net_device` that `whereabouts` speaks of; null without one.

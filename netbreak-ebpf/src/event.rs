@@ -6,23 +6,28 @@ use aya_ebpf::{
     EbpfContext,
     helpers::generated::{bpf_get_stack, bpf_ktime_get_ns},
 };
-use netbreak_common::{Event, PlaceKey, Stack};
+use netbreak_common::{Event, EventWithHeaders, HEADER_BYTES, PlaceKey, Stack};
 
 use crate::{
     account::{device_name, lose},
     connection::{Segment, is_known_port, of_socket},
     maps,
     ours::{Ours, identify_slowly},
-    packet::Packet,
-    read::{Kernel, forget},
+    packet::{MOST_LINEAR, Packet},
+    read::{Kernel, Probed, forget, load, offset, read, setting},
 };
 
 /// Sends an event if `packet`, which is `skb`, belongs to an attempt.
 #[inline(always)]
 pub fn report_packet<C: EbpfContext>(ctx: &C, place: &PlaceKey, packet: &Packet, skb: Kernel) {
-    if !packet.may_be_ours() {
-        return;
+    if packet.may_be_ours() {
+        report_ours(ctx, place, packet, skb);
     }
+}
+
+/// Not inlined: what hardly any packet needs is not to cost others registers and stack.
+#[inline(never)]
+fn report_ours<C: EbpfContext>(ctx: &C, place: &PlaceKey, packet: &Packet, skb: Kernel) {
     // Many ways lead here.
     let packet = forget(packet);
     let mut ours = MaybeUninit::uninit();
@@ -65,14 +70,58 @@ pub fn report_socket<C: EbpfContext>(
 /// Sends an event. `skb` is null when something happened to a socket.
 #[inline(always)]
 pub fn report<C: EbpfContext>(ctx: &C, place: &PlaceKey, packet: &Packet, skb: Kernel, ours: &Ours) {
-    let Some(mut entry) = maps::EVENTS.reserve::<Event<MaybeUninit<Stack>>>(0) else {
-        lose(|losses| losses.ring_full += 1);
-        return;
-    };
-    // SAFETY: the transmutes keep size. The helper fills all of the stack, with zeros from the last caller on
-    // (`__bpf_get_stack`, kernel/bpf/stackmap.c).
+    if setting!(headers) == 1 {
+        let Some(mut entry) = maps::EVENTS.reserve::<EventWithHeaders<MaybeUninit<Stack>>>(0) else {
+            return lose(|losses| losses.ring_full += 1);
+        };
+        let entry_at = entry.as_mut_ptr();
+        // SAFETY: memory of this size, of which all is written.
+        unsafe {
+            write(ctx, place, packet, skb, ours, &raw mut (*entry_at).event);
+            (&raw mut (*entry_at).pad).write(0);
+            (&raw mut (*entry_at).length).write(headers(skb, &mut *(&raw mut (*entry_at).headers).cast()));
+        }
+        entry.submit(0);
+    } else {
+        let Some(mut entry) = maps::EVENTS.reserve::<Event<MaybeUninit<Stack>>>(0) else {
+            return lose(|losses| losses.ring_full += 1);
+        };
+        // SAFETY: memory of this size.
+        unsafe { write(ctx, place, packet, skb, ours, entry.as_mut_ptr()) };
+        entry.submit(0);
+    }
+}
+
+/// Copies the bytes from a packet's network header on, and returns how many of them are the packet's: what lies behind
+/// its linear part is not.
+#[inline(always)]
+fn headers(skb: Kernel, into: &mut MaybeUninit<[u8; HEADER_BYTES]>) -> u32 {
+    let head = load::<Kernel, Probed>(skb, offset!(skb_head));
+    let network = u32::from(load::<u16, Probed>(skb, offset!(skb_network_header)));
+    let linear = load::<u32, Probed>(skb, offset!(skb_tail)).wrapping_sub(network);
+    let is_read = read(head.wrapping_add(network as usize), into);
+    // A length below zero is a huge one here.
+    match linear {
+        _ if !is_read => 0,
+        0..=MOST_LINEAR => linear.min(HEADER_BYTES as u32),
+        _ => 0,
+    }
+}
+
+/// # Safety
+/// `event` is valid for writes.
+#[inline(always)]
+unsafe fn write<C: EbpfContext>(
+    ctx: &C,
+    place: &PlaceKey,
+    packet: &Packet,
+    skb: Kernel,
+    ours: &Ours,
+    event: *mut Event<MaybeUninit<Stack>>,
+) {
+    // SAFETY: the caller's; the transmutes keep size. The helper fills all of the stack, with zeros from the last caller
+    // on (`__bpf_get_stack`, kernel/bpf/stackmap.c).
     unsafe {
-        let event = entry.as_mut_ptr();
         event.write(Event {
             time: bpf_ktime_get_ns(),
             stack: MaybeUninit::uninit(),
@@ -102,5 +151,4 @@ pub fn report<C: EbpfContext>(ctx: &C, place: &PlaceKey, packet: &Packet, skb: K
         let stack = &raw mut (*event).stack;
         bpf_get_stack(ctx.as_ptr(), stack.cast(), size_of_val(&*stack) as u32, 0);
     }
-    entry.submit(0);
 }

@@ -9,10 +9,10 @@ use netbreak_common::{PlaceKey, sensor};
 
 use crate::{
     account,
-    drop::whereabouts,
+    drop::rarely_whereabouts,
     event,
     packet::{Packet, TCP},
-    read::{Access, Kernel, Probed, Typed, forget, load, offset},
+    read::{Access, Kernel, Probed, Typed, load, offset},
     retransmit::place,
 };
 
@@ -33,8 +33,8 @@ pub fn icmp_send_raw(ctx: RawTracePointContext) -> i32 {
 /// Probe reads in both forms: errors are rare, and the verifier is done sooner.
 #[inline(always)]
 fn sent<C: EbpfContext>(ctx: &C, skb: Kernel, kind: u32, code: u32) {
-    let packet = forget(&Packet::of_skb::<Probed>(skb));
-    let (ifindex, netns) = forget(&whereabouts::<Probed>(skb, core::ptr::null()));
+    let packet = Packet::rarely_of_skb(skb);
+    let (ifindex, netns) = rarely_whereabouts(skb);
     let place = PlaceKey {
         location: 0,
         reason: (kind & 0xff) << 8 | (code & 0xff),
@@ -65,12 +65,12 @@ pub fn inet_sk_error_report_raw(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn error_reported<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel) {
-    let mut packet = forget(&Packet::of_sock::<A>(sk));
+    let mut packet = Packet::rarely_of_sock::<A>(sk);
     // `sk_protocol` is 8 or 16 bits wide, by kernel, and a bit field on some: its low byte is enough.
     packet.protocol = load::<u8, Probed>(sk, offset!(sk_protocol));
     let error: i32 = load::<_, A>(sk, offset!(sk_err));
     let place = place::<A>(sensor::SOCKET_ERROR, error.unsigned_abs(), sk, &packet);
-    account::count(&place, &packet, core::ptr::null());
+    account::count_rarely(&place, &packet, 0);
     if packet.protocol == TCP {
         event::report_socket(ctx, &place, &packet, || (None, 0));
     }

@@ -2,7 +2,7 @@
 //! event only when the packet belongs to a probe.
 //!
 //! One file a family of tracepoints (`drop`, `retransmit`, `reset`, `icmp`, `path`, `route`); `read` loads kernel memory, `packet` finds
-//! the flow, `account` counts, `event` reports. Each program exists twice: on a BTF tracepoint, where kernel structs
+//! the flow, `account` counts, `event` reports, `fill` is run before all others. Each program exists twice: on a BTF tracepoint, where kernel structs
 //! are plain loads, and (`*_raw`) on a raw tracepoint with bounded probe reads, for kernels that lack the former.
 #![no_std]
 #![no_main]
@@ -12,6 +12,7 @@ mod bench;
 mod connection;
 mod drop;
 mod event;
+mod fill;
 mod icmp;
 mod maps;
 mod ours;

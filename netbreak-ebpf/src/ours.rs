@@ -57,11 +57,14 @@ const NOTHING: Said = 0;
 const OURS: Said = 1;
 /// A segment that may be an attempt's has been written: its connection must be asked.
 const SEGMENT: Said = 2;
+/// What is within it tells: where that lies has been written.
+const WITHIN: Said = 3;
 
 /// What headers tell, is written here.
 struct Into {
     ours: *mut Ours,
     segment: *mut Segment,
+    within: *mut Place,
 }
 
 /// The attempt that `skb` belongs to. Echoes and datagrams tell by their payload, whatever has become of their
@@ -73,15 +76,20 @@ pub fn identify<A: Access>(skb: Kernel, into: *mut Ours) -> bool {
 
 #[inline(always)]
 fn look<A: Access, const TAGGED: bool>(skb: Kernel, into: *mut Ours) -> bool {
-    let mut segment = MaybeUninit::uninit();
-    let said = outer::<A, TAGGED>(skb, &Into { ours: into, segment: segment.as_mut_ptr() });
+    let (mut segment, mut within) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    let into = Into { ours: into, segment: segment.as_mut_ptr(), within: within.as_mut_ptr() };
+    let mut said = outer::<A, TAGGED>(skb, &into);
+    if said == WITHIN {
+        // SAFETY: it was written.
+        said = inner::<A>(&A::merged(unsafe { within.assume_init() }), &into);
+    }
     if said != SEGMENT {
         return said == OURS;
     }
     // Many ways lead here.
     // SAFETY: it was written.
     let segment = forget(unsafe { segment.assume_init_ref() });
-    of_packet(skb as u64, &segment, into)
+    of_packet(skb as u64, &segment, into.ours)
 }
 
 #[inline(always)]
@@ -95,7 +103,9 @@ fn outer<A: Access, const TAGGED: bool>(skb: Kernel, into: &Into) -> Said {
         // The network header of a tagged packet is its tag: (control, inner type), `eth_type_trans`.
         ETH_P_8021Q | ETH_P_8021AD if TAGGED => {
             let ether_type = u16::from_be(bytes::<u16, A>(at, 2));
-            inner::<A>(&Place { skb, at: at.wrapping_add(4), before: 4, ether_type }, into)
+            // SAFETY: the caller's, of this size.
+            unsafe { into.within.write(Place { skb, at: at.wrapping_add(4), before: 4, ether_type }) };
+            WITHIN
         }
         _ => NOTHING,
     }
@@ -132,6 +142,7 @@ fn of_header<A: Access, const INNER: bool>(place: &Place, into: &Into) -> Said {
         }
         _ => return NOTHING,
     };
+    let (protocol, length) = A::merged((protocol, length));
     match protocol {
         ICMP | ICMP6 | UDP => {
             if message(place, &headers, protocol, length, into.ours) {
@@ -146,7 +157,9 @@ fn of_header<A: Access, const INNER: bool>(place: &Place, into: &Into) -> Said {
             }
             let ether_type = u16::from_be(bytes::<u16, A>(place.at.wrapping_add(frame as usize), 12));
             let (at, before) = (place.at.wrapping_add(frame as usize + 14), place.before + frame + 14);
-            inner::<A>(&Place { skb: place.skb, at, before, ether_type }, into)
+            // SAFETY: the caller's, of this size.
+            unsafe { into.within.write(Place { skb: place.skb, at, before, ether_type }) };
+            WITHIN
         }
         TCP => segment(place, &headers, length, into.segment),
         _ => NOTHING,

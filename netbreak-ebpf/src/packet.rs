@@ -8,7 +8,7 @@ use crate::{
     account::lose,
     connection::{SYN, is_known_port},
     ours::{MAGIC, is_tunnel_port},
-    read::{Access, Kernel, bytes, forget, load, offset, read},
+    read::{Access, Kernel, Rarely, bytes, forget, load, offset, read},
 };
 
 pub const ICMP: u8 = 1;
@@ -29,7 +29,7 @@ const HEADERS: usize = 88;
 const TRANSPORT: u32 = 8;
 
 /// More than a packet's buffer can hold: its offsets have 16 bits.
-const MOST_LINEAR: u32 = u16::MAX as u32;
+pub const MOST_LINEAR: u32 = u16::MAX as u32;
 
 /// No packet's buffer is larger (`KMALLOC_MAX_SIZE`). The verifier wants a bound of every offset.
 const LARGEST_BUFFER: u32 = (1 << 28) - 1;
@@ -141,6 +141,24 @@ impl Packet {
         packet
     }
 
+    /// As [`Packet::of_skb`], for what happens rarely: whatever the packet is, the verifier goes on in one way.
+    #[inline(always)]
+    pub fn rarely_of_skb(skb: Kernel) -> Self {
+        let mut packet = MaybeUninit::uninit();
+        write_of_skb(skb as u64, packet.as_mut_ptr());
+        // SAFETY: it was written.
+        forget(unsafe { packet.assume_init_ref() })
+    }
+
+    /// As [`Packet::of_sock`], for what happens rarely.
+    #[inline(always)]
+    pub fn rarely_of_sock<A: Access>(sk: Kernel) -> Self {
+        let mut packet = MaybeUninit::uninit();
+        write_of_sock::<A>(sk, packet.as_mut_ptr());
+        // SAFETY: it was written.
+        forget(unsafe { packet.assume_init_ref() })
+    }
+
     /// `network` and `tail` are offsets from `head`.
     #[inline(always)]
     fn network<A: Access>(&mut self, head: Kernel, mut network: u32, tail: u32, ether_type: u16) {
@@ -166,6 +184,8 @@ impl Packet {
         if length == 0 || linear < length + TRANSPORT {
             return;
         }
+        let length = A::merged(length);
+        *self = A::merged(*self);
         let [first, second, third] = headers.after::<[u16; 3]>(length, 0);
         self.ports(first, second, third);
         // Not from the copy, whose place the verifier would have to know on each way.
@@ -253,7 +273,7 @@ impl Packet {
 
     /// The flow of the packets that a socket sends.
     #[inline(always)]
-    pub fn of_sock<A: Access>(sk: Kernel) -> Self {
+    fn of_sock<A: Access>(sk: Kernel) -> Self {
         let mut packet = Self::empty();
         packet.protocol = TCP;
         packet.source_port = load::<_, A>(sk, offset!(sk_num));
@@ -281,6 +301,20 @@ impl Packet {
         }
         packet
     }
+}
+
+/// Not inlined: what it leaves on the stack would be one more way for each.
+#[inline(never)]
+fn write_of_skb(skb: u64, into: *mut Packet) {
+    // SAFETY: the caller's, of this size.
+    unsafe { into.write(Packet::of_skb::<Rarely>(skb as Kernel)) };
+}
+
+/// As [`write_of_skb`].
+#[inline(never)]
+fn write_of_sock<A: Access>(sk: Kernel, into: *mut Packet) {
+    // SAFETY: the caller's, of this size.
+    unsafe { into.write(Packet::of_sock::<A>(sk)) };
 }
 
 /// Hop-by-hop, routing, fragment, authentication, destination options, mobility.

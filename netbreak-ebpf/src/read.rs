@@ -16,6 +16,7 @@ pub static SETTINGS: Settings = Settings {
     consume_skb_arguments: 0,
     probes: 0,
     ledger_mask: 0,
+    headers: 0,
     parse_only: 0,
 };
 
@@ -47,6 +48,12 @@ pub trait Access {
     /// Bytes behind a `void *` or `unsigned char *` member in the same way (the verifier allows it from 6.17 on), and not
     /// from a copy.
     const BYTES: bool;
+
+    /// The same value. Where what is read happens rarely, the ways that lead to it become one, as by [`forget`].
+    #[inline(always)]
+    fn merged<T: Copy>(value: T) -> T {
+        value
+    }
 }
 
 /// A raw tracepoint, or a pointer that the verifier knows nothing about: probe reads only.
@@ -64,6 +71,11 @@ pub struct Rarely;
 impl Access for Rarely {
     const MEMBERS: bool = false;
     const BYTES: bool = true;
+
+    #[inline(always)]
+    fn merged<T: Copy>(value: T) -> T {
+        forget(&value)
+    }
 }
 
 /// A BTF tracepoint.

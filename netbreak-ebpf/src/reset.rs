@@ -11,7 +11,7 @@ use netbreak_common::{PlaceKey, sensor};
 
 use crate::{
     account,
-    drop::whereabouts,
+    drop::rarely_whereabouts,
     event,
     ours::{Ours, identify_slowly},
     packet::Packet,
@@ -42,13 +42,13 @@ pub fn tcp_send_reset_raw(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
     if !sk.is_null() {
-        let packet = forget(&Packet::of_sock::<Probed>(sk));
+        let packet = Packet::rarely_of_sock::<Probed>(sk);
         let place = place::<Probed>(sensor::RESET_SENT, reason, sk, &packet);
-        account::count(&place, &packet, core::ptr::null());
+        account::count_rarely(&place, &packet, 0);
         event::report_socket(ctx, &place, &packet, || (None, RST));
     } else if !skb.is_null() {
         // The flow of the packet that is answered: the RST goes the other way.
-        let answered = forget(&Packet::of_skb::<Probed>(skb));
+        let answered = Packet::rarely_of_skb(skb);
         let packet = Packet {
             source: answered.destination,
             destination: answered.source,
@@ -57,7 +57,7 @@ fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
             segments: 1,
             ..answered
         };
-        let (ifindex, netns) = forget(&whereabouts::<Probed>(skb, core::ptr::null()));
+        let (ifindex, netns) = rarely_whereabouts(skb);
         let place = PlaceKey { ifindex, netns, ..place::<Probed>(sensor::RESET_SENT, reason, sk, &packet) };
         account::count_rarely(&place, &packet, skb as u64);
         if !answered.may_be_ours() {
@@ -91,8 +91,8 @@ pub fn tcp_receive_reset_raw(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn reset_received<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel) {
     // The socket's own direction: what was reset, not the RST.
-    let packet = forget(&Packet::of_sock::<A>(sk));
+    let packet = Packet::rarely_of_sock::<A>(sk);
     let place = place::<A>(sensor::RESET_RECEIVED, 0, sk, &packet);
-    account::count(&place, &packet, core::ptr::null());
+    account::count_rarely(&place, &packet, 0);
     event::report_socket(ctx, &place, &packet, || (None, RST));
 }

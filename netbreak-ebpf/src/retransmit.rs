@@ -31,12 +31,12 @@ pub fn tcp_retransmit_skb_raw(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn retransmitted<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel, skb: Kernel, error: i32) {
-    let mut packet = forget(&Packet::of_sock::<A>(sk));
+    let mut packet = Packet::rarely_of_sock::<A>(sk);
     // `tcp_skb_pcount`, which is what `Tcp.RetransSegs` grows by. `cb` is an array of bytes: not a typed load.
     packet.segments = load::<u16, Probed>(skb, offset!(skb_tcp_gso_segs)).into();
     packet.bytes = load::<_, A>(skb, offset!(skb_len));
     let place = place::<A>(sensor::RETRANSMIT, error.unsigned_abs(), sk, &packet);
-    account::count(&place, &packet, core::ptr::null());
+    account::count_rarely(&place, &packet, 0);
     event::report_socket(ctx, &place, &packet, || {
         let sequence = load::<u32, Probed>(skb, offset!(skb_tcp_seq));
         (Some(sequence), load::<u8, Probed>(skb, offset!(skb_tcp_flags)))
@@ -60,9 +60,9 @@ pub fn tcp_retransmit_synack_raw(ctx: RawTracePointContext) -> i32 {
 /// Probe reads in both forms: to the verifier a request is no socket. It is rare enough.
 #[inline(always)]
 fn retransmitted_synack<C: EbpfContext>(ctx: &C, request: Kernel) {
-    let packet = forget(&Packet::of_sock::<Probed>(request));
+    let packet = Packet::rarely_of_sock::<Probed>(request);
     let place = place::<Probed>(sensor::RETRANSMIT_SYNACK, 0, request, &packet);
-    account::count(&place, &packet, core::ptr::null());
+    account::count_rarely(&place, &packet, 0);
     const SYN_ACK: u8 = 0x12;
     event::report_socket(ctx, &place, &packet, || (None, SYN_ACK));
 }
@@ -70,7 +70,8 @@ fn retransmitted_synack<C: EbpfContext>(ctx: &C, request: Kernel) {
 /// The place of something that happened to a socket.
 #[inline(always)]
 pub fn place<A: Access>(sensor: u8, reason: u32, sk: Kernel, packet: &Packet) -> PlaceKey {
-    PlaceKey {
+    // Many ways lead here.
+    forget(&PlaceKey {
         location: 0,
         reason,
         ifindex: 0,
@@ -79,5 +80,5 @@ pub fn place<A: Access>(sensor: u8, reason: u32, sk: Kernel, packet: &Packet) ->
         family: packet.family,
         protocol: packet.protocol,
         pad: 0,
-    }
+    })
 }

@@ -17,6 +17,7 @@ pub mod live;
 pub mod netns;
 pub mod options;
 pub mod pause;
+pub mod pcapng;
 pub mod probe;
 pub mod progress;
 pub mod report;

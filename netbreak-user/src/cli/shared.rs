@@ -28,6 +28,9 @@ pub struct OutputArgs {
     /// Write the report as a page with pictures, one file that needs no network; `-` is standard output
     #[arg(long, value_name = "FILE|-", help_heading = "Report")]
     pub html: Option<String>,
+    /// Write the packets whose drop ended an attempt (their headers) to a pcapng file, each with a comment: its death
+    #[arg(long, value_name = "FILE", help_heading = "Report", conflicts_with = "no_kernel")]
+    pub pcap: Option<String>,
     /// Format of the report on standard output [default: text]
     #[arg(long = "output", value_enum, value_name = "FORMAT", help_heading = "Report")]
     pub format: Option<Format>,

@@ -1,9 +1,10 @@
 //! The running kernel's type information: where a struct's member lies, how many arguments a tracepoint has, what an
 //! enum's values are called. Nothing of it is known at build time, since it differs between kernels.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use btf_rs::{Btf, Struct, Type};
+use regex::Regex;
 
 /// Where every kernel with BTF shows it.
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -45,17 +46,52 @@ pub enum BtfError {
     },
 }
 
+/// What a start looks up. To look for one name is to go through all types, so these are looked for at once; any other
+/// name is found as well.
+const LOOKED_UP: &str = "^(bpf_prog_aux|dst_entry|fib6_result|fib6_table|flowi4|flowi6|net|net_device|nf_conn\
+    |nf_conntrack_tuple|nf_conntrack_tuple_hash|sk_buff|sk_rst_reason|skb_drop_reason|skb_shared_info|sock|tcp_skb_cb\
+    |btf_trace_(consume_skb|fib6?_table_lookup|icmp_send|inet_sk_error_report|kfree_skb|napi_gro_receive_entry\
+    |net_dev_queue|net_dev_start_xmit|netif_receive_skb|netif_rx|skb_copy_datagram_iovec|tcp_receive_reset\
+    |tcp_retransmit_skb|tcp_retransmit_synack|tcp_send_reset))$";
+
 /// The kernel's BTF.
-pub struct KernelBtf(Btf);
+pub struct KernelBtf {
+    btf: Btf,
+    /// The numbers of the types of some names.
+    known: HashMap<String, Vec<u32>>,
+}
 
 impl KernelBtf {
     /// The running kernel's. It is mapped where the kernel allows that (6.16 and later), since only a few of its
     /// hundred thousand types are looked at; else it is read and parsed.
     pub fn open() -> Result<Self, BtfError> {
-        Btf::from_file_with_backend(VMLINUX, btf_rs::Backend::Mmap)
+        let unreadable = |error: btf_rs::Error| BtfError::Unreadable(error.to_string());
+        let btf = Btf::from_file_with_backend(VMLINUX, btf_rs::Backend::Mmap)
             .or_else(|_| Btf::from_file(VMLINUX))
-            .map(Self)
-            .map_err(|error| BtfError::Unreadable(error.to_string()))
+            .map_err(unreadable)?;
+        let mut known: HashMap<String, Vec<u32>> = HashMap::new();
+        let names = Regex::new(LOOKED_UP).map_err(|error| BtfError::Unreadable(error.to_string()))?;
+        for id in btf.resolve_ids_by_regex(&names).map_err(unreadable)? {
+            let named = btf.resolve_type_by_id(id).map_err(unreadable)?;
+            let Some(name) = named.as_btf_type().and_then(|named| btf.resolve_name(named).ok()) else {
+                continue;
+            };
+            known.entry(name).or_default().push(id);
+        }
+        Ok(Self { btf, known })
+    }
+
+    /// The numbers of the types of this name.
+    fn numbers(&self, name: &str) -> Vec<u32> {
+        self.known
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| self.btf.resolve_ids_by_name(name).unwrap_or_default())
+    }
+
+    /// The types of this name, by number.
+    fn named(&self, name: &str) -> impl Iterator<Item = (u32, Type)> {
+        self.numbers(name).into_iter().filter_map(|id| Some((id, self.btf.resolve_type_by_id(id).ok()?)))
     }
 
     /// A module's, on top of the kernel's; `None` when the module is not loaded or has no BTF.
@@ -66,16 +102,15 @@ impl KernelBtf {
         }
         // Split BTF needs a base that was parsed, not mapped.
         let base = Btf::from_file(VMLINUX).ok()?;
-        Btf::from_split_file(path, &base).ok().map(Self)
+        Some(Self { btf: Btf::from_split_file(path, &base).ok()?, known: HashMap::new() })
     }
 
     /// Byte offset of `path` (members joined by dots) in `structure`. Members of anonymous structs and unions are found
     /// by their own name.
     pub fn offset(&self, structure: &str, path: &str) -> Result<u32, BtfError> {
-        let no_struct = || BtfError::NoStruct(structure.to_owned());
         let mut found: Option<u32> = None;
         let mut known = false;
-        for candidate in self.0.resolve_types_by_name(structure).map_err(|_| no_struct())? {
+        for (_, candidate) in self.named(structure) {
             let (Type::Struct(fields) | Type::Union(fields)) = candidate else { continue };
             known = true;
             let Some(bits) = self.bits_to(&fields, path) else { continue };
@@ -92,15 +127,14 @@ impl KernelBtf {
             None if known => {
                 Err(BtfError::NoMember { structure: structure.to_owned(), member: path.to_owned() })
             }
-            None => Err(no_struct()),
+            None => Err(BtfError::NoStruct(structure.to_owned())),
         }
     }
 
     /// Whether `structure` is there and has `member`, a bit field too.
     pub fn has_member(&self, structure: &str, member: &str) -> bool {
-        let candidates = self.0.resolve_types_by_name(structure).unwrap_or_default();
-        candidates.iter().any(|candidate| match candidate {
-            Type::Struct(fields) | Type::Union(fields) => self.bits_to(fields, member).is_some(),
+        self.named(structure).any(|(_, candidate)| match candidate {
+            Type::Struct(fields) | Type::Union(fields) => self.bits_to(&fields, member).is_some(),
             _ => false,
         })
     }
@@ -108,7 +142,7 @@ impl KernelBtf {
     fn bits_to(&self, fields: &Struct, path: &str) -> Option<u32> {
         let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
         for member in &fields.members {
-            let name = self.0.resolve_name(member).ok()?;
+            let name = self.btf.resolve_name(member).ok()?;
             if name == first {
                 return match rest {
                     None => Some(member.bit_offset()),
@@ -127,7 +161,7 @@ impl KernelBtf {
 
     /// The struct or union that is a member's type, behind typedefs and qualifiers.
     fn aggregate(&self, member: &btf_rs::Member) -> Option<Struct> {
-        self.0.chained_type_iter(member).find_map(|chained| match chained {
+        self.btf.chained_type_iter(member).find_map(|chained| match chained {
             Type::Struct(fields) | Type::Union(fields) => Some(fields),
             _ => None,
         })
@@ -136,31 +170,34 @@ impl KernelBtf {
     /// How many arguments the tracepoint `name` hands to a raw program; `None` when the kernel has no such tracepoint.
     /// From the typedef `btf_trace_<name>`, a pointer to a function whose first parameter is the tracepoint's own data.
     pub fn tracepoint_arguments(&self, name: &str) -> Option<u32> {
-        let candidates = self.0.resolve_types_by_name(&format!("btf_trace_{name}")).ok()?;
-        candidates.iter().find_map(|candidate| {
+        self.named(&typedef_of(name)).find_map(|(_, candidate)| {
             let Type::Typedef(typedef) = candidate else { return None };
-            self.0.chained_type_iter(typedef).find_map(|chained| match chained {
+            self.btf.chained_type_iter(&typedef).find_map(|chained| match chained {
                 Type::FuncProto(prototype) => (prototype.parameters.len() as u32).checked_sub(1),
                 _ => None,
             })
         })
     }
 
+    /// The number of the typedef that stands for a tracepoint; `None` when the kernel has no such tracepoint.
+    pub(super) fn tracepoint_number(&self, name: &str) -> Option<u32> {
+        self.named(&typedef_of(name)).find_map(|(id, kind)| matches!(kind, Type::Typedef(_)).then_some(id))
+    }
+
     /// The values of the enum `name`; empty when there is no such enum.
     pub fn enumeration(&self, name: &str) -> Vec<(u32, String)> {
-        let Ok(candidates) = self.0.resolve_types_by_name(name) else { return Vec::new() };
         let mut values = Vec::new();
-        for candidate in candidates {
+        for (_, candidate) in self.named(name) {
             match candidate {
                 Type::Enum(variants) => {
                     for variant in &variants.members {
-                        values.extend(self.0.resolve_name(variant).ok().map(|name| (variant.val(), name)));
+                        values.extend(self.btf.resolve_name(variant).ok().map(|name| (variant.val(), name)));
                     }
                 }
                 Type::Enum64(variants) => {
                     for variant in &variants.members {
                         values.extend(
-                            self.0.resolve_name(variant).ok().map(|name| (variant.val() as u32, name)),
+                            self.btf.resolve_name(variant).ok().map(|name| (variant.val() as u32, name)),
                         );
                     }
                 }
@@ -169,6 +206,11 @@ impl KernelBtf {
         }
         values
     }
+}
+
+/// `__DEFINE_TRACE` in include/trace/bpf_probe.h.
+pub(super) fn typedef_of(tracepoint: &str) -> String {
+    format!("btf_trace_{tracepoint}")
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The kernel side: what it needs, loading and attaching it, and reading what it counted.
 
+mod aya_btf;
 mod btf;
 mod cost;
+mod fill;
 #[cfg(feature = "log")]
 mod log;
 pub mod memory;

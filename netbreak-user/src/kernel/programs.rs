@@ -122,28 +122,51 @@ pub enum Form {
     Raw,
 }
 
-/// Loads the programs of tracepoints, in the form `best`, on all CPUs at once: nearly all of it is the verifier's time. One
-/// that the kernel refuses is loaded again by [`attach`], which says why.
-pub fn load_at_once(
+/// Loads and attaches the programs of tracepoints, each in the form `best` or else in one that needs less, and says how
+/// that went, in their order.
+pub fn attach_all(
     ebpf: &mut Ebpf,
     tracepoints: &[&str],
     btf: &KernelBtf,
     aya_btf: Option<&Btf>,
     best: Form,
-) {
+) -> Vec<Sensor> {
+    let lacks: Vec<Option<String>> = tracepoints.iter().map(|tracepoint| lacks(btf, tracepoint)).collect();
+    let wanted: Vec<&str> = std::iter::zip(tracepoints, &lacks)
+        .filter_map(|(tracepoint, lacks)| lacks.is_none().then_some(*tracepoint))
+        .collect();
+    load_at_once(ebpf, &wanted, aya_btf, best);
+    let sensor = |(tracepoint, lacks): (&&str, Option<String>)| {
+        let (state, why) = match lacks {
+            Some(why) => (SensorState::Off, Some(why)),
+            None => attach(ebpf, tracepoint, aya_btf, best),
+        };
+        Sensor { name: (*tracepoint).to_owned(), state, why }
+    };
+    std::iter::zip(tracepoints, lacks).map(sensor).collect()
+}
+
+/// Those that take the verifier longest: they are loaded first, so that no CPU waits for another one's last.
+const SLOW: [&str; 3] = ["kfree_skb", "tcp_send_reset", "icmp_send"];
+
+/// Loads the programs of tracepoints, in the form `best`, on all CPUs at once: nearly all of it is the verifier's time. One
+/// that the kernel refuses is loaded again by [`attach`], which says why.
+fn load_at_once(ebpf: &mut Ebpf, wanted: &[&str], aya_btf: Option<&Btf>, best: Form) {
     let Some(aya_btf) = aya_btf.filter(|_| best != Form::Raw) else { return };
-    let wanted: Vec<&str> =
-        tracepoints.iter().copied().filter(|tracepoint| lacks(btf, tracepoint).is_none()).collect();
     let tracepoint_of = |program: &str| {
         let typed = program.strip_suffix("_typed").filter(|_| best == Form::Typed);
         let name = typed.or((best == Form::Direct).then_some(program))?;
         wanted.iter().find(|tracepoint| **tracepoint == name).copied()
     };
-    let programs = ebpf.programs_mut().filter_map(|(name, program)| match program {
-        Program::BtfTracePoint(program) => Some((tracepoint_of(name)?, program)),
-        _ => None,
-    });
-    let queue: Mutex<Vec<(&str, &mut BtfTracePoint)>> = Mutex::new(programs.collect());
+    let mut programs: Vec<(&str, &mut BtfTracePoint)> = ebpf
+        .programs_mut()
+        .filter_map(|(name, program)| match program {
+            Program::BtfTracePoint(program) => Some((tracepoint_of(name)?, program)),
+            _ => None,
+        })
+        .collect();
+    programs.sort_by_key(|(tracepoint, _)| SLOW.contains(tracepoint));
+    let queue = Mutex::new(programs);
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, |cpus| cpus.get().min(MOST_LOADERS)) {
@@ -161,17 +184,12 @@ pub fn load_at_once(
 const MOST_LOADERS: usize = 8;
 
 /// Attaches the program of one tracepoint, in the form `best` or else in one that needs less, and says how that went.
-pub fn attach(
+fn attach(
     ebpf: &mut Ebpf,
     tracepoint: &str,
-    btf: &KernelBtf,
     aya_btf: Option<&Btf>,
     best: Form,
-) -> Sensor {
-    let sensor = |state, why: Option<String>| Sensor { name: tracepoint.to_owned(), state, why };
-    if let Some(why) = lacks(btf, tracepoint) {
-        return sensor(SensorState::Off, Some(why));
-    }
+) -> (SensorState, Option<String>) {
     // Programs that read no bytes have no form of their own between the two.
     let (direct, typed) = (tracepoint.to_owned(), format!("{tracepoint}_typed"));
     let forms = match best {
@@ -182,18 +200,18 @@ pub fn attach(
     let mut refused = None;
     for program in forms {
         match attach_typed(ebpf, &program, tracepoint, aya_btf) {
-            Ok(()) => return sensor(SensorState::On, None),
+            Ok(()) => return (SensorState::On, None),
             // That the kernel refuses it says more than that there is no such program.
             Err(error) => refused = refused.or(Some(error)),
         }
     }
     let why = refused.map_or("it was not asked for".to_owned(), |error| reason(&error));
     match attach_raw(ebpf, tracepoint) {
-        Ok(()) => sensor(
+        Ok(()) => (
             SensorState::Degraded,
             Some(format!("as a raw tracepoint (slower): the BTF tracepoint failed: {why}")),
         ),
-        Err(error) => sensor(SensorState::Off, Some(reason(&error))),
+        Err(error) => (SensorState::Off, Some(reason(&error))),
     }
 }
 

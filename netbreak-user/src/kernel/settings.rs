@@ -19,6 +19,7 @@ pub fn settings(btf: &KernelBtf) -> Result<Settings, BtfError> {
         run_id: [0; 2],
         probes: 0,
         ledger_mask: 0,
+        headers: 0,
         parse_only: 0,
     })
 }
@@ -27,7 +28,7 @@ fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
     let control_block = btf.offset("sk_buff", "cb")?;
     let (conn_status, conn_tuple) = connections(btf);
     let common = |member: &str| btf.offset("sock", &format!("__sk_common.{member}"));
-    // What only some programs read: those are not loaded then (see `programs::attach`).
+    // What only some programs read: those are not loaded then (see `programs::attach_all`).
     let member = |structure: &str, member: &str| btf.offset(structure, member).unwrap_or(ABSENT);
     Ok(Offsets {
         skb_dev: btf.offset("sk_buff", "dev")?,

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{MapData, MapError, Queue, RingBuf},
+    Ebpf, EbpfError,
+    maps::{MapData, MapError, RingBuf},
 };
-use netbreak_common::{CHUNK, DEFAULT_FLOWS, Event, MAX_PLACES};
+use netbreak_common::{CHUNK, DEFAULT_FLOWS, Event, EventWithHeaders, MAX_PLACES};
 use tokio::io::unix::AsyncFd;
 
 use super::{
+    aya_btf,
     btf::{BtfError, KernelBtf},
+    fill::fill,
     programs::{self, Form, PATH, TRACEPOINTS},
     reasons::Reasons,
     registry::{Registry, Room},
@@ -36,13 +38,22 @@ pub struct Options {
     pub run_id: Option<u64>,
     /// Where they are followed from stage to stage: how many attempts are remembered until they are read.
     pub follow: Option<Room>,
+    /// Shall events bring how their packets begin?
+    pub headers: bool,
     /// Parse and do not count: for measuring only.
     pub parse_only: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { flows: DEFAULT_FLOWS, form: Form::default(), run_id: None, follow: None, parse_only: false }
+        Self {
+            flows: DEFAULT_FLOWS,
+            form: Form::default(),
+            run_id: None,
+            follow: None,
+            headers: false,
+            parse_only: false,
+        }
     }
 }
 
@@ -85,18 +96,15 @@ impl Tracer {
     /// [`Tracer::sensors`].
     pub fn start(options: Options) -> Result<Self, StartError> {
         let mut steps = Steps::new();
-        // Two readers of the same file. What aya makes of it takes longer and is wanted last.
-        let aya_btf = std::thread::spawn(|| Btf::from_sys_fs().ok());
         let btf = KernelBtf::open()?;
         let mut settings = settings(&btf)?;
         settings.parse_only = options.parse_only.into();
+        settings.headers = options.headers.into();
         let room = options.follow.unwrap_or_default();
         (settings.probes, settings.ledger_mask) = (room.probes, room.attempts.saturating_sub(1));
         settings.run_id = options.run_id.map(run_id).unwrap_or_default();
         steps.done("BTF");
-        let mut ebpf = EbpfLoader::new()
-            // Nothing in the object is relocated.
-            .btf(None)
+        let mut ebpf = aya_btf::loader()
             .override_global("SETTINGS", &settings, true)
             .map_max_entries("FLOWS4", options.flows)
             .map_max_entries("FLOWS6", options.flows)
@@ -106,8 +114,8 @@ impl Tracer {
             .load(OBJECT)
             .map_err(|error| StartError::Load(Box::new(error)))?;
         steps.done("object and maps");
-        fill(&mut ebpf, "PLACE_IDS", 1..MAX_PLACES)?;
-        fill(&mut ebpf, "SLOTS", 0..options.flows)?;
+        fill(&mut ebpf, "fill_place_ids", "PLACE_IDS", 1..MAX_PLACES)?;
+        fill(&mut ebpf, "fill_slots", "SLOTS", 0..options.flows)?;
         let registry = Registry::new(
             take(&mut ebpf, "PROBES")?.try_into()?,
             take(&mut ebpf, "PROBE_PORTS")?.try_into()?,
@@ -116,16 +124,11 @@ impl Tracer {
         );
         let reasons = Reasons::read(&btf);
         steps.done("filling maps, names of reasons");
-        // Absent only where the kernel's BTF is unreadable to aya's own parser: then raw tracepoints serve.
-        let aya_btf = aya_btf.join().ok().flatten();
-        steps.done("waiting for aya's BTF");
         let path = options.follow.iter().flat_map(|_| PATH);
         let tracepoints: Vec<&str> = TRACEPOINTS.into_iter().chain(path).collect();
-        programs::load_at_once(&mut ebpf, &tracepoints, &btf, aya_btf.as_ref(), options.form);
-        let mut sensors: Vec<Sensor> = tracepoints
-            .into_iter()
-            .map(|name| programs::attach(&mut ebpf, name, &btf, aya_btf.as_ref(), options.form))
-            .collect();
+        // Without numbers of theirs raw tracepoints serve.
+        let numbers = aya_btf::of_tracepoints(&btf, &tracepoints);
+        let mut sensors = programs::attach_all(&mut ebpf, &tracepoints, &btf, numbers.as_ref(), options.form);
         if sensors[0].state == SensorState::Off {
             return Err(StartError::Mandatory(sensors[0].why.clone().unwrap_or_default()));
         }
@@ -200,8 +203,9 @@ impl Tracer {
 }
 
 impl Events {
-    /// Waits until there are events, then hands each to `take`. Cancel-safe.
-    pub async fn drain(&mut self, mut take: impl FnMut(&Event)) -> std::io::Result<()> {
+    /// Waits until there are events, then hands each to `take`, with the bytes that its packet begins with (see
+    /// [`Options::headers`]; none where there are none). Cancel-safe.
+    pub async fn drain(&mut self, mut take: impl FnMut(&Event, &[u8])) -> std::io::Result<()> {
         let mut guard = self.0.readable_mut().await?;
         drain(guard.get_inner_mut(), &mut take);
         guard.clear_ready();
@@ -209,16 +213,21 @@ impl Events {
     }
 
     /// Hands over what is there now.
-    pub fn drain_now(&mut self, mut take: impl FnMut(&Event)) {
+    pub fn drain_now(&mut self, mut take: impl FnMut(&Event, &[u8])) {
         drain(self.0.get_mut(), &mut take);
     }
 }
 
-fn drain(ring: &mut RingBuf<MapData>, take: &mut impl FnMut(&Event)) {
+fn drain(ring: &mut RingBuf<MapData>, take: &mut impl FnMut(&Event, &[u8])) {
     while let Some(item) = ring.next() {
         if item.len() == size_of::<Event>() {
             // SAFETY: the record is an `Event` (its size is checked), which is plain data.
-            take(&unsafe { item.as_ptr().cast::<Event>().read_unaligned() });
+            take(&unsafe { item.as_ptr().cast::<Event>().read_unaligned() }, &[]);
+        } else if item.len() == size_of::<EventWithHeaders>() {
+            // SAFETY: as above.
+            let with = unsafe { item.as_ptr().cast::<EventWithHeaders>().read_unaligned() };
+            let length = (with.length as usize).min(with.headers.len());
+            take(&with.event, &with.headers[..length]);
         }
     }
 }
@@ -246,15 +255,6 @@ impl Steps {
 fn run_id(number: u64) -> [u32; 2] {
     let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
     [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
-}
-
-fn fill(ebpf: &mut Ebpf, name: &str, values: std::ops::Range<u32>) -> Result<(), MapError> {
-    let map = ebpf.map_mut(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })?;
-    let mut queue: Queue<_, u32> = map.try_into()?;
-    for value in values {
-        queue.push(value, 0)?;
-    }
-    Ok(())
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map, MapError> {

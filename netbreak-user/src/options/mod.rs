@@ -18,7 +18,7 @@ mod watch;
 pub use limits::{MAX_ATTEMPTS, MAX_PROBES, MAX_SIZE, MIN_SIZE};
 pub use matrix::{MatrixOptions, MatrixRow, MatrixSource, Place, WayOfVisiting};
 pub use origin::{Family, Netns};
-pub use output::{Files, Output};
+pub use output::{Files, Output, ReportFile};
 pub use probe::ProbeSpec;
 pub use report::ReportOptions;
 pub use resolve::resolve;

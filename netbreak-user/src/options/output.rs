@@ -18,11 +18,36 @@ pub struct Output {
     pub json: Option<PathBuf>,
     /// The page.
     pub html: Option<PathBuf>,
+    /// The file of packets.
+    pub pcap: Option<PathBuf>,
 }
 
 /// Where the report of a measurement goes.
 pub(super) fn validate_output_args(args: &OutputArgs) -> Result<Output, Refused> {
-    validate_output((args.json.as_deref(), args.html.as_deref()), args.format, args.quiet)
+    let output = validate_output((args.json.as_deref(), args.html.as_deref()), args.format, args.quiet)?;
+    Ok(Output { pcap: validate_pcap(args.pcap.as_deref(), &output)?, ..output })
+}
+
+/// Packets are no text: they go to a file of their own.
+fn validate_pcap(value: Option<&str>, output: &Output) -> Result<Option<PathBuf>, Refused> {
+    let path = match value {
+        None => return Ok(None),
+        Some("") => return Err(Refused::new("--pcap: the path is empty; name a file")),
+        Some("-") => {
+            return Err(Refused::new(
+                "--pcap -: packets do not go to standard output, which has the report; name a file, such as \
+                 --pcap dead.pcapng",
+            ));
+        }
+        Some(path) => PathBuf::from(path),
+    };
+    for (option, other) in [("--json", &output.json), ("--html", &output.html)] {
+        if other.as_ref() == Some(&path) {
+            let path = path.display();
+            return Err(Refused::new(format!("{option} {path} and --pcap {path} are one file: name two")));
+        }
+    }
+    Ok(Some(path))
 }
 
 /// Standard output carries one format: `--json -` is `--output json`, `--html -` is `--output html`.
@@ -56,7 +81,7 @@ pub(super) fn validate_output(
         return Err(Refused::new(format!("--json {path} and --html {path} are one file: name two")));
     }
     let stdout = stdout.map(|(format, _)| format).or((!quiet).then_some(Format::Text));
-    Ok(Output { stdout, json, html })
+    Ok(Output { stdout, json, html, pcap: None })
 }
 
 /// The files of a report: opened before the run, so that a path which cannot be written fails at once. What stood there
@@ -67,6 +92,8 @@ pub struct Files {
     pub json: Option<ReportFile>,
     /// Of `--html`.
     pub html: Option<ReportFile>,
+    /// Of `--pcap`.
+    pub pcap: Option<ReportFile>,
 }
 
 impl Files {
@@ -78,7 +105,11 @@ impl Files {
         let open = |option, path: &Option<PathBuf>| {
             path.as_deref().map(|path| ReportFile::open(option, path)).transpose()
         };
-        Ok(Files { json: open("--json", &output.json)?, html: open("--html", &output.html)? })
+        Ok(Files {
+            json: open("--json", &output.json)?,
+            html: open("--html", &output.html)?,
+            pcap: open("--pcap", &output.pcap)?,
+        })
     }
 }
 
@@ -114,15 +145,20 @@ impl ReportFile {
         Ok(ReportFile { path: path.to_owned(), file, remove })
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Replaces the content.
     ///
     /// # Errors
     /// With the path and the system's reason.
-    pub fn write(mut self, text: &str) -> Result<()> {
+    pub fn write(mut self, content: impl AsRef<[u8]>) -> Result<()> {
         let is_regular = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
         let truncated = if is_regular { self.file.set_len(0) } else { Ok(()) };
         truncated
-            .and_then(|()| self.file.write_all(text.as_bytes()))
+            .and_then(|()| self.file.write_all(content.as_ref()))
             .with_context(|| format!("cannot write the report to {}", self.path.display()))?;
         self.remove = false;
         Ok(())
@@ -164,7 +200,7 @@ mod tests {
             (Some("a.json"), Some("a.html"), None, true, None, (Some("a.json"), Some("a.html"))),
         ] {
             let (json_file, html_file) = (files.0.map(PathBuf::from), files.1.map(PathBuf::from));
-            let expected = Output { stdout, json: json_file, html: html_file };
+            let expected = Output { stdout, json: json_file, html: html_file, pcap: None };
             let found = validate_output((json, html), format, quiet);
             assert_eq!(found, Ok(expected), "{json:?} {html:?} {format:?} {quiet}");
         }
@@ -178,6 +214,16 @@ mod tests {
             (Some("a"), Some("a"), None),
         ] {
             assert!(validate_output((json, html), format, false).is_err(), "{json:?} {html:?} {format:?}");
+        }
+    }
+
+    #[test]
+    fn packets_have_a_file_of_their_own() {
+        let output = validate_output((Some("a.json"), Some("-")), None, false).unwrap();
+        assert_eq!(validate_pcap(None, &output), Ok(None));
+        assert_eq!(validate_pcap(Some("a.pcapng"), &output), Ok(Some(PathBuf::from("a.pcapng"))));
+        for refused in ["", "-", "a.json"] {
+            assert!(validate_pcap(Some(refused), &output).is_err(), "{refused:?}");
         }
     }
 

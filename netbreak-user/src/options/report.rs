@@ -30,7 +30,7 @@ impl ReportOptions {
     /// # Errors
     /// When there are more.
     pub fn check_reports(&self, reports: usize) -> Result<(), Refused> {
-        let Output { stdout, json, html } = &self.output;
+        let Output { stdout, json, html, .. } = &self.output;
         let of_one = [
             ("JSON", json.is_some() || *stdout == Some(Format::Json)),
             ("a page", html.is_some() || *stdout == Some(Format::Html)),

@@ -11,6 +11,7 @@ use super::{
     Source, Visited,
     books::{self, Snapshot},
     changes::Changes,
+    dead::{self, Anchor, Headers},
     names::Names,
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
         PATH, PID_1, PlaceRow, Reasons, Symbols, Tables, Tracer, Trails,
         prerequisites::{self, Facts},
     },
+    pcapng::Packet,
     probe::{Counts, Kind, Record, Rtt, ScheduleDelay, outages},
     report::{
         DropRow, DropTotal, Flow, Losses, Outage, Probe, Report, RttUs, Run, SCHEMA, ScheduleDelayUs, Sensor,
@@ -37,6 +39,8 @@ pub(super) struct Gathered<'a> {
     pub records: &'a [Record],
     pub events: &'a [Event],
     pub events_lost: u64,
+    pub headers: &'a Headers,
+    pub anchor: Anchor,
     pub trails: &'a Trails,
     pub path: bool,
     pub changes: Changes,
@@ -53,7 +57,8 @@ pub(super) struct Gathered<'a> {
     pub trigger_failed: bool,
 }
 
-pub(super) fn report(gathered: Gathered) -> Report {
+/// The report; and into `packets` what the file of `--pcap` has.
+pub(super) fn report(gathered: Gathered, packets: &mut Vec<Packet>) -> Report {
     let no_reasons = Reasons::default();
     let reasons = gathered.tracer.map_or(&no_reasons, Tracer::reasons);
     let names = Names::new(&gathered.symbols, reasons, gathered.netns_names.clone(), &gathered.changes);
@@ -98,7 +103,7 @@ pub(super) fn report(gathered: Gathered) -> Report {
                 .enumerate()
                 .filter(|(_, (record, _))| record.target == index)
                 .map(|(probe_index, (record, &netns))| {
-                    probe(&gathered, &evidence.of(netns), probe_index, record)
+                    probe(&gathered, &evidence.of(netns), probe_index, record, packets)
                 })
                 .collect(),
         })
@@ -158,9 +163,16 @@ pub(super) fn losses(tables: &Tables, misses: u64) -> Losses {
     }
 }
 
-fn probe(gathered: &Gathered, evidence: &Evidence, index: usize, record: &Record) -> Probe {
+fn probe(
+    gathered: &Gathered,
+    evidence: &Evidence,
+    index: usize,
+    record: &Record,
+    packets: &mut Vec<Packet>,
+) -> Probe {
     let counts = Counts::of(&record.attempts);
     let judged = verdict::deaths(evidence, index);
+    packets.extend(dead::packets(gathered.headers, gathered.anchor, index, record, &judged));
     let resent = gathered.tracer.and_then(|_| verdict::resent(evidence, index, record));
     let run = (gathered.start, gathered.end);
     let timeline = verdict::timeline(run, record, &judged, resent.as_deref());

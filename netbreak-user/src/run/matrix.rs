@@ -33,6 +33,7 @@ pub fn command(args: &MatrixArgs) -> Result<VerdictWord> {
     let how = How {
         trigger: options.trigger.clone().map(Break::from),
         netns_names: Vec::new(),
+        headers: files.pcap.is_some(),
         give_up_privileges: true,
     };
     let measurement = matrix(&options, &places, how)?;
@@ -45,6 +46,8 @@ pub struct How {
     pub trigger: Option<Break>,
     /// Names for namespaces, before those that the machine has.
     pub netns_names: Vec<(u32, String)>,
+    /// See [`kernel::Options::headers`].
+    pub headers: bool,
     /// Drop capabilities that are not needed any more?
     pub give_up_privileges: bool,
 }
@@ -88,6 +91,7 @@ pub fn matrix(options: &MatrixOptions, places: &[Arc<Namespace>], how: How) -> R
         tracer: (!options.no_kernel).then_some(kernel::Options {
             flows: options.flows,
             follow,
+            headers: how.headers,
             ..Default::default()
         }),
         path: options.path,

@@ -10,6 +10,7 @@ use super::{
     assemble::{self, Gathered},
     books::Snapshot,
     changes::Changes,
+    dead::Anchor,
     early::Early,
     kept::Kept,
     privileges,
@@ -20,6 +21,7 @@ use crate::{
     clock::{self, MILLISECOND, Nanos},
     kernel::{self, Events, Symbols, Tracer},
     netns::{self, Namespace},
+    pcapng::Packet,
     probe::{FlowRegistry, Owner, ProbeFlow, Record, Spec, outage},
     progress::{self, Progress},
     report::{Report, Row},
@@ -85,6 +87,8 @@ pub struct Measurement {
     pub records: Vec<Record>,
     /// What the kernel side saw of their packets, ascending by time: with the records, all that the verdict is made of.
     pub events: Vec<netbreak_common::Event>,
+    /// The packets whose drop ended an attempt, ascending by time; none unless [`kernel::Options::headers`].
+    pub packets: Vec<Packet>,
     /// Why the trigger did not do its work, if it did not.
     pub trigger_failed: Option<String>,
 }
@@ -150,8 +154,10 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         _ = terminate.recv() => early.interrupt(clock::now(), &waiting.stop)?,
         () = std::future::ready(()) => {}
     }
-    let (start, started) =
-        (clock::now() + LEAD_IN, clock::anchor() + std::time::Duration::from_nanos(LEAD_IN));
+    let anchor = Anchor { monotonic: clock::now(), wall: clock::anchor() };
+    let start = anchor.monotonic + LEAD_IN;
+    // Of the first attempt, as all times of a report.
+    let started = anchor.wall + std::time::Duration::from_nanos(LEAD_IN);
     (plan.started)(start);
     let mut running = waiting.begin(start);
     let mut trigger = plan.trigger.map(|trigger| Trigger::new(trigger, start));
@@ -185,7 +191,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         }
     };
     if let Some(events) = &mut events {
-        events.drain_now(|event| kept.take(event));
+        events.drain_now(|event, headers| kept.take(event, headers));
     }
     changes.poll(clock::now());
     changes.look(clock::now());
@@ -201,7 +207,8 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     changes.mark(trigger.marks);
     let symbols = if tracer.is_some() { Symbols::read().unwrap_or_default() } else { Symbols::default() };
     let trails = tracer.as_ref().map(|tracer| tracer.registry().take_trails()).unwrap_or_default();
-    let report = assemble::report(Gathered {
+    let mut packets = Vec::new();
+    let gathered = Gathered {
         targets: &plan.targets,
         sources: &plan.sources,
         netns_names,
@@ -209,6 +216,8 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         records: &records,
         events: &kept.events,
         events_lost: kept.lost,
+        headers: &kept.headers,
+        anchor,
         trails: &trails,
         path: plan.path,
         changes,
@@ -223,8 +232,10 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         end,
         interrupted: early.interrupted(),
         trigger_failed: trigger.failed.is_some(),
-    });
-    Ok(Measurement { report, records, events: kept.events, trigger_failed: trigger.failed })
+    };
+    let report = assemble::report(gathered, &mut packets);
+    packets.sort_by_key(|packet| packet.wall);
+    Ok(Measurement { report, records, events: kept.events, packets, trigger_failed: trigger.failed })
 }
 
 /// The probes' own namespaces first, then all others of the machine: a packet may die in any of them. Each takes two
@@ -274,7 +285,7 @@ fn progress_of(running: &Running, start: Nanos, duration: Nanos) -> progress::Sn
 /// Never returns without a kernel side.
 async fn drain(events: &mut Option<Events>, kept: &mut Kept) -> std::io::Result<()> {
     match events {
-        Some(events) => events.drain(|event| kept.take(event)).await,
+        Some(events) => events.drain(|event, headers| kept.take(event, headers)).await,
         None => std::future::pending().await,
     }
 }

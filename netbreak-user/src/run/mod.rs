@@ -3,6 +3,7 @@
 mod assemble;
 mod books;
 mod changes;
+mod dead;
 mod early;
 mod kept;
 mod matrix;
@@ -30,7 +31,8 @@ use crate::{
     clock::{Nanos, SECOND},
     kernel,
     netns::Namespace,
-    options::{Files, Netns, Output, ProbeSpec, RunOptions, TargetSpec, resolve},
+    options::{Files, Netns, Output, ProbeSpec, ReportFile, RunOptions, TargetSpec, resolve},
+    pcapng,
     probe::Spec,
     progress::Progress,
     report::{self, Report, VerdictWord},
@@ -81,6 +83,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
         tracer: (!options.no_kernel).then_some(kernel::Options {
             flows: options.flows,
             follow,
+            headers: files.pcap.is_some(),
             ..Default::default()
         }),
         path: options.path,
@@ -94,13 +97,24 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
 }
 
 /// Writes the report of what was measured, and says what became of the trigger.
-fn finish(measurement: Measurement, output: &Output, files: Files) -> Result<VerdictWord> {
+fn finish(measurement: Measurement, output: &Output, mut files: Files) -> Result<VerdictWord> {
+    let pcap = files.pcap.take().map_or(Ok(()), |file| write_packets(&measurement, file));
     publish(&measurement.report, output, files)?;
+    pcap?;
     if let Some(failed) = &measurement.trigger_failed {
         // Nobody reads it: the verdict says as much.
         let _ = writeln!(std::io::stderr(), "netbreak: {failed}");
     }
     Ok(measurement.report.verdict)
+}
+
+/// Writes the packets that died, and says which are missing.
+fn write_packets(measurement: &Measurement, file: ReportFile) -> Result<()> {
+    let packets = &measurement.packets;
+    let said = dead::said(&measurement.report, packets.len());
+    // Nobody reads it: the file says as much.
+    let _ = writeln!(std::io::stderr(), "netbreak: {}: {said}", file.path().display());
+    file.write(&pcapng::render(&said, netbreak_common::HEADER_BYTES as u32, packets))
 }
 
 /// What following the packets of these probes takes.

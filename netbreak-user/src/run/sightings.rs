@@ -49,7 +49,7 @@ const ANSWERED_WITHIN: Nanos = SECOND;
 /// Whatever keeps it from starting, and a file that cannot be written.
 pub fn follow(options: &WatchOptions, run: &Follow) -> Result<()> {
     // Before anything else: a bad path fails at once.
-    let files = Files::open(&Output { stdout: None, json: run.json.clone(), html: None })?;
+    let files = Files::open(&Output { stdout: None, json: run.json.clone(), html: None, pcap: None })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let sightings = runtime.block_on(watch(options, run.run_id))?;
     let seen: u64 = sightings.probes.iter().map(|probe| probe.seen().len() as u64).sum();
@@ -109,7 +109,7 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
     tokio::pin!(over);
     loop {
         tokio::select! {
-            drained = events.drain(|event| kept.take(event)) => {
+            drained = events.drain(|event, headers| kept.take(event, headers)) => {
                 drained.context("cannot read events from the kernel")?;
             }
             () = changes.come() => changes.poll(clock::now()),
@@ -127,7 +127,7 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
     let end = clock::now();
     let misses = tracer.misses();
     tracer.stop();
-    events.drain_now(|event| kept.take(event));
+    events.drain_now(|event, headers| kept.take(event, headers));
     changes.poll(end);
     changes.look(end);
     let after = Snapshot::take(Some(&tracer), &namespaces)?;

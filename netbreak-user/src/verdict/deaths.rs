@@ -7,7 +7,7 @@ use netbreak_common::{Event, LEG_REQUEST, sensor};
 use super::{
     Evidence,
     case::Case,
-    end::End,
+    end::{End, Proof},
     group::{Group, Toll},
     sentence, stream,
 };
@@ -28,6 +28,8 @@ pub struct Judged {
     pub unexplained: u64,
     /// Which of the deaths each attempt died, by its sequence number; those that are not here are unexplained.
     pub of: HashMap<u64, usize>,
+    /// When the drop was that ended each attempt, by its sequence number; those that none ended are not here.
+    pub dropped: HashMap<u64, Nanos>,
     /// What held up attempts that were answered after their time-out: how far most of them had got by then. `None` if there
     /// are none, or nothing was seen of them.
     pub late: Option<String>,
@@ -54,7 +56,12 @@ pub fn deaths(evidence: &Evidence, probe: usize) -> Judged {
     let mut judged = Judged { late: late(evidence, probe, &case), ..Judged::default() };
     for (attempt, end) in case.dead().zip(ends) {
         match end {
-            Some(end) => add(&mut alike, attempt.seq, end),
+            Some(end) => {
+                if end.proof == Proof::Dropped {
+                    judged.dropped.insert(attempt.seq, end.at);
+                }
+                add(&mut alike, attempt.seq, end);
+            }
             None => judged.unexplained += 1,
         }
     }

@@ -1,6 +1,6 @@
 //! What must be seen: the real `netbreak run` on real packets, against what the kernel counted.
 //!
-//! Needs root, iproute2, nftables, iptables and ethtool. Without them a test says "skipped: …"; with
+//! Needs root, iproute2, nftables, iptables, ethtool and tshark. Without them a test says "skipped: …"; with
 //! NETBREAK_REQUIRE=1 it fails instead.
 
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
@@ -13,6 +13,7 @@ mod flood;
 mod forms;
 mod matrix;
 mod merge;
+mod pcap;
 mod retransmits;
 mod score;
 mod watch;

@@ -41,8 +41,8 @@ const OVN: [Tool; 3] = [
     tool("ovn-controller", "ovn-host"),
 ];
 
-/// What opens a report's page in the tests.
-const BROWSER: [Tool; 1] = [tool("chromium", "chromium")];
+/// What opens a report's page, and a file of packets, in the tests.
+const BROWSER: [Tool; 2] = [tool("chromium", "chromium"), tool("tshark", "tshark")];
 
 /// The tools of the plain labs, and on demand of the other groups.
 pub fn wanted(wanted: Wanted) -> Vec<Tool> {
@@ -105,7 +105,7 @@ mod tests {
     fn groups_are_asked_for() {
         let programs = |all| wanted(all).into_iter().map(|tool| tool.program).collect::<Vec<_>>();
         let all = programs(Wanted { bench: true, image: true, ovn: true, browser: true });
-        for program in ["bpftrace", "runc", "ovn-controller", "chromium"] {
+        for program in ["bpftrace", "runc", "ovn-controller", "chromium", "tshark"] {
             assert!(!programs(NOTHING).contains(&program) && all.contains(&program), "{program}");
         }
     }
