@@ -92,6 +92,9 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
             .collect(),
         duplicates: 0,
         http_errors: None,
+        tls_errors: None,
+        tls_error: None,
+        phases: None,
         stream: None,
     };
     let records: Vec<Record> = recording.probes.iter().map(record).collect();

@@ -17,6 +17,8 @@ pub enum Name {
     Probe,
     /// What following the probes' packets costs the packets of others
     Path,
+    /// Connections per second beside ab and wrk, and how late connects leave
+    Connect,
 }
 
 impl Name {
@@ -27,6 +29,7 @@ impl Name {
             Name::Start => "start",
             Name::Probe => "probe",
             Name::Path => "path",
+            Name::Connect => "connect",
         }
     }
 }

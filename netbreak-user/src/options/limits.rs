@@ -2,7 +2,7 @@
 
 use super::{ProbeSpec, Refused};
 use crate::clock::{Nanos, SECOND};
-use crate::probe::Kind;
+use crate::probe::{Kind, stream_rate};
 
 /// Most probes (targets × ways of visiting) of one run: each has sockets of its own.
 pub const MAX_PROBES: usize = 4096;
@@ -16,11 +16,17 @@ pub const MIN_SIZE: usize = 40;
 /// Largest payload: what one IPv4 datagram carries, rounded.
 pub const MAX_SIZE: usize = 65_000;
 
+/// Most connects of one probe in flight: what the kernel side can tell apart (`MAX_PROBE_FLOWS`).
+const MAX_CONNECTIONS: usize = 65_536;
+
+/// Fewest and most attempts a second.
+const MIN_RATE: f64 = 0.01;
+const MAX_RATE: f64 = 1_000_000.0;
+
+const MICROSECOND: Nanos = 1_000;
+
 /// What one remembered attempt needs, in bytes (estimate for the message).
 const BYTES_PER_ATTEMPT: u128 = 64;
-
-/// Writes of a stream in a second: 10 Mbit/s in pieces of 1 KiB.
-const STREAM_WRITES_PER_SECOND: u128 = 10_000_000 / (8 * 1024) + 1;
 
 /// Attempts of one probe that may be open at once: echoes are told apart by 16 bits of sequence number, connects by
 /// a local port (`net.ipv4.ip_local_port_range` has 28,232 by default).
@@ -38,24 +44,26 @@ pub(super) fn validate_probe_count(targets: usize, probes: usize) -> Result<(), 
     )))
 }
 
-/// Attempts of one probe.
-pub(super) fn attempts_of(kind: Kind, duration: Nanos, interval: Nanos) -> u128 {
-    match kind {
-        Kind::Stream => u128::from(duration) * STREAM_WRITES_PER_SECOND / u128::from(SECOND),
-        _ => u128::from(duration / interval),
+/// Connections of each stream.
+pub(super) fn validate_streams(typed: &str) -> Result<usize, Refused> {
+    match typed.parse() {
+        Ok(streams @ 1..=MAX_PROBES) => Ok(streams),
+        _ => Err(Refused::new(format!("--streams {typed}: from 1 to {MAX_PROBES} connections can be kept"))),
     }
 }
 
-/// Attempts of the whole plan.
-pub(super) fn validate_attempts(
-    targets: usize,
-    probes: &[ProbeSpec],
-    duration: Nanos,
-    interval: Nanos,
-) -> Result<(), Refused> {
-    let of_a_probe = |probe: &ProbeSpec| attempts_of(probe.kind(), duration, interval);
-    let attempts = targets as u128 * probes.iter().map(of_a_probe).sum::<u128>();
-    validate_total(attempts)
+/// Writes of so many streams, rounded up.
+pub(super) fn stream_attempts(streams: usize, duration: Nanos) -> u128 {
+    let a_second = stream_rate(streams) / (8 * 1024) + 1;
+    streams as u128 * (u128::from(duration) * u128::from(a_second) / u128::from(SECOND))
+}
+
+/// Attempts of one probe, which is no stream among many.
+pub(super) fn attempts_of(kind: Kind, duration: Nanos, interval: Nanos) -> u128 {
+    match kind {
+        Kind::Stream => stream_attempts(1, duration),
+        _ => u128::from(duration / interval),
+    }
 }
 
 /// Attempts of the whole plan, counted.
@@ -63,10 +71,10 @@ pub(super) fn validate_total(attempts: u128) -> Result<(), Refused> {
     if attempts <= MAX_ATTEMPTS {
         return Ok(());
     }
-    let gib = attempts * BYTES_PER_ATTEMPT / (1 << 30);
+    let gib = attempts.saturating_mul(BYTES_PER_ATTEMPT) / (1 << 30);
     Err(Refused::new(format!(
         "the plan has {attempts} attempts (about {gib} GiB of memory), and one run takes {MAX_ATTEMPTS}: \
-         use a longer --interval, a shorter --duration or fewer targets"
+         use a longer --interval, a shorter --duration, fewer targets or fewer --streams"
     )))
 }
 
@@ -80,6 +88,39 @@ pub(super) fn validate_outstanding(interval: Nanos, timeout: Nanos) -> Result<()
         "with this --timeout and --interval {open} attempts of one probe could wait for an answer at once, \
          and {MAX_OUTSTANDING} can be told apart: use a shorter --timeout or a longer --interval"
     )))
+}
+
+/// Attempts a second, as the time between two.
+pub(super) fn validate_rate(typed: &str) -> Result<Nanos, Refused> {
+    match typed.parse::<f64>() {
+        Ok(rate @ MIN_RATE..=MAX_RATE) => Ok((SECOND as f64 / rate).round() as Nanos),
+        _ => Err(Refused::new(format!(
+            "--rate {typed}: expected attempts a second, from {MIN_RATE} to {MAX_RATE}, such as 5000"
+        ))),
+    }
+}
+
+/// Connects in flight, of probes of which each attempt is one.
+pub(super) fn validate_connections(typed: &str, probes: &[ProbeSpec]) -> Result<usize, Refused> {
+    if !probes.iter().any(ProbeSpec::connects) {
+        return Err(Refused::new(format!(
+            "--connections {typed} is for --tcp, --http or --https, and none of them is given"
+        )));
+    }
+    match typed.parse() {
+        Ok(connections @ 1..=MAX_CONNECTIONS) => Ok(connections),
+        _ => Err(Refused::new(format!(
+            "--connections {typed}: from 1 to {MAX_CONNECTIONS} connects can be in flight"
+        ))),
+    }
+}
+
+/// The least time between two attempts of each of so many probes in closed loops: more than a thread can make, and for a
+/// long run so few that all of them are no more than half of what one run remembers.
+pub(super) fn closed_loop_interval(probes: usize, duration: Nanos) -> Nanos {
+    const FASTEST: Nanos = 10 * MICROSECOND;
+    let all = u128::from(duration) * probes as u128;
+    u64::try_from(all.div_ceil(MAX_ATTEMPTS / 2)).unwrap_or(Nanos::MAX).max(FASTEST)
 }
 
 /// Payload of an echo or a datagram.
@@ -116,19 +157,19 @@ mod tests {
 
     #[test]
     fn attempts() {
-        let icmp = &[ProbeSpec::Icmp][..];
-        let stream = &[ProbeSpec::Stream { port: 1 }][..];
-        for (targets, probes, duration, interval, accepted) in [
-            (1, icmp, 60 * SECOND, 10 * MILLISECOND, true),
-            (1, icmp, 50_000_000, 1, true),
-            (1, icmp, 50_000_001, 1, false),
-            (2, icmp, 50_000_000, 1, false),
-            (1, stream, 10 * 3600 * SECOND, 1, true),
-            (2, stream, 10 * 3600 * SECOND, 1, false),
-            (4096, icmp, u64::MAX, 1, false),
-        ] {
-            let result = validate_attempts(targets, probes, duration, interval);
-            assert_eq!(result.is_ok(), accepted, "{targets} {duration} {interval}: {result:?}");
+        assert!(validate_total(MAX_ATTEMPTS).is_ok());
+        for attempts in [MAX_ATTEMPTS + 1, u128::MAX] {
+            assert!(validate_total(attempts).is_err(), "{attempts}");
+        }
+        assert_eq!(stream_attempts(1, SECOND), 1221);
+        assert_eq!(stream_attempts(1000, 60 * SECOND), 1000 * 60 * 11);
+    }
+
+    #[test]
+    fn streams() {
+        assert_eq!(validate_streams("1000"), Ok(1000));
+        for typed in ["0", "4097", "-1", "many", ""] {
+            assert!(validate_streams(typed).is_err(), "{typed}");
         }
     }
 
@@ -137,6 +178,30 @@ mod tests {
         assert!(validate_outstanding(MILLISECOND / 10, SECOND).is_ok());
         assert!(validate_outstanding(MILLISECOND, 28 * SECOND).is_ok());
         assert!(validate_outstanding(MILLISECOND, 29 * SECOND).is_err());
+    }
+
+    #[test]
+    fn rates() {
+        for (typed, interval) in [("5000", 200_000), ("0.5", 2 * SECOND), ("3", 333_333_333), ("1e6", 1_000)]
+        {
+            assert_eq!(validate_rate(typed), Ok(interval), "{typed}");
+        }
+        for typed in ["0", "-1", "nan", "inf", "1000001", "5000/s", ""] {
+            assert!(validate_rate(typed).is_err(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn connections() {
+        let tcp = [ProbeSpec::Icmp, ProbeSpec::Tcp { port: 1 }];
+        assert_eq!(validate_connections("1", &tcp), Ok(1));
+        assert_eq!(validate_connections("65536", &tcp), Ok(65_536));
+        for typed in ["0", "65537", "-1", "many", ""] {
+            assert!(validate_connections(typed, &tcp).is_err(), "{typed}");
+        }
+        assert!(validate_connections("1", &tcp[..1]).is_err());
+        assert_eq!(closed_loop_interval(1, 60 * SECOND), 10 * MICROSECOND);
+        assert_eq!(closed_loop_interval(2, 3600 * SECOND), 288 * MICROSECOND);
     }
 
     #[test]

@@ -57,8 +57,13 @@ pub struct RunOptions {
     pub duration: Nanos,
     /// Time between two attempts of one probe.
     pub interval: Nanos,
-    /// Time between two connects of tcp and http; `None` is `interval`.
+    /// Time between two connects of tcp, http and https; `None` is `interval`.
     pub connect_interval: Option<Nanos>,
+    /// How many connects of each tcp, http and https probe are in flight, `connect_interval` being their least distance;
+    /// `None` is an open loop.
+    pub connections: Option<usize>,
+    /// Connections of each stream.
+    pub streams: usize,
     /// When an answer is late.
     pub timeout: Nanos,
     /// What breaks the network meanwhile.
@@ -67,10 +72,12 @@ pub struct RunOptions {
     pub size: Option<usize>,
     /// Forbid fragmentation.
     pub dont_fragment: bool,
+    /// Take any certificate.
+    pub insecure: bool,
     /// Where probes leave from; `None` is our own namespace.
     pub netns: Option<Netns>,
-    /// Source address.
-    pub source: Option<IpAddr>,
+    /// Source addresses; none is the kernel's choice.
+    pub sources: Vec<IpAddr>,
     /// Device to bind to.
     pub interface: Option<String>,
     /// Where the report goes.
@@ -103,15 +110,31 @@ impl RunOptions {
         let mut probes = probe::validate_probes(args)?;
         // Sorted as the report lists them, whatever the order on the command line.
         probes.sort_by_key(|probe| (probe.kind(), probe.port()));
-        limits::validate_probe_count(args.targets.len(), probes.len())?;
+        let streams = limits::validate_streams(&args.streams)?;
+        let more = probes.iter().filter(|probe| probe.kind() == Kind::Stream).count() * (streams - 1);
+        limits::validate_probe_count(args.targets.len(), probes.len() + more)?;
         let targets = target::validate_targets(&args.targets, interface.is_some())?;
         let family = origin::validate_family(args.ipv4, args.ipv6, &targets)?;
-        let source =
-            args.source.as_deref().map(|s| origin::validate_source(s, family, &targets)).transpose()?;
+        let sources = origin::validate_sources(&args.source, family, &targets)?;
         let duration = time::validate_time("--duration", &args.duration)?;
-        let interval = time::validate_time("--interval", &args.interval)?;
+        let interval = match &args.rate {
+            Some(rate) => limits::validate_rate(rate)?,
+            None => time::validate_time("--interval", &args.interval)?,
+        };
         let timeout = time::validate_time("--timeout", &args.timeout)?;
-        limits::validate_attempts(targets.len(), &probes, duration, interval)?;
+        let connections = args.connections.as_deref();
+        let connections =
+            connections.map(|typed| limits::validate_connections(typed, &probes)).transpose()?;
+        let closed = probes.iter().filter(|probe| probe.connects()).count();
+        let connect_interval =
+            connections.map(|_| limits::closed_loop_interval(targets.len() * closed, duration));
+        let interval_of =
+            |probe: &ProbeSpec| connect_interval.filter(|_| probe.connects()).unwrap_or(interval);
+        let attempts_of = |probe: &ProbeSpec| match probe.kind() {
+            Kind::Stream => limits::stream_attempts(streams, duration),
+            kind => limits::attempts_of(kind, duration, interval_of(probe)),
+        };
+        limits::validate_total(targets.len() as u128 * probes.iter().map(attempts_of).sum::<u128>())?;
         limits::validate_outstanding(interval, timeout)?;
         Ok(RunOptions {
             targets,
@@ -119,13 +142,16 @@ impl RunOptions {
             family,
             duration,
             interval,
-            connect_interval: None,
+            connect_interval,
+            connections,
+            streams,
             timeout,
             trigger: trigger::validate_trigger(&args.trigger, duration)?,
             size: args.size.as_deref().map(limits::validate_size).transpose()?,
             dont_fragment: args.dont_fragment,
+            insecure: args.insecure,
             netns: args.netns.as_deref().map(origin::validate_netns).transpose()?,
-            source,
+            sources,
             interface,
             output: output::validate_output_args(&args.output)?,
             quiet: args.output.quiet,
@@ -141,10 +167,17 @@ impl RunOptions {
 impl RunOptions {
     /// Time between two attempts of a probe of this kind.
     pub fn interval_of(&self, kind: Kind) -> Nanos {
-        match kind {
-            Kind::Tcp | Kind::Http => self.connect_interval.unwrap_or(self.interval),
-            _ => self.interval,
-        }
+        self.connect_interval.filter(|_| kind.connects()).unwrap_or(self.interval)
+    }
+
+    /// Probes that one way of visiting makes of each target.
+    pub fn probes_of(&self, kind: Kind) -> usize {
+        if kind == Kind::Stream { self.streams } else { 1 }
+    }
+
+    /// How many attempts of a probe of this kind are in flight in a closed loop; `None` is an open loop.
+    pub fn connections_of(&self, kind: Kind) -> Option<usize> {
+        self.connections.filter(|_| kind.connects())
     }
 }
 
@@ -275,6 +308,14 @@ mod tests {
             ("10.0.2.2 --duration 1000h", "--interval"),
             ("10.0.2.2 --trigger true --duration 10s", "--duration"),
             ("10.0.2.2 --trigger true --quiet-for 0s", "--quiet-for 0s"),
+            ("10.0.2.2 --rate 0", "--rate 0"),
+            ("10.0.2.2 --connections 0", "--connections 0"),
+            ("10.0.2.2 --icmp --connections 5", "--tcp, --http or --https"),
+            ("10.0.2.2 --https x", "--https x"),
+            ("10.0.2.2 --stream 5 --streams 0", "--streams 0"),
+            ("10.0.2.2 --stream 5 --stream 6 --streams 2049", "4098"),
+            ("10.0.2.2 --source 10.0.0.1 --source 10.0.0.1", "given twice"),
+            ("https://web.example/x", "netbreak run web.example --https /x"),
             ("10.0.2.2 --netns pid:x", "pid:x"),
             ("10.0.2.2 --interface a/b", "a/b"),
         ] {
@@ -291,6 +332,23 @@ mod tests {
             assert!(message.contains(words), "{line}: {message}");
         }
         assert!(serve("--tcp 80 --udp 80").is_ok());
+    }
+
+    #[test]
+    fn a_rate_is_an_interval_and_a_closed_loop_has_a_least_one() {
+        let options = run("10.0.2.2 --rate 5000").unwrap();
+        assert_eq!((options.interval, options.connections), (SECOND / 5000, None));
+        let options = run("10.0.2.2 --https --insecure --icmp --connections 100").unwrap();
+        assert_eq!(options.interval_of(Kind::Icmp), 10 * MILLISECOND);
+        assert_eq!(options.interval_of(Kind::Https), 10 * MILLISECOND / 1000);
+        assert_eq!(
+            (options.connections_of(Kind::Https), options.connections_of(Kind::Icmp)),
+            (Some(100), None)
+        );
+        // Half of what one run remembers, whatever the duration.
+        let options = run("10.0.2.2 10.0.2.3 --tcp 1 --http --connections 9 --duration 10h").unwrap();
+        let attempts = 4 * (options.duration / options.interval_of(Kind::Tcp));
+        assert!(attempts <= MAX_ATTEMPTS as u64 / 2 && attempts > MAX_ATTEMPTS as u64 / 3, "{attempts}");
     }
 
     #[test]

@@ -69,12 +69,32 @@ pub(super) fn validate_family(v4: bool, v6: bool, targets: &[TargetSpec]) -> Res
     }
 }
 
-/// The source must be an address of the family of the targets.
-pub(super) fn validate_source(
-    typed: &str,
+/// Sources are of one family, each of them another.
+pub(super) fn validate_sources(
+    typed: &[String],
     family: Option<Family>,
     targets: &[TargetSpec],
-) -> Result<IpAddr, Refused> {
+) -> Result<Vec<IpAddr>, Refused> {
+    let mut sources: Vec<IpAddr> = Vec::with_capacity(typed.len());
+    for typed in typed {
+        let source = validate_source(typed, family, targets)?;
+        if sources.contains(&source) {
+            return Err(Refused::new(format!("--source {typed} is given twice: name it once")));
+        }
+        if let Some(other) = sources.iter().find(|other| Family::of(**other) != Family::of(source)) {
+            return Err(Refused::new(format!(
+                "--source {typed} is {}, and --source {other} is {}: probes of one run leave from one family",
+                Family::of(source).name(),
+                Family::of(*other).name()
+            )));
+        }
+        sources.push(source);
+    }
+    Ok(sources)
+}
+
+/// The source must be an address of the family of the targets.
+fn validate_source(typed: &str, family: Option<Family>, targets: &[TargetSpec]) -> Result<IpAddr, Refused> {
     let source = validate_address("--source", typed)?;
     let own = Family::of(source);
     if source.is_unspecified() || source.is_multicast() {
@@ -172,6 +192,25 @@ mod tests {
         ] {
             let result = validate_source(typed, family, &targets(&[target]));
             assert_eq!(result.is_ok(), accepted, "{typed} {target}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn several_sources() {
+        let check = |typed: &[&str]| {
+            let typed: Vec<String> = typed.iter().map(|typed| (*typed).into()).collect();
+            validate_sources(&typed, None, &targets(&["a"]))
+        };
+        assert_eq!(check(&[]), Ok(vec![]));
+        assert_eq!(check(&["10.0.0.1", "10.0.0.2"]).unwrap().len(), 2);
+        for (typed, words) in [
+            (&["10.0.0.1", "10.0.0.1"][..], "given twice"),
+            (&["fd00::1", "[fd00:0::1]"], "given twice"),
+            (&["10.0.0.1", "fd00::1"], "--source fd00::1 is IPv6, and --source 10.0.0.1 is IPv4"),
+            (&["10.0.0.1", "0.0.0.0"], "0.0.0.0"),
+        ] {
+            let message = check(typed).unwrap_err().to_string();
+            assert!(message.contains(words), "{typed:?}: {message}");
         }
     }
 

@@ -23,6 +23,13 @@ pub enum ProbeSpec {
         /// Path with its leading slash, and the query if there is one.
         path: String,
     },
+    /// Requests within TLS.
+    Https {
+        /// Visited port.
+        port: u16,
+        /// Path with its leading slash, and the query if there is one.
+        path: String,
+    },
     /// Datagrams.
     Udp {
         /// Visited port.
@@ -42,9 +49,15 @@ impl ProbeSpec {
             ProbeSpec::Icmp => Kind::Icmp,
             ProbeSpec::Tcp { .. } => Kind::Tcp,
             ProbeSpec::Http { .. } => Kind::Http,
+            ProbeSpec::Https { .. } => Kind::Https,
             ProbeSpec::Udp { .. } => Kind::Udp,
             ProbeSpec::Stream { .. } => Kind::Stream,
         }
+    }
+
+    /// Is each of its attempts a connection of its own?
+    pub(super) fn connects(&self) -> bool {
+        self.kind().connects()
     }
 
     /// The visited port; `None` for icmp.
@@ -53,6 +66,7 @@ impl ProbeSpec {
             ProbeSpec::Icmp => None,
             ProbeSpec::Tcp { port }
             | ProbeSpec::Http { port, .. }
+            | ProbeSpec::Https { port, .. }
             | ProbeSpec::Udp { port }
             | ProbeSpec::Stream { port } => Some(port),
         }
@@ -65,7 +79,7 @@ impl std::fmt::Display for ProbeSpec {
         if let Some(port) = self.port() {
             write!(f, " {port}")?;
         }
-        if let ProbeSpec::Http { path, .. } = self {
+        if let ProbeSpec::Http { path, .. } | ProbeSpec::Https { path, .. } = self {
             f.write_str(path)?;
         }
         Ok(())
@@ -82,7 +96,12 @@ pub(super) fn validate_probes(args: &RunArgs) -> Result<Vec<ProbeSpec>, Refused>
         probes.push(ProbeSpec::Tcp { port: validate_port("--tcp", port)? });
     }
     for value in &args.http {
-        probes.push(validate_http(value)?);
+        let (port, path) = validate_http("--http", value, 80)?;
+        probes.push(ProbeSpec::Http { port, path });
+    }
+    for value in &args.https {
+        let (port, path) = validate_http("--https", value, 443)?;
+        probes.push(ProbeSpec::Https { port, path });
     }
     for port in &args.udp {
         probes.push(ProbeSpec::Udp { port: validate_port("--udp", port)? });
@@ -134,22 +153,22 @@ pub(super) fn validate_port(flag: &str, typed: &str) -> Result<u16, Refused> {
     }
 }
 
-/// `[PORT][/PATH]`: port 80 and path / where not given.
-pub(super) fn validate_http(typed: &str) -> Result<ProbeSpec, Refused> {
+/// `[PORT][/PATH]`: this port and path / where not given.
+pub(super) fn validate_http(flag: &str, typed: &str, default: u16) -> Result<(u16, String), Refused> {
     let (port, path) = match typed.find('/') {
         Some(slash) => typed.split_at(slash),
         None => (typed, "/"),
     };
     if !port.is_empty() && !port.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Refused::new(format!(
-            "--http {typed}: expected [PORT][/PATH] such as 8080/healthz; if {typed} is the target, put it before --http"
+            "{flag} {typed}: expected [PORT][/PATH] such as 8080/healthz; if {typed} is the target, put it before {flag}"
         )));
     }
     if let Some(bad) = path.chars().find(|c| !c.is_ascii_graphic() || *c == '#') {
-        return Err(Refused::new(format!("--http {typed}: {bad:?} cannot stand in a path: write it as %xx")));
+        return Err(Refused::new(format!("{flag} {typed}: {bad:?} cannot stand in a path: write it as %xx")));
     }
-    let port = if port.is_empty() { 80 } else { validate_port("--http", port)? };
-    Ok(ProbeSpec::Http { port, path: path.to_owned() })
+    let port = if port.is_empty() { default } else { validate_port(flag, port)? };
+    Ok((port, path.to_owned()))
 }
 
 #[cfg(test)]
@@ -174,8 +193,9 @@ mod tests {
             ("/healthz?x=1", 80, "/healthz?x=1"),
             ("8080/a/b", 8080, "/a/b"),
         ] {
-            assert_eq!(validate_http(typed), Ok(ProbeSpec::Http { port, path: path.into() }), "{typed}");
+            assert_eq!(validate_http("--http", typed, 80), Ok((port, path.into())), "{typed}");
         }
+        assert_eq!(validate_http("--https", "/x", 443), Ok((443, "/x".into())));
         for (typed, words) in [
             ("10.0.2.2", "put it before --http"),
             ("0/x", "1 to 65535"),
@@ -185,7 +205,7 @@ mod tests {
             ("/a\r\nHost: b", "%xx"),
             ("/ä", "%xx"),
         ] {
-            let message = validate_http(typed).expect_err(typed).to_string();
+            let message = validate_http("--http", typed, 80).expect_err(typed).to_string();
             assert!(message.contains(words), "{typed}: {message}");
         }
     }

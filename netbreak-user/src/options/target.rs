@@ -139,7 +139,7 @@ fn refuse_url(typed: &str, scheme: &str, rest: &str) -> Refused {
     };
     let instead = match scheme {
         "http" => format!("--http {port}{path}"),
-        "https" => format!("--tcp {}", if port.is_empty() { "443" } else { port }),
+        "https" => format!("--https {port}{path}"),
         _ => format!("--tcp {}", if port.is_empty() { "PORT" } else { port }),
     };
     Refused::new(format!("target {typed}: a target is a host, not a URL: `netbreak run {host} {instead}`"))
@@ -173,7 +173,8 @@ mod tests {
             ("http://[fd00::1]:8080/x", "`netbreak run fd00::1 --http 8080/x`"),
             ("http://fd00::1:8080/x", "in brackets"),
             ("http://web.example", "`netbreak run web.example --http /`"),
-            ("https://web.example/x", "`netbreak run web.example --tcp 443`"),
+            ("https://web.example/x", "`netbreak run web.example --https /x`"),
+            ("https://web.example:8443", "`netbreak run web.example --https 8443/`"),
             ("web.example:80", "`netbreak run web.example --tcp 80`"),
             ("[fd00::1]:80", "`netbreak run fd00::1 --tcp 80`"),
             ("[fd00::x]", "fd00::x is not an IPv6 address"),

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use crate::clock::Nanos;
 
+use super::phases::Phases;
+
 /// One way of visiting a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -15,6 +17,8 @@ pub enum Kind {
     Tcp,
     /// One HTTP/1.1 request on a connection of its own.
     Http,
+    /// The same within TLS.
+    Https,
     /// One datagram, echoed by `netbreak serve`.
     Udp,
     /// One long-lived TCP connection with paced data. Its attempts are its writes.
@@ -28,9 +32,15 @@ impl Kind {
             Kind::Icmp => "icmp",
             Kind::Tcp => "tcp",
             Kind::Http => "http",
+            Kind::Https => "https",
             Kind::Udp => "udp",
             Kind::Stream => "stream",
         }
+    }
+
+    /// Is each of its attempts a connection of its own?
+    pub fn connects(self) -> bool {
+        matches!(self, Kind::Tcp | Kind::Http | Kind::Https)
     }
 }
 
@@ -120,8 +130,15 @@ pub struct Record {
     pub attempts: Vec<Attempt>,
     /// Answers that came a second time (counted beside the outcome).
     pub duplicates: u64,
-    /// HTTP: answers of the path with a status of 500 or more. `None` for other kinds.
+    /// http, https: answers of the path with a status of 500 or more, or that are no HTTP. `None` for other kinds.
     pub http_errors: Option<u64>,
+    /// https: answers of the path without a TLS session, such as an alert or a certificate that nobody vouches for. `None`
+    /// for other kinds.
+    pub tls_errors: Option<u64>,
+    /// Why the first of them had none.
+    pub tls_error: Option<String>,
+    /// http, https: how long their parts took. `None` for other kinds.
+    pub phases: Option<Phases>,
     /// Only for [`Kind::Stream`].
     pub stream: Option<StreamRecord>,
 }

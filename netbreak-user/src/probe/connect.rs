@@ -20,8 +20,8 @@ use super::{FlowRegistry, Owner, ProbeFlow};
 ///
 /// An ordinary close would leave our port in TIME_WAIT for a minute: at 10,000 connects a second all ports would be
 /// used up after three seconds, and the probe would measure that.
-pub(super) fn open(spec: &Spec) -> Result<Socket, PrepareError> {
-    let socket = socket::open(spec, Type::STREAM, Protocol::TCP)?;
+pub(super) fn open(spec: &Spec, source: Option<IpAddr>) -> Result<Socket, PrepareError> {
+    let socket = socket::open(spec, source, Type::STREAM, Protocol::TCP)?;
     abort_on_close(&socket, true).map_err(|source| PrepareError::Socket {
         kind: spec.kind,
         address: spec.address,
@@ -51,9 +51,9 @@ pub(super) struct Started {
     pub(super) result: Result<Connecting, i32>,
 }
 
-/// Makes the flow known and sends the SYN.
-pub(super) fn start(spec: &Spec, registry: &Arc<dyn FlowRegistry>, owner: Owner) -> Started {
-    let (Connecting { socket, flow }, local_port) = match bound(spec, registry, owner) {
+/// Makes the flow known and sends the SYN, from the source whose turn it is.
+pub(super) fn start(spec: &Spec, registry: &Arc<dyn FlowRegistry>, owner: Owner, turn: u64) -> Started {
+    let (Connecting { socket, flow }, local_port) = match bound(spec, registry, owner, turn) {
         Ok(bound) => bound,
         Err(errno) => return Started { at: clock::now(), local_port: 0, result: Err(errno) },
     };
@@ -65,12 +65,36 @@ pub(super) fn start(spec: &Spec, registry: &Arc<dyn FlowRegistry>, owner: Owner)
     Started { at, local_port, result }
 }
 
-/// A socket with a flow that is known as ours alone, and its port; or the errno where there is none.
-fn bound(spec: &Spec, registry: &Arc<dyn FlowRegistry>, owner: Owner) -> Result<(Connecting, u16), i32> {
-    // Ports of which probes in other namespaces visit the same target: held, so that the next one is another.
+/// A socket with a flow that is known as ours alone, and its port, of the source whose turn it is or of the next one that
+/// has a port left; or the errno where there is none.
+fn bound(
+    spec: &Spec,
+    registry: &Arc<dyn FlowRegistry>,
+    owner: Owner,
+    turn: u64,
+) -> Result<(Connecting, u16), i32> {
+    let mut failed = libc::EADDRNOTAVAIL;
+    for source in spec.sources_from(turn) {
+        match bound_to(spec, registry, owner, source) {
+            // All ports of this source are in use (`inet_csk_get_port`).
+            Err(errno @ libc::EADDRINUSE) => failed = errno,
+            bound => return bound,
+        }
+    }
+    Err(failed)
+}
+
+fn bound_to(
+    spec: &Spec,
+    registry: &Arc<dyn FlowRegistry>,
+    owner: Owner,
+    source: Option<IpAddr>,
+) -> Result<(Connecting, u16), i32> {
+    // Ports of which other probes visit the same target, from another namespace or source: held, so that the next one is
+    // another.
     let mut taken = Vec::new();
     loop {
-        let socket = open(spec).map_err(|error| error.errno())?;
+        let socket = open(spec, source).map_err(|error| error.errno())?;
         let local_port = socket::local_port(&socket).map_err(|error| errno_of(&error))?;
         let flow = ProbeFlow { remote: spec.remote(), local_port };
         match Registered::new(registry, flow, owner) {
@@ -118,7 +142,7 @@ async fn ended(socket: Socket) -> io::Result<(Socket, Result<(), Outcome>)> {
 /// A RST and an ICMP port unreachable (as a `reject` rule sends it) both end in ECONNREFUSED: the error queue tells them
 /// apart. An ICMP error that comes while `connect` holds the socket's lock is only queued (`tcp_v4_err`), the connect
 /// goes on: it counts all the same, since on an idle socket it would have ended it.
-fn look(socket: &Socket) -> Option<Result<(), Outcome>> {
+pub(super) fn look(socket: &Socket) -> Option<Result<(), Outcome>> {
     if socket.peer_addr().is_ok() {
         return Some(Ok(()));
     }

@@ -33,7 +33,7 @@ pub(super) fn open(
     };
     let id = (spec.run_id as u16).wrapping_add(index as u16);
     let other = |source| PrepareError::Socket { kind: spec.kind, address: spec.address, source };
-    let socket = socket::open(spec, Type::RAW, protocol)?;
+    let socket = socket::open(spec, spec.sources.first().copied(), Type::RAW, protocol)?;
     only_our_replies(&socket, family, id).map_err(other)?;
     socket::make_room(&socket);
     let (spec, registry) = (Arc::clone(spec), Arc::clone(registry));

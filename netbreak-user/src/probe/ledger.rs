@@ -102,6 +102,11 @@ impl Ledger {
         self.acked < self.written
     }
 
+    /// For how long bytes have been in flight without any being acknowledged.
+    pub(super) fn stalled_for(&self, now: Nanos) -> Nanos {
+        self.stalled_since.map_or(0, |since| now.saturating_sub(since))
+    }
+
     /// The kernel took `bytes` more, no more than [`waiting`](Self::waiting).
     pub(super) fn wrote(&mut self, bytes: u64, at: Nanos) {
         let mut left = bytes.min(self.waiting());
@@ -272,6 +277,7 @@ mod tests {
     fn silence_to_the_end_times_out_and_is_a_stall() {
         let mut ledger = planned(&[0]);
         ledger.wrote(10, 1);
+        assert_eq!((ledger.stalled_for(0), ledger.stalled_for(51)), (0, 50));
         assert_eq!(ledger.awaited_until(50), Some(100));
         assert_eq!(ledger.awaited_until(100), None);
         let (attempts, record) = ledger.finish(100);

@@ -1,38 +1,47 @@
 //! Probes: what is sent on purpose, when, and what became of it.
 //!
-//! `plan`, `tracker`, `outage`, `stats` and `wire` are pure: time is an argument and nothing here is sent.
-//! `icmp`, `tcp`, `http`, `udp` and `stream` do the IO; [`FlowRegistry`] is their only way to the kernel side.
+//! `plan`, `pace`, `tracker`, `outage`, `stats`, `response` and `wire` are pure: time is an argument and nothing here is
+//! sent. `icmp`, `udp`, `visits` (tcp, http, https) and `stream` do the IO; [`FlowRegistry`] is their only way to the kernel side.
 
 mod attempt;
 mod connect;
 mod datagram;
-mod http;
 mod icmp;
 #[cfg(test)]
 mod io_tests;
 mod ledger;
 pub mod outage;
+mod pace;
+mod phases;
 pub mod plan;
+mod poller;
+mod ports;
 mod prepare;
 mod pulse;
+mod response;
 mod run;
+mod slots;
 mod socket;
 mod spec;
 pub mod stats;
 mod stream;
 mod ticker;
+mod tls;
 pub mod tracker;
 mod udp;
+mod visit;
 mod visits;
 pub mod wire;
 
 pub use attempt::{Attempt, Kind, Outcome, Record, StreamRecord};
 pub use outage::{left, outages};
+pub use phases::Phases;
 pub use prepare::{Patience, Prepared, patience, prepare};
 pub use pulse::Pulse;
 pub use run::{Progress, run};
-pub use spec::{PrepareError, Spec};
+pub use spec::{PrepareError, Spec, stream_rate};
 pub use stats::{Counts, Rtt, ScheduleDelay};
+pub use tls::TlsError;
 
 use std::net::SocketAddr;
 

@@ -80,6 +80,9 @@ mod tests {
             attempts: vec![late(0), late(1)],
             duplicates: 0,
             http_errors: None,
+            tls_errors: None,
+            tls_error: None,
+            phases: None,
             stream: None,
         };
         let end = end_of_run(&[record(Kind::Icmp)], 20);

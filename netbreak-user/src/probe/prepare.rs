@@ -1,5 +1,7 @@
 //! What needs privileges or may be impossible is done before the run: sockets, timers, the limit of open files.
 
+use std::io;
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -11,13 +13,16 @@ use super::FlowRegistry;
 use super::attempt::Kind;
 use super::datagram::Opened;
 use super::spec::{PrepareError, Spec};
-use super::{icmp, ticker, udp};
+use super::tls::Tls;
+use super::visit::Shared;
+use super::visits::Visiting;
+use super::{icmp, poller, ports, ticker, udp};
 
 /// How long a connect or a request may go on after its time-out, to tell late from timed out.
 pub(super) const GRACE: Nanos = 3 * SECOND;
 
-/// Connections that one probe holds open at most: fewer than the 28,232 ports of `ip_local_port_range`.
-const MAX_VISITS: u64 = 16_384;
+/// Of the local ports one probe may hold all but one in so many: others need some, too.
+const SPARED: u64 = 10;
 
 /// Open files that are not probes' sockets: maps, programs and reports. Timers are counted with the probes.
 const RESERVED_FILES: u64 = 128;
@@ -39,10 +44,10 @@ pub(super) struct Ready {
 pub(super) enum Probe {
     Icmp(Opened<icmp::Echoes>),
     Udp(Opened<udp::Datagrams>),
-    /// tcp and http.
+    /// tcp, http and https.
     Visits {
-        /// Connections open at the same time.
-        limit: usize,
+        visiting: Box<Visiting>,
+        poller: OwnedFd,
     },
     Stream,
 }
@@ -57,23 +62,21 @@ pub struct Patience(Nanos);
 /// More sockets than this process may open.
 pub fn patience(specs: &[&Spec]) -> Result<Patience, PrepareError> {
     let files = raise_file_limit();
+    let most = |spec: &Spec| u64::from(u16::MAX) * spec.sources.len().max(1) as u64;
     let with_grace = specs
         .iter()
-        .map(|spec| sockets(spec, spec.timeout.saturating_add(GRACE)).min(MAX_VISITS))
+        .map(|spec| sockets(spec, spec.timeout.saturating_add(GRACE)).min(most(spec)))
         .sum::<u64>();
-    let needed = specs.iter().map(|spec| sockets(spec, spec.timeout)).sum::<u64>() + specs.len() as u64;
+    // A timer and a poller of each.
+    let own = specs.len() as u64 * 2;
+    let needed = specs.iter().map(|spec| sockets(spec, spec.timeout)).sum::<u64>() + own;
     // A quarter is for the network namespaces that are looked at.
     let limit = (files - files / 4).saturating_sub(RESERVED_FILES);
-    if let Some(most) =
-        specs.iter().map(|spec| sockets(spec, spec.timeout)).max().filter(|most| *most > MAX_VISITS)
-    {
-        return Err(PrepareError::TooManySockets { needed: most, limit: MAX_VISITS });
-    }
     if needed > limit {
         return Err(PrepareError::TooManySockets { needed, limit });
     }
     // Where files are scarce nobody waits for late answers.
-    Ok(Patience(if with_grace + specs.len() as u64 <= limit { GRACE } else { 0 }))
+    Ok(Patience(if with_grace + own <= limit { GRACE } else { 0 }))
 }
 
 /// Opens what the probes need, in the calling thread's network namespace. `first` is the index of the first one within
@@ -87,26 +90,30 @@ pub fn prepare(
     Patience(grace): Patience,
     registry: Arc<dyn FlowRegistry>,
 ) -> Result<Prepared, PrepareError> {
+    // The namespace's own.
+    let range = ports::local_range();
     let open = |(index, spec): (u32, Spec)| {
         let spec = Arc::new(spec);
         let probe = match spec.kind {
             Kind::Icmp => Probe::Icmp(icmp::open(&spec, index, &registry)?),
             Kind::Udp => Probe::Udp(udp::open(&spec, index, &registry)?),
-            Kind::Tcp | Kind::Http => {
-                let limit = sockets(&spec, spec.timeout.saturating_add(grace)).min(MAX_VISITS);
+            Kind::Tcp | Kind::Http | Kind::Https => {
+                let ports = ports_of(&spec, &range)?;
+                let limit = sockets(&spec, spec.timeout.saturating_add(grace)).min(ports) as usize;
                 check_binding(&spec)?;
-                Probe::Visits { limit: limit as usize }
+                let tls = (spec.kind == Kind::Https).then(|| Tls::new(&spec.http_host, !spec.insecure));
+                let tls =
+                    tls.transpose().map_err(|source| PrepareError::Tls { address: spec.address, source })?;
+                let (shared, registry) = (Shared::new(Arc::clone(&spec), tls), Arc::clone(&registry));
+                let poller = poller::open().map_err(|source| refused(&spec, source))?;
+                Probe::Visits { visiting: Box::new(Visiting { shared, index, limit, registry }), poller }
             }
             Kind::Stream => {
                 check_binding(&spec)?;
                 Probe::Stream
             }
         };
-        let timer = ticker::open().map_err(|source| PrepareError::Socket {
-            kind: spec.kind,
-            address: spec.address,
-            source,
-        })?;
+        let timer = ticker::open().map_err(|source| refused(&spec, source))?;
         Ok(Ready { spec, timer, probe })
     };
     let probes = (first..).zip(specs).map(open).collect::<Result<_, _>>()?;
@@ -118,24 +125,47 @@ impl Prepared {
     /// A smaller limit than what would take many connections to reach.
     pub(super) fn limit_visits(&mut self, most: usize) {
         for ready in &mut self.probes {
-            if let Probe::Visits { limit } = &mut ready.probe {
-                *limit = most;
+            if let Probe::Visits { visiting, .. } = &mut ready.probe {
+                visiting.limit = most;
             }
         }
     }
 }
 
-/// A connection's source and device are tried before the run, not found wrong by each attempt.
+/// Local ports that the probe's connections may hold at once.
+fn ports_of(spec: &Spec, range: &RangeInclusive<u16>) -> Result<u64, PrepareError> {
+    let ports = range.len() as u64;
+    let limit = (ports - ports / SPARED) * spec.sources.len().max(1) as u64;
+    let needed = sockets(spec, spec.timeout);
+    if needed > limit {
+        return Err(PrepareError::TooFewPorts { needed, limit, from: *range.start(), to: *range.end() });
+    }
+    Ok(limit)
+}
+
+fn refused(spec: &Spec, source: io::Error) -> PrepareError {
+    PrepareError::Socket { kind: spec.kind, address: spec.address, source }
+}
+
+/// A connection's sources and device are tried before the run, not found wrong by each attempt.
 fn check_binding(spec: &Spec) -> Result<(), PrepareError> {
-    super::connect::open(spec).map(drop)
+    spec.sources_from(0).try_for_each(|source| match super::connect::open(spec, source) {
+        // No port is free now: that may change, and each attempt says so.
+        Err(error) if error.errno() == libc::EADDRINUSE => Ok(()),
+        opened => opened.map(drop),
+    })
 }
 
 /// How many sockets a probe may have open when each lives for up to `life`.
 fn sockets(spec: &Spec, life: Nanos) -> u64 {
     match spec.kind {
         Kind::Icmp | Kind::Udp | Kind::Stream => 1,
-        Kind::Tcp | Kind::Http => {
-            let at_once = life / spec.interval.max(1) + 1;
+        Kind::Tcp | Kind::Http | Kind::Https => {
+            let at_once = match spec.connections {
+                // One that has had its time makes room in the loop, and stays open for a while.
+                Some(width) => width as u64 * life.div_ceil(spec.timeout.max(1)),
+                None => life / spec.interval.max(1) + 1,
+            };
             at_once.min(spec.duration.div_ceil(spec.interval.max(1))).max(1)
         }
     }

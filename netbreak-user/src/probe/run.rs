@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::clock::Nanos;
 
 use super::attempt::Record;
+use super::pace::Pace;
 use super::plan::Plan;
 use super::prepare::{Prepared, Probe, Ready};
 use super::pulse::{Gauge, Pulse};
@@ -27,7 +28,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Attempts of all plans.
+    /// Attempts of all open loops: of a closed one nobody knows how many there will be.
     pub fn planned(&self) -> u64 {
         self.planned.load(Ordering::Relaxed)
     }
@@ -102,8 +103,14 @@ pub async fn run(
 ) -> io::Result<Vec<Record>> {
     let mut tasks = JoinSet::new();
     for (index, Ready { probe, timer, spec }) in (prepared.first..).zip(prepared.probes) {
-        let plan = Plan::new(start, spec.pace(), spec.duration);
-        progress.planned.fetch_add(plan.count(), Ordering::Relaxed);
+        let plan = Plan::new(
+            start.saturating_add(spec.delay),
+            spec.pace(),
+            spec.duration.saturating_sub(spec.delay),
+        );
+        if spec.connections.is_none() {
+            progress.planned.fetch_add(plan.count(), Ordering::Relaxed);
+        }
         let gauge = progress.add_gauge();
         let control = Control { stop: stop.clone(), progress: Arc::clone(&progress), gauge, heard: false };
         let ticker = Ticker::new(timer)?;
@@ -112,8 +119,12 @@ pub async fn run(
             let record = match probe {
                 Probe::Icmp(opened) => datagram::run(opened, plan, ticker, control).await,
                 Probe::Udp(opened) => datagram::run(opened, plan, ticker, control).await,
-                Probe::Visits { limit } => {
-                    visits::run(spec, index, limit, registry, plan, ticker, control).await
+                Probe::Visits { visiting, poller } => {
+                    let pace = match spec.connections {
+                        Some(width) => Pace::closed(plan, width, start, spec.duration),
+                        None => Pace::Open(plan),
+                    };
+                    visits::run(*visiting, pace, ticker, poller, control).await
                 }
                 Probe::Stream => stream::run(spec, index, registry, plan, ticker, control).await,
             };

@@ -11,9 +11,14 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::spec::{PrepareError, Spec};
 use super::{FlowRegistry, Owner, ProbeFlow};
 
-/// A non-blocking socket that has `spec`'s device, source and fragmentation, and a queue of ICMP errors. It is bound,
+/// A non-blocking socket that has `spec`'s device and fragmentation, this source (`None` = the kernel's choice), and a queue of ICMP errors. It is bound,
 /// so that it has a port (where there are ports) before its first packet leaves.
-pub(super) fn open(spec: &Spec, kind: Type, protocol: Protocol) -> Result<Socket, PrepareError> {
+pub(super) fn open(
+    spec: &Spec,
+    source: Option<IpAddr>,
+    kind: Type,
+    protocol: Protocol,
+) -> Result<Socket, PrepareError> {
     let (probe, address) = (spec.kind, spec.address);
     let other = |source| PrepareError::Socket { kind: probe, address, source };
     let socket =
@@ -34,7 +39,7 @@ pub(super) fn open(spec: &Spec, kind: Type, protocol: Protocol) -> Result<Socket
             source,
         })?;
     }
-    let from = spec.source.unwrap_or(match spec.address {
+    let from = source.unwrap_or(match spec.address {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     });

@@ -74,6 +74,19 @@ impl Rtt {
         };
         spread(times)
     }
+
+    /// From the exact smallest and largest, and a histogram's quantiles, all in nanoseconds.
+    pub(super) fn read(min: u64, max: u64, quantile: impl Fn(f64) -> u64) -> Rtt {
+        // A bucket stands for its highest value, which can lie beyond the largest time seen.
+        let percentile = |q| micros(quantile(q).clamp(min, max));
+        Rtt {
+            min: micros(min),
+            p50: percentile(0.5),
+            p90: percentile(0.9),
+            p99: percentile(0.99),
+            max: micros(max),
+        }
+    }
 }
 
 /// How much later than planned attempts left, in microseconds.
@@ -106,15 +119,7 @@ fn spread<I: Iterator<Item = u64>>(times: impl Fn() -> I) -> Option<Rtt> {
     // 1 ns to `max`, three significant digits: these bounds are always valid ones.
     let mut histogram = Histogram::<u64>::new_with_max(max.max(2), 3).ok()?;
     times().for_each(|time| histogram.saturating_record(time));
-    // A bucket stands for its highest value, which can lie beyond the largest time seen.
-    let percentile = |q| micros(histogram.value_at_quantile(q).clamp(min, max));
-    Some(Rtt {
-        min: micros(min),
-        p50: percentile(0.5),
-        p90: percentile(0.9),
-        p99: percentile(0.99),
-        max: micros(max),
-    })
+    Some(Rtt::read(min, max, |q| histogram.value_at_quantile(q)))
 }
 
 fn micros(nanos: u64) -> f64 {

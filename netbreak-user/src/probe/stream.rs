@@ -24,6 +24,10 @@ use super::{FlowRegistry, Owner};
 /// How often acknowledgements are looked for while some are outstanding: so exact are a stream's round-trip times.
 const POLL: Nanos = MILLISECOND;
 
+/// The longer none has come, the less often: so exact (one in so many) is the time of one that comes late. A thousand
+/// streams that all stall would otherwise look a million times a second.
+const EXACT: Nanos = 16;
+
 /// Between a connect that failed and the next.
 const RETRY: Nanos = 100 * MILLISECOND;
 
@@ -110,7 +114,8 @@ impl Link {
                 // A segment may carry several writes, or a part of one: bytes tell which.
                 let piece = spec.stream_piece as u32;
                 let owner = Owner { probe: index, attempt: ledger.first_waiting(), piece };
-                let Started { at, local_port, result } = connect::start(spec, registry, owner);
+                let Started { at, local_port, result } =
+                    connect::start(spec, registry, owner, u64::from(index));
                 match result {
                     Ok(connecting) => Link::Connecting {
                         handshake: Box::pin(connect::finish(connecting, spec.address)),
@@ -162,7 +167,10 @@ impl Link {
             Link::Down { retry_at, .. } => Some(*retry_at).filter(|at| *at > now),
             Link::Connecting { give_up_at, .. } => Some(*give_up_at),
             Link::Ended { .. } => Some(now),
-            Link::Up { .. } => (ledger.is_outstanding() || ledger.waiting() > 0).then_some(now + POLL),
+            Link::Up { .. } => {
+                let again = now + POLL.max(ledger.stalled_for(now) / EXACT);
+                (ledger.is_outstanding() || ledger.waiting() > 0).then_some(again)
+            }
         }
     }
 

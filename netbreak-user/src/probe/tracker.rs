@@ -34,7 +34,7 @@ impl Tracker {
     pub fn new(kind: Kind, timeout: Nanos) -> Tracker {
         let unanswered = match kind {
             Kind::Icmp | Kind::Udp => Outcome::Lost,
-            Kind::Tcp | Kind::Http | Kind::Stream => Outcome::TimedOut,
+            Kind::Tcp | Kind::Http | Kind::Https | Kind::Stream => Outcome::TimedOut,
         };
         Tracker { timeout, unanswered, attempts: Vec::new(), duplicates: 0, looked_at: 0, told: 0 }
     }

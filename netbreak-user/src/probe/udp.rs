@@ -23,7 +23,7 @@ pub(super) fn open(
     registry: &Arc<dyn FlowRegistry>,
 ) -> Result<Opened<Datagrams>, PrepareError> {
     let other = |source| PrepareError::Socket { kind: spec.kind, address: spec.address, source };
-    let socket = socket::open(spec, Type::DGRAM, Protocol::UDP)?;
+    let socket = socket::open(spec, spec.sources.first().copied(), Type::DGRAM, Protocol::UDP)?;
     socket::make_room(&socket);
     let local_port = socket::local_port(&socket).map_err(other)?;
     let (spec, registry) = (Arc::clone(spec), Arc::clone(registry));

@@ -1,142 +1,216 @@
-//! The loop of the two probes that open a connection for each attempt: tcp and http.
+//! The loop of the probes that open a connection for each attempt: tcp, http and https.
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use crate::clock::{self, MILLISECOND, Nanos};
 
-use crate::clock::{self, Nanos};
-
-use super::attempt::{Kind, Outcome, Record};
-use super::connect::{self, Connecting, Started};
-use super::plan::Plan;
+use super::attempt::{Outcome, Record};
+use super::connect::{self, Started};
+use super::pace::{Next, Pace};
+use super::phases::Stopwatch;
+use super::poller::Poller;
 use super::prepare::GRACE;
 use super::run::Control;
-use super::spec::Spec;
+use super::slots::Slots;
 use super::ticker::Ticker;
 use super::tracker::Tracker;
-use super::{FlowRegistry, Owner, http};
-
-/// How a visit ended.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Visit {
-    pub(super) outcome: Outcome,
-    /// http: an answer with a status of 500 or more, or one that is no HTTP.
-    pub(super) http_error: bool,
-}
+use super::visit::{End, Life, Shared, Visit};
+use super::{FlowRegistry, Owner};
 
 /// After so many connects, those that have ended get their turn.
 const BURST: usize = 16;
 
-/// Runs the plan to its end. At most `limit` connections are open: a connect past its time-out makes room for a new one;
-/// if all are younger (we caught up after a pause of our own) the new one waits, and its real send time says so.
+/// How long the other end may take to close after its response.
+const DRAIN: Nanos = 200 * MILLISECOND;
+
+/// What a probe of visits was prepared with.
+pub(super) struct Visiting {
+    /// What its visits share.
+    pub(super) shared: Shared,
+    /// Index of the probe within the run.
+    pub(super) index: u32,
+    /// Connections that are open at the same time, at most.
+    pub(super) limit: usize,
+    pub(super) registry: Arc<dyn FlowRegistry>,
+}
+
+/// Runs to the end of `pace`. At most `limit` connections are open: one past its time-out makes room for a new one; if
+/// all are younger (we caught up after a pause of our own) the new one waits, and its real send time says so.
 pub(super) async fn run(
-    spec: Arc<Spec>,
-    index: u32,
-    limit: usize,
-    registry: Arc<dyn FlowRegistry>,
-    mut plan: Plan,
+    visiting: Visiting,
+    pace: Pace,
     ticker: Ticker,
+    poller: OwnedFd,
     mut control: Control,
 ) -> io::Result<Record> {
+    let mut poller = Poller::new(poller)?;
+    let Visiting { shared, index, limit, registry } = visiting;
     let mut visits = Visits {
-        tracker: Tracker::new(spec.kind, spec.timeout),
-        tasks: JoinSet::new(),
+        tracker: Tracker::new(shared.spec.kind, shared.spec.timeout),
+        slots: Slots::default(),
         young: VecDeque::new(),
+        old: VecDeque::new(),
+        draining: VecDeque::new(),
+        stopwatch: Stopwatch::default(),
         http_errors: 0,
+        tls_errors: (0, None),
         control: control.clone(),
-        registry,
+        shared,
         index,
-        spec,
+        limit,
+        registry,
+        pace,
     };
     loop {
-        visits.retire(clock::now());
+        visits.expire(clock::now());
         visits.tell_settled();
-        let mut full = false;
-        for seq in plan.due(visits.tracker.next_seq(), clock::now()).take(BURST) {
-            full = visits.tasks.len() >= limit && !visits.make_room();
-            if full {
-                break;
-            }
-            visits.start(plan.planned(seq));
-        }
+        let full = visits.begin(&poller)?;
         let now = clock::now();
-        let wake = match plan.next_due(visits.tracker.next_seq()) {
-            Some(_) if full => visits.oldest_timeout().unwrap_or(now),
-            Some(at) => at,
-            None => match visits.tracker.awaited_until(now) {
+        let wake = match visits.pace.next(visits.tracker.next_seq(), now) {
+            Next::At(_) if full => visits.oldest_timeout().unwrap_or(now),
+            Next::At(at) => at,
+            Next::Place(end) => visits.oldest_timeout().map_or(end, |at| at.min(end)),
+            Next::Over => match visits.tracker.awaited_until(now) {
                 Some(at) => at + 1,
                 None => break,
             },
         };
         tokio::select! {
             expired = ticker.until(wake) => expired?,
-            Some(done) = visits.tasks.join_next() => {
-                visits.ended(done);
-                while let Some(done) = visits.tasks.try_join_next() {
-                    visits.ended(done);
-                }
-            }
-            () = control.stopped() => plan.cut(visits.tracker.next_seq()),
+            ready = poller.ready() => ready?,
+            () = control.stopped() => visits.pace.cut(visits.tracker.next_seq()),
+        }
+        while let Some(token) = poller.next() {
+            visits.advance(token);
+            // In a closed loop its place is free now, and not when all the others have been looked at.
+            visits.begin(&poller)?;
         }
     }
-    visits.finish().await
+    Ok(visits.finish())
 }
 
 struct Visits {
-    spec: Arc<Spec>,
-    /// Of the probe within the run.
+    shared: Shared,
     index: u32,
+    limit: usize,
     registry: Arc<dyn FlowRegistry>,
+    pace: Pace,
     tracker: Tracker,
-    tasks: JoinSet<(u64, Visit)>,
-    /// By age, the oldest first. Those that have ended leave when they are the oldest.
-    young: VecDeque<(Nanos, AbortHandle)>,
+    slots: Slots<Visit>,
+    /// By age, the oldest first: younger than the time-out. Those that have ended leave when they are the oldest.
+    young: VecDeque<(Nanos, u64)>,
+    /// The same, past the time-out.
+    old: VecDeque<(Nanos, u64)>,
+    /// Answered, and kept until then for the other end to close.
+    draining: VecDeque<(Nanos, u64)>,
+    stopwatch: Stopwatch,
     http_errors: u64,
+    /// How many, and what the first was.
+    tls_errors: (u64, Option<String>),
     control: Control,
 }
 
 impl Visits {
-    fn start(&mut self, planned: Nanos) {
+    /// Begins what is due. Returns whether more is due and all connections are in use.
+    fn begin(&mut self, poller: &Poller) -> io::Result<bool> {
+        for _ in 0..BURST {
+            let (seq, now) = (self.tracker.next_seq(), clock::now());
+            if !matches!(self.pace.next(seq, now), Next::At(at) if at <= now) {
+                return Ok(false);
+            }
+            if self.slots.len() >= self.limit && !self.make_room() {
+                return Ok(true);
+            }
+            if let Some(planned) = self.pace.take_due(seq, now) {
+                self.start(planned, poller)?;
+            }
+        }
+        Ok(false)
+    }
+
+    fn start(&mut self, planned: Nanos, poller: &Poller) -> io::Result<()> {
         let owner = Owner { probe: self.index, attempt: self.tracker.next_seq(), piece: 0 };
-        let Started { at, local_port, result } = connect::start(&self.spec, &self.registry, owner);
+        let Started { at, local_port, result } =
+            connect::start(&self.shared.spec, &self.registry, owner, owner.attempt);
         let seq = self.tracker.sent(planned, at, local_port);
         self.control.count_sent();
         match result {
             Ok(connecting) => {
-                let visit = visit(Arc::clone(&self.spec), seq, connecting);
-                self.young.push_back((at, self.tasks.spawn(visit)));
+                let mut visit = Visit::new(connecting, seq, at);
+                match visit.advance(&mut self.shared) {
+                    Some(end) => self.ended(visit.life, end),
+                    None => {
+                        let (news, token) = (visit.awaits(), self.slots.insert(visit));
+                        self.young.push_back((at, token));
+                        if let Some(visit) = self.slots.get(token) {
+                            poller.add(&visit.socket, token, news)?;
+                        }
+                    }
+                }
             }
-            Err(errno) => self.tracker.send_failed(seq, errno),
+            Err(errno) => {
+                self.tracker.send_failed(seq, errno);
+                self.pace.freed(at, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// There is news for a connection.
+    fn advance(&mut self, token: u64) {
+        let Some(visit) = self.slots.get(token) else { return };
+        if !visit.is_draining() {
+            let Some(end) = visit.advance(&mut self.shared) else { return };
+            let (life, is_draining) = (visit.life, visit.is_draining());
+            self.ended(life, end);
+            if is_draining {
+                self.draining.push_back((clock::now() + DRAIN, token));
+            }
+        }
+        if let Some(visit) = self.slots.get(token)
+            && (!visit.is_draining() || visit.drained())
+        {
+            self.slots.remove(token);
         }
     }
 
-    fn ended(&mut self, done: Result<(u64, Visit), JoinError>) {
-        match done {
-            Ok((seq, Visit { outcome: Outcome::Answered { at }, http_error })) => {
+    fn ended(&mut self, life: Life, end: End) {
+        let Life { seq, sent, in_time, marks } = life;
+        let was_sent = !matches!(end.outcome, Outcome::SendFailed { .. });
+        match end.outcome {
+            Outcome::Answered { at } => {
                 self.tracker.answered(seq, at);
                 self.registry.settled(self.index, seq, true);
-                self.http_errors += u64::from(http_error);
+                self.http_errors += u64::from(end.http_error);
+                if let Some(why) = end.tls_error {
+                    self.tls_errors.0 += 1;
+                    self.tls_errors.1.get_or_insert(why);
+                }
                 self.control.count_answered();
+                if at.saturating_sub(sent) <= self.shared.spec.timeout {
+                    self.stopwatch.take(sent, marks);
+                }
             }
-            Ok((seq, Visit { outcome, .. })) => {
+            outcome => {
                 self.tracker.settle(seq, outcome);
                 // A RST is an answer of the path.
                 if matches!(outcome, Outcome::Refused { .. }) {
                     self.registry.settled(self.index, seq, true);
                 }
             }
-            // Aborted by us: its attempt stays open, and so times out.
-            Err(error) if error.is_cancelled() => (),
-            Err(error) => panic::resume_unwind(error.into_panic()),
+        }
+        if in_time {
+            self.pace.freed(clock::now(), was_sent);
         }
     }
 
     /// Tells the kernel side which attempts have had their time, and whoever watches what became of them.
     fn tell_settled(&mut self) {
-        while let Some(seq) = self.tracker.overdue(clock::now()) {
+        let now = clock::now();
+        while let Some(seq) = self.tracker.overdue(now) {
             self.registry.settled(self.index, seq, false);
         }
         while let Some((sent, answered)) = self.tracker.settled() {
@@ -144,57 +218,55 @@ impl Visits {
         }
     }
 
-    /// Ends visits whose grace is over.
-    fn retire(&mut self, now: Nanos) {
-        while let Some((sent, task)) = self.young.front() {
-            let over = sent.saturating_add(self.spec.timeout).saturating_add(GRACE) < now;
-            if !over && !task.is_finished() {
-                return;
+    /// Takes the places of visits past their time-out, and ends those whose grace is over.
+    fn expire(&mut self, now: Nanos) {
+        let timeout = self.shared.spec.timeout;
+        while let Some((sent, token)) = self.young.front().copied() {
+            let waits = self.slots.get(token).filter(|visit| !visit.is_draining());
+            let is_young = sent.saturating_add(timeout) >= now;
+            match waits {
+                Some(_) if is_young => break,
+                Some(visit) => {
+                    visit.life.in_time = false;
+                    self.pace.freed(now, true);
+                    self.old.push_back((sent, token));
+                }
+                None => (),
             }
-            task.abort();
             self.young.pop_front();
+        }
+        let is_over = |(sent, _): &mut (Nanos, u64)| sent.saturating_add(timeout).saturating_add(GRACE) < now;
+        while let Some((_, token)) = self.old.pop_front_if(is_over) {
+            self.slots.remove(token);
+        }
+        while let Some((_, token)) = self.draining.pop_front_if(|(until, _)| *until < now) {
+            self.slots.remove(token);
         }
     }
 
-    /// Ends the oldest visit if it is past its time-out. Its socket closes when the runtime drops its task.
+    /// Ends the oldest visit that is over or past its time-out.
     fn make_room(&mut self) -> bool {
-        let now = clock::now();
-        while let Some((sent, task)) = self.young.front() {
-            let is_finished = task.is_finished();
-            if !is_finished && sent.saturating_add(self.spec.timeout) >= now {
-                return false;
-            }
-            task.abort();
-            self.young.pop_front();
-            if !is_finished {
+        self.expire(clock::now());
+        while let Some((_, token)) = self.draining.pop_front().or_else(|| self.old.pop_front()) {
+            if self.slots.remove(token).is_some() {
                 return true;
             }
         }
-        false
+        self.slots.len() < self.limit
     }
 
     fn oldest_timeout(&self) -> Option<Nanos> {
-        self.young.front().map(|(sent, _)| sent.saturating_add(self.spec.timeout) + 1)
+        self.young.front().map(|(sent, _)| sent.saturating_add(self.shared.spec.timeout) + 1)
     }
 
-    async fn finish(mut self) -> io::Result<Record> {
-        self.tasks.abort_all();
-        while let Some(done) = self.tasks.join_next().await {
-            self.ended(done);
-        }
+    fn finish(mut self) -> Record {
         self.tell_settled();
-        let mut record = self.spec.record();
+        let mut record = self.shared.spec.record();
         (record.attempts, record.duplicates) = self.tracker.finish();
         record.http_errors = record.http_errors.map(|_| self.http_errors);
-        Ok(record)
+        (record.tls_errors, record.tls_error) =
+            (record.tls_errors.map(|_| self.tls_errors.0), self.tls_errors.1);
+        record.phases = record.phases.map(|_| self.stopwatch.read());
+        record
     }
-}
-
-async fn visit(spec: Arc<Spec>, seq: u64, connecting: Connecting) -> (u64, Visit) {
-    let visit = match connect::finish(connecting, spec.address).await {
-        Err(outcome) => Visit { outcome, http_error: false },
-        Ok(connected) if spec.kind == Kind::Http => http::fetch(&spec, connected).await,
-        Ok(_) => Visit { outcome: Outcome::Answered { at: clock::now() }, http_error: false },
-    };
-    (seq, visit)
 }

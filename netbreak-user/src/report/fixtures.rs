@@ -36,6 +36,9 @@ fn probe(kind: Kind, port: Option<u16>, sent: u64) -> Probe {
         timed_out: 0,
         send_failed: 0,
         http_errors: (kind == Kind::Http).then_some(0),
+        tls_errors: None,
+        tls_error: None,
+        phases_us: None,
         rtt_us: Some(RttUs { min: 31.0, p50: 52.0, p90: 71.0, p99: 93.5, max: 312.0 }),
         schedule_delay_us: (kind != Kind::Stream).then_some(ScheduleDelayUs {
             p50: 61.5,

@@ -205,6 +205,16 @@ pub struct Probe {
     /// HTTP answers with a status of 500 or more (they are answers of the path).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http_errors: Option<u64>,
+    /// https: answers without a TLS session, such as an alert or a certificate that nobody vouches for (they are answers of
+    /// the path).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_errors: Option<u64>,
+    /// Why the first of them had none; absent where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_error: Option<String>,
+    /// http, https: how long the parts of the attempts answered in time took; absent where no part was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phases_us: Option<PhasesUs>,
     /// Round-trip times in microseconds; absent when nothing was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtt_us: Option<RttUs>,
@@ -257,6 +267,22 @@ pub struct RttUs {
     pub p99: f64,
     /// Largest.
     pub max: f64,
+}
+
+/// The parts of a visit, in microseconds: each begins where the one before it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PhasesUs {
+    /// From the SYN to the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<RttUs>,
+    /// To the end of the TLS handshake; absent without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<RttUs>,
+    /// To the first byte of the response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte: Option<RttUs>,
 }
 
 /// RSTs that one host sent for one reason.
@@ -485,7 +511,7 @@ pub enum Cause {
     OvsFlow,
     /// A RST.
     Reset,
-    /// netbreak itself was not scheduled in time.
+    /// netbreak itself was not scheduled in time, or had no local port or no file left.
     Starved,
     /// It left this node alive and nothing came back.
     Unseen,

@@ -27,7 +27,7 @@ struct Numbers<'a> {
 impl<'a> Numbers<'a> {
     fn of(report: &Report, target: &'a Target) -> Self {
         let icmp = || target.probes.iter().filter(|probe| probe.kind == Kind::Icmp);
-        let connects = || target.probes.iter().filter(|probe| matches!(probe.kind, Kind::Tcp | Kind::Http));
+        let connects = || target.probes.iter().filter(|probe| probe.kind.connects());
         let counted = report.run.tcp_segments;
         Numbers {
             duration_seconds: report.run.duration_s.round() as u64,

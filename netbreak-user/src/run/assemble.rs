@@ -21,10 +21,10 @@ use crate::{
         prerequisites::{self, Facts},
     },
     pcapng::Packet,
-    probe::{Counts, Kind, Record, Rtt, ScheduleDelay, outages},
+    probe::{Counts, Kind, Phases, Record, Rtt, ScheduleDelay, outages},
     report::{
-        DropRow, DropTotal, Flow, Losses, Outage, Probe, Report, RttUs, Run, SCHEMA, ScheduleDelayUs, Sensor,
-        SensorState, Stream, Target, VerdictWord,
+        DropRow, DropTotal, Flow, Losses, Outage, PhasesUs, Probe, Report, RttUs, Run, SCHEMA,
+        ScheduleDelayUs, Sensor, SensorState, Stream, Target, VerdictWord,
     },
     run_id,
     verdict::{self, Evidence, Names as _},
@@ -193,13 +193,10 @@ fn probe(
         timed_out: counts.timed_out,
         send_failed: counts.send_failed,
         http_errors: record.http_errors,
-        rtt_us: Rtt::of(&record.attempts).map(|rtt| RttUs {
-            min: rtt.min,
-            p50: rtt.p50,
-            p90: rtt.p90,
-            p99: rtt.p99,
-            max: rtt.max,
-        }),
+        tls_errors: record.tls_errors,
+        tls_error: record.tls_error.clone(),
+        phases_us: record.phases.and_then(phases),
+        rtt_us: Rtt::of(&record.attempts).map(rtt),
         schedule_delay_us: ScheduleDelay::of(record.kind, &record.attempts).map(|delay| ScheduleDelayUs {
             p50: delay.p50,
             p99: delay.p99,
@@ -230,6 +227,20 @@ fn probe(
         unexplained: judged.unexplained,
         timeline: Some(timeline),
     }
+}
+
+fn rtt(rtt: Rtt) -> RttUs {
+    RttUs { min: rtt.min, p50: rtt.p50, p90: rtt.p90, p99: rtt.p99, max: rtt.max }
+}
+
+/// `None` if no connection came about.
+fn phases(phases: Phases) -> Option<PhasesUs> {
+    phases.connect?;
+    Some(PhasesUs {
+        connect: phases.connect.map(rtt),
+        tls: phases.tls.map(rtt),
+        first_byte: phases.first_byte.map(rtt),
+    })
 }
 
 /// Where the trigger did not do its work, answers do not tell what it would have broken.

@@ -72,7 +72,7 @@ pub fn matrix(options: &MatrixOptions, places: &[Arc<Namespace>], how: How) -> R
             let mut spec = Spec::new(index, way.probe.kind(), address, way.probe.port(), run_id);
             (spec.interval, spec.timeout, spec.duration) = (way.interval, options.timeout, options.duration);
             spec.size = way.size.unwrap_or(spec.size);
-            (spec.source, spec.interface) = (source.address, source.interface.clone());
+            (spec.sources, spec.interface) = (source.address.into_iter().collect(), source.interface.clone());
             if let ProbeSpec::Http { path, .. } = &way.probe {
                 spec.http_path.clone_from(path);
                 spec.http_host.clone_from(&row.target.typed);

@@ -33,7 +33,7 @@ use crate::{
     netns::Namespace,
     options::{Files, Netns, Output, ProbeSpec, ReportFile, RunOptions, TargetSpec, resolve},
     pcapng,
-    probe::Spec,
+    probe::{Spec, stream_rate},
     progress::Progress,
     report::{self, Report, VerdictWord},
     stdout::write_stdout,
@@ -65,12 +65,19 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
                 (options.interval_of(probe.kind()), options.timeout, options.duration);
             spec.size = options.size.unwrap_or(spec.size);
             spec.dont_fragment = options.dont_fragment;
-            (spec.source, spec.interface) = (options.source, options.interface.clone());
-            if let ProbeSpec::Http { path, .. } = probe {
+            (spec.sources, spec.interface) = (options.sources.clone(), options.interface.clone());
+            spec.connections = options.connections_of(probe.kind());
+            spec.insecure = options.insecure;
+            if let ProbeSpec::Http { path, .. } | ProbeSpec::Https { path, .. } = probe {
                 spec.http_path.clone_from(path);
                 spec.http_host.clone_from(&options.targets[index].typed);
             }
-            specs.push(spec);
+            let streams = options.probes_of(probe.kind());
+            spec.stream_rate_bps = stream_rate(streams);
+            for turn in 0..streams as u64 {
+                spec.delay = if streams > 1 { spec.pace() * turn / streams as u64 } else { 0 };
+                specs.push(spec.clone());
+            }
         }
     }
     // Before the run, and after the resolver, which may take long and be interrupted: that leaves no empty file.
@@ -114,7 +121,7 @@ fn write_packets(measurement: &Measurement, file: ReportFile) -> Result<()> {
     let said = dead::said(&measurement.report, packets.len());
     // Nobody reads it: the file says as much.
     let _ = writeln!(std::io::stderr(), "netbreak: {}: {said}", file.path().display());
-    file.write(&pcapng::render(&said, netbreak_common::HEADER_BYTES as u32, packets))
+    file.write(pcapng::render(&said, netbreak_common::HEADER_BYTES as u32, packets))
 }
 
 /// What following the packets of these probes takes.
@@ -133,7 +140,7 @@ pub fn follow<'a>(specs: impl IntoIterator<Item = &'a Spec>) -> kernel::Room {
 /// The first thing that could not be written; the others are written all the same.
 pub fn publish(report: &Report, output: &Output, files: Files) -> Result<()> {
     let json = files.json.map_or(Ok(()), |file| file.write(&report::json::render(report)?));
-    let html = files.html.map_or(Ok(()), |file| file.write(&report::html::render(report)));
+    let html = files.html.map_or(Ok(()), |file| file.write(report::html::render(report)));
     let text = match output.stdout {
         None => return json.and(html),
         Some(crate::cli::Format::Json) => report::json::render(report)?,

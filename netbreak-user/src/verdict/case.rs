@@ -78,7 +78,7 @@ impl<'a> Case<'a> {
             // Of a write without a connection the SYN may have got somewhere.
             .or_else(|| {
                 let was_tried = is_stream && last.as_ref().is_some_and(|last| last.ifindex.is_some());
-                if was_tried { None } else { not_sent(self.evidence, attempt) }
+                if was_tried { None } else { not_sent(self.evidence, self.record.kind, attempt) }
             })
             .or_else(|| self.sleeps.explain(self.record, attempt).then(|| starved(self.evidence, attempt)))
             .or_else(|| Some(seen_last(self.evidence, attempt, last?)))
@@ -142,11 +142,14 @@ fn reported(events: &[&Event]) -> Option<End> {
     Some(End { group, at: event.time, proof: Proof::Reported })
 }
 
-fn not_sent(evidence: &Evidence, attempt: &Attempt) -> Option<End> {
+fn not_sent(evidence: &Evidence, kind: Kind, attempt: &Attempt) -> Option<End> {
     let Outcome::SendFailed { errno } = attempt.outcome else { return None };
+    // Its port was there, and is taken towards this target (`__inet_check_established`); without a port it is the address
+    // that has gone.
+    let is_taken = kind.connects() && errno == libc::EADDRNOTAVAIL && attempt.local_port != 0;
     let group = Group {
         leg: Leg::Request,
-        cause: cause::of_errno(errno),
+        cause: if is_taken { Cause::Starved } else { cause::of_errno(errno) },
         reason: Some(errno_name(errno)),
         symbol: None,
         stage: Some("socket send".to_owned()),
@@ -224,6 +227,9 @@ fn errno_name(errno: i32) -> String {
         rustix::io::Errno::NXIO => "ENXIO".into(),
         rustix::io::Errno::NETDOWN => "ENETDOWN".into(),
         rustix::io::Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL".into(),
+        rustix::io::Errno::ADDRINUSE => "EADDRINUSE".into(),
+        rustix::io::Errno::MFILE => "EMFILE".into(),
+        rustix::io::Errno::NFILE => "ENFILE".into(),
         rustix::io::Errno::CONNREFUSED => "ECONNREFUSED".into(),
         rustix::io::Errno::CONNRESET => "ECONNRESET".into(),
         rustix::io::Errno::PIPE => "EPIPE".into(),

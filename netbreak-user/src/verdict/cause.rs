@@ -81,6 +81,8 @@ pub fn of_errno(errno: i32) -> Cause {
         libc::EMSGSIZE => Cause::Mtu,
         libc::ENODEV | libc::ENXIO | libc::ENETDOWN | libc::EADDRNOTAVAIL => Cause::Link,
         libc::ECONNREFUSED => Cause::Socket,
+        // No local port is left (`inet_csk_get_port`), or no file: that is ours.
+        libc::EADDRINUSE | libc::EMFILE | libc::ENFILE => Cause::Starved,
         libc::ECONNRESET | libc::EPIPE => Cause::Reset,
         _ => Cause::Other,
     }

@@ -98,7 +98,7 @@ fn listener(side: &Side, dead: &Dead) -> Option<String> {
         (None, Some(Doing::Arrived)) => true,
         _ => false,
     };
-    let by_tcp = matches!(dead.kind, Kind::Tcp | Kind::Http | Kind::Stream);
+    let by_tcp = dead.kind.connects() || dead.kind == Kind::Stream;
     if !at_listener || !by_tcp || dead.leg != Leg::Request || dead.cause != Cause::Socket {
         return None;
     }

@@ -101,9 +101,15 @@ pub fn explain(place: &Place) -> String {
         Cause::Reset => {
             format!("the connection was reset: look at `nstat -az TcpOutRsts` {here} and on {to}")
         }
-        Cause::Starved => {
-            "netbreak itself was not scheduled in time: look at the load of this machine".to_owned()
-        }
+        Cause::Starved => match place.reason {
+            Some("EADDRINUSE" | "EADDRNOTAVAIL") => format!(
+                "netbreak itself had no local port left to connect from, and nothing was sent: look at `sysctl net.ipv4.ip_local_port_range` and `ss -tan` {here}, and name more addresses of this host with --source, widen the range, or use fewer connections"
+            ),
+            Some("EMFILE" | "ENFILE") => {
+                "netbreak itself could open no more files, and nothing was sent: look at `ulimit -Hn` and `sysctl fs.file-nr`".to_owned()
+            }
+            _ => "netbreak itself was not scheduled in time: look at the load of this machine".to_owned(),
+        },
         Cause::Unseen => {
             format!("they left this node alive and nothing came back: look at the next hop to {to}")
         }

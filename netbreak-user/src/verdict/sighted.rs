@@ -61,6 +61,9 @@ fn nobody() -> Record {
         attempts: Vec::new(),
         duplicates: 0,
         http_errors: None,
+        tls_errors: None,
+        tls_error: None,
+        phases: None,
         stream: None,
     }
 }

@@ -67,7 +67,7 @@ impl Sleeps {
     }
 
     fn nobody_looked(&self, record: &Record, attempt: &Attempt, (from, until): (Nanos, Nanos)) -> bool {
-        matches!(record.kind, Kind::Tcp | Kind::Http)
+        record.kind.connects()
             && until >= attempt.sent.saturating_add(self.timeout)
             && attempt.sent <= from
             && fastest(record).is_some_and(|fastest| from <= attempt.sent.saturating_add(fastest))

@@ -120,7 +120,7 @@ fn probe(loss: Loss, kind: Kind, port: Option<u16>, dice: &mut Dice) -> Probe {
             }
             Kind::Stream => Outcome::Late { at: sent + 3 * SECOND },
             Kind::Icmp | Kind::Udp => Outcome::Lost,
-            Kind::Tcp | Kind::Http => Outcome::TimedOut,
+            Kind::Tcp | Kind::Http | Kind::Https => Outcome::TimedOut,
         };
         if is_lost && kind != Kind::Stream {
             of.insert(seq, usize::from(since >= 24 * SECOND));
@@ -155,6 +155,9 @@ fn probe(loss: Loss, kind: Kind, port: Option<u16>, dice: &mut Dice) -> Probe {
         attempts,
         duplicates: 0,
         http_errors: None,
+        tls_errors: None,
+        tls_error: None,
+        phases: None,
         stream: None,
     };
     Probe {
@@ -172,6 +175,9 @@ fn probe(loss: Loss, kind: Kind, port: Option<u16>, dice: &mut Dice) -> Probe {
         timed_out: counts.timed_out,
         send_failed: 0,
         http_errors: None,
+        tls_errors: None,
+        tls_error: None,
+        phases_us: None,
         rtt_us: Some(RttUs { min: rtt.min, p50: rtt.p50, p90: rtt.p90, p99: rtt.p99, max: rtt.max }),
         schedule_delay_us: None,
         outages,

@@ -28,7 +28,14 @@ const LAB: [Tool; 6] = [
 ];
 
 /// What netbreak is compared with.
-const BENCH: [Tool; 3] = [tool("bpftrace", "bpftrace"), tool("fping", "fping"), tool("iperf3", "iperf3")];
+const BENCH: [Tool; 6] = [
+    tool("bpftrace", "bpftrace"),
+    tool("fping", "fping"),
+    tool("iperf3", "iperf3"),
+    tool("ab", "apache2-utils"),
+    tool("wrk", "wrk"),
+    tool("nginx", "nginx"),
+];
 
 /// Building the image, running it, and rendering the manifests.
 const IMAGE: [Tool; 3] =

@@ -181,7 +181,9 @@ fn way(typed: &Spanned<Probe>, interval: Nanos, lines: &Lines) -> Result<WayOfVi
     let probe = match (icmp, tcp, http, udp, stream) {
         (Some(true), None, None, None, None) => Ok(ProbeSpec::Icmp),
         (None, Some(tcp), None, None, None) => port("tcp", tcp).map(|port| ProbeSpec::Tcp { port }),
-        (None, None, Some(http), None, None) => probe::validate_http(http),
+        (None, None, Some(http), None, None) => {
+            probe::validate_http("--http", http, 80).map(|(port, path)| ProbeSpec::Http { port, path })
+        }
         (None, None, None, Some(udp), None) => port("udp", udp).map(|port| ProbeSpec::Udp { port }),
         (None, None, None, None, Some(stream)) => {
             port("stream", stream).map(|port| ProbeSpec::Stream { port })

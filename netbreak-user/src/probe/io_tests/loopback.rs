@@ -51,6 +51,57 @@ fn a_flow_that_is_another_probes_is_left_alone() {
 }
 
 #[test]
+fn a_closed_loop_keeps_its_connects_in_flight_and_begins_the_next_when_one_ends() {
+    runtime().block_on(async {
+        let (ports, _server) = server(V4, 0).await;
+        for (kind, port) in [(Kind::Tcp, ports[0]), (Kind::Http, ports[1])] {
+            let spec = Spec {
+                connections: Some(20),
+                interval: 10_000,
+                duration: 200 * MILLISECOND,
+                ..quick(kind, V4, Some(port.port()))
+            };
+            let record = run_one(spec).await;
+            let counts = counts(&record);
+            assert!(counts.sent >= 100 && counts.answered == counts.sent, "{kind:?}: {counts:?}");
+            let ends: Vec<_> = record
+                .attempts
+                .iter()
+                .map(|attempt| match attempt.outcome {
+                    Outcome::Answered { at } => at,
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            for (index, attempt) in record.attempts.iter().enumerate() {
+                let open = ends[..index].iter().filter(|end| **end > attempt.sent).count();
+                assert!(open < 20, "{open} others are in flight when {index} begins");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_closed_loop_goes_on_when_nobody_answers() {
+    // A listener whose queue is full takes no SYN.
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&std::net::SocketAddr::new(V4, 0).into()).unwrap();
+    listener.listen(0).unwrap();
+    let port = listener.local_addr().unwrap().as_socket().unwrap().port();
+    let spec = Spec {
+        connections: Some(4),
+        interval: 10_000,
+        timeout: 50 * MILLISECOND,
+        duration: 220 * MILLISECOND,
+        ..quick(Kind::Http, V4, Some(port))
+    };
+    let record = runtime().block_on(run_one(spec));
+    let counts = counts(&record);
+    // One connection is accepted by the kernel and not answered; the others get no SYN-ACK: four each 50 ms.
+    assert_eq!(counts.timed_out, counts.sent, "{counts:?}");
+    assert!((16..=20).contains(&counts.sent), "{counts:?}");
+}
+
+#[test]
 fn a_stream_to_a_closed_port_fails_to_send() {
     let (port, _socket) = closed_tcp_port(V4);
     let record = runtime().block_on(run_one(quick(Kind::Stream, V4, Some(port))));
@@ -139,7 +190,8 @@ fn a_stop_ends_the_run_and_keeps_every_record() {
 
 #[test]
 fn what_cannot_work_is_said_before_the_run() {
-    let away = Spec { source: Some([192, 0, 2, 1].into()), ..quick(Kind::Tcp, V4, Some(9)) };
+    let away =
+        Spec { sources: vec![[127, 0, 0, 1].into(), [192, 0, 2, 1].into()], ..quick(Kind::Tcp, V4, Some(9)) };
     assert_eq!(
         refusal(away),
         "tcp to 127.0.0.1 cannot leave from 192.0.2.1: Cannot assign requested address (os error 99); \
@@ -152,5 +204,7 @@ fn what_cannot_work_is_said_before_the_run() {
          `ip link` shows this namespace's devices"
     );
     let hasty = Spec { interval: 1000, duration: SECOND, ..quick(Kind::Tcp, V4, Some(9)) };
-    assert!(refusal(hasty).starts_with("1000000 sockets may be open at once, 16384 can be: "));
+    let refused = refusal(hasty);
+    assert!(refused.starts_with("1000000 connections of one probe may be open at once, and "), "{refused}");
+    assert!(refused.contains("more addresses of this host with --source"), "{refused}");
 }

@@ -3,3 +3,4 @@
 mod loopback;
 mod namespace;
 mod support;
+mod tls;

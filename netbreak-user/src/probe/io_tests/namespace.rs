@@ -1,6 +1,6 @@
 //! In a network namespace of their own, with rules of their own: these need root.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +107,33 @@ fn what_the_kernel_refuses_to_send_is_said_with_its_reason() {
 }
 
 #[test]
+fn without_a_free_port_nothing_is_sent_and_another_source_stands_in() {
+    in_namespace(|| {
+        runtime().block_on(async {
+            let (ports, _server) = server(V4, 0).await;
+            shell("echo 30000 30049 > /proc/sys/net/ipv4/ip_local_port_range");
+            let _held: Vec<_> = (30_000..30_050).map(|port| TcpListener::bind((V4, port)).unwrap()).collect();
+            let from = |sources: &[[u8; 4]]| Spec {
+                interval: 10_000,
+                connections: Some(5),
+                sources: sources.iter().map(|source| (*source).into()).collect(),
+                ..quick(Kind::Tcp, V4, Some(ports[0].port()))
+            };
+            let record = run_one(from(&[[127, 0, 0, 2], [127, 0, 0, 1]])).await;
+            let both = counts(&record);
+            assert!(both.sent >= 20 && both.answered == both.sent, "{both:?}");
+            let record = run_one(from(&[[127, 0, 0, 1]])).await;
+            let none = counts(&record);
+            assert!(none.send_failed == none.sent && none.sent <= 55, "asked for again at once: {none:?}");
+            let failed = Outcome::SendFailed { errno: libc::EADDRINUSE };
+            assert!(
+                record.attempts.iter().all(|attempt| (attempt.outcome, attempt.local_port) == (failed, 0))
+            );
+        });
+    });
+}
+
+#[test]
 fn two_runs_with_the_same_identifier_do_not_take_each_others_echoes() {
     in_namespace(|| {
         runtime().block_on(async {
@@ -144,20 +171,63 @@ fn late_answers_are_late() {
     });
 }
 
+/// The other end in a thread of its own, in the same namespace; it ends with the sender.
+fn server_in_a_thread() -> (Vec<SocketAddr>, oneshot::Sender<()>) {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (end, ended) = oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        runtime().block_on(async {
+            tell.send(server(V4, 0).await.0).unwrap();
+            ended.await.unwrap_err();
+        });
+    });
+    (told.recv().unwrap(), end)
+}
+
+#[test]
+fn hundreds_of_streams_each_have_their_own_record() {
+    in_namespace(|| {
+        let (ports, _end) = server_in_a_thread();
+        let port = ports[3].port();
+        runtime().block_on(async {
+            let stream = |turn: u64| Spec {
+                stream_rate_bps: stream_rate(300),
+                delay: turn * SECOND / 10 / 300,
+                duration: 2 * SECOND,
+                timeout: SECOND / 2,
+                ..quick(Kind::Stream, V4, Some(port))
+            };
+            let probes = tokio::spawn(run_all((0..300).map(stream).collect()));
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            // Those with an odd port stall; one of them is reset.
+            shell(
+                "nft add table inet t; nft 'add chain inet t in { type filter hook input priority 0; }'; \
+                   nft 'add rule inet t in tcp sport & 1 == 1 drop'",
+            );
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            shell("nft delete table inet t");
+            let (records, flows) = probes.await.unwrap();
+            assert_eq!((records.len(), flows.len()), (300, 300));
+            let mut stalled = 0;
+            for (record, flow) in records.iter().zip(&flows) {
+                let stream = record.stream.as_ref().unwrap();
+                assert_eq!((stream.connections, stream.resets), (1, 0), "{stream:?}");
+                let (counts, odd) = (counts(record), flow.local_port % 2 == 1);
+                assert_eq!(record.attempts[0].local_port, flow.local_port);
+                assert_eq!(stream.longest_stall > SECOND / 2, odd, "{counts:?} {stream:?}");
+                assert_eq!(counts.late > 0, odd, "{counts:?}");
+                stalled += u64::from(odd);
+            }
+            println!("{stalled} of 300 stalled");
+            assert!(stalled > 0);
+        });
+    });
+}
+
 #[test]
 fn ten_thousand_attempts_a_second() {
     in_namespace(|| {
-        // The other end has a thread of its own, in the same namespace; it ends with the sender.
-        let (tell, told) = std::sync::mpsc::channel();
-        let (_end, ended) = oneshot::channel::<()>();
-        let other_end = move || {
-            runtime().block_on(async {
-                tell.send(server(V4, 0).await.0).unwrap();
-                ended.await.unwrap_err();
-            });
-        };
-        std::thread::spawn(other_end);
-        let ports = told.recv().unwrap();
+        let (ports, _end) = server_in_a_thread();
         runtime().block_on(async {
             for (kind, port) in
                 [(Kind::Icmp, None), (Kind::Udp, Some(ports[2].port())), (Kind::Tcp, Some(ports[0].port()))]

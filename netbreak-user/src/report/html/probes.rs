@@ -6,7 +6,7 @@ use super::Page;
 use super::row::name;
 use super::value::{count, number, word};
 use crate::report::{
-    Probe, Target,
+    PhasesUs, Probe, RttUs, Target,
     text::{
         format::{NOT_MEASURED, milliseconds, span, time},
         probes::late_because,
@@ -136,9 +136,32 @@ fn more(at: &str, probe: &Probe, late: Option<&str>) -> Markup {
                 ", resets: " (count(&format!("{at}/stream/resets"), stream.resets))
             }
         }
+        @if let Some(phases) = probe.phases_us {
+            p { @for (index, (field, title, part)) in parts(phases).enumerate() {
+                @if index > 0 { ", " }
+                (title) " " (number(&format!("{at}/phases_us/{field}/p50"), part.p50, milliseconds(part.p50)))
+                " (p99 " (number(&format!("{at}/phases_us/{field}/p99"), part.p99, milliseconds(part.p99))) ")"
+            } }
+        }
+        @if let Some(errors @ 1..) = probe.tls_errors {
+            p { (count(&format!("{at}/tls_errors"), errors))
+                " of the answers were no TLS session: the path works, the service does not"
+                @if let Some(why) = &probe.tls_error { "; the first: " (word(&format!("{at}/tls_error"), why)) } }
+        }
         @if let Some(errors @ 1..) = probe.http_errors {
             p { (count(&format!("{at}/http_errors"), errors))
                 " of the answers had a status of 500 or more: the path works, the service does not" }
         }
     }
+}
+
+/// Those that were measured: field, title, times.
+fn parts(phases: PhasesUs) -> impl Iterator<Item = (&'static str, &'static str, RttUs)> {
+    [
+        ("connect", "connect", phases.connect),
+        ("tls", "tls", phases.tls),
+        ("first_byte", "first byte", phases.first_byte),
+    ]
+    .into_iter()
+    .filter_map(|(field, title, part)| Some((field, title, part?)))
 }

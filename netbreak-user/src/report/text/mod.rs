@@ -8,6 +8,7 @@ mod path;
 pub(super) mod places;
 pub(super) mod probes;
 pub(super) mod rest;
+mod streams;
 
 use std::collections::BTreeSet;
 

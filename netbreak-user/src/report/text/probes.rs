@@ -2,12 +2,12 @@
 
 use super::format::{NOT_MEASURED, count, milliseconds, span, time};
 use super::places::Places;
-use super::{Page, Style, drops, path};
+use super::{Page, Style, drops, path, streams};
 use crate::probe::Kind;
 use crate::report::{Leg, Probe, Report, Target};
 
 /// Where the text of a probe's details begins.
-const DETAIL: usize = 16;
+pub(super) const DETAIL: usize = 16;
 /// Attempts that left this much after their plan are told, in microseconds.
 const LEFT_LATE: f64 = 100_000.0;
 /// More outages of one probe than this are summed up.
@@ -21,19 +21,28 @@ pub(super) fn target(page: &mut Page, report: &Report, target: &Target, places: 
         ["sent", "answered", "unanswered"].map(String::from),
         ["rtt p50", "p99", "max"].map(String::from),
     ));
-    for probe in &target.probes {
-        self::probe(page, probe, places);
-        late(page, report, target, probe);
+    for alike in target.probes.chunk_by(is_alike) {
+        if let [probe] = alike {
+            self::probe(page, probe, places);
+            late(page, report, target, probe);
+        } else {
+            streams::streams(page, alike, places);
+        }
     }
 }
 
-fn row(label: &str, counts: [String; 3], rtt: [String; 3]) -> String {
+/// Streams of the same port: no other probe has a twin.
+fn is_alike(a: &Probe, b: &Probe) -> bool {
+    (a.kind, a.port) == (b.kind, b.port) && a.kind == Kind::Stream
+}
+
+pub(super) fn row(label: &str, counts: [String; 3], rtt: [String; 3]) -> String {
     let [sent, answered, unanswered] = counts;
     let [p50, p99, max] = rtt;
     format!("{label:<DETAIL$}{sent:>8} {answered:>8} {unanswered:>10}{p50:>11}{p99:>10}{max:>10}")
 }
 
-fn probe(page: &mut Page, probe: &Probe, places: &Places) {
+pub(super) fn probe(page: &mut Page, probe: &Probe, places: &Places) {
     let port = probe.port.map(|port| format!(" {port}")).unwrap_or_default();
     let rtt = match probe.rtt_us {
         Some(rtt) => [rtt.p50, rtt.p99, rtt.max].map(milliseconds),
@@ -52,6 +61,13 @@ fn probe(page: &mut Page, probe: &Probe, places: &Places) {
         );
         page.paragraph("    http", DETAIL, Style::Warning, &text);
     }
+    if let Some(errors @ 1..) = probe.tls_errors {
+        let why = probe.tls_error.as_ref().map(|why| format!("; the first: {why}")).unwrap_or_default();
+        let text =
+            format!("{errors} of the answers were no TLS session: the path works, the service does not{why}");
+        page.paragraph("    tls", DETAIL, Style::Warning, &text);
+    }
+    phases(page, probe);
     left_late(page, probe);
     stream(page, probe);
     retransmits(page, probe);
@@ -84,6 +100,18 @@ fn outcomes(page: &mut Page, probe: &Probe) {
     if probe.duplicate > 0 {
         page.paragraph("    duplicate", DETAIL, Style::Plain, &count(probe.duplicate, "answer"));
     }
+}
+
+/// Only where there is more to tell than the round-trip time.
+fn phases(page: &mut Page, probe: &Probe) {
+    let Some(phases) = probe.phases_us else { return };
+    let parts = [("connect", phases.connect), ("tls", phases.tls), ("first byte", phases.first_byte)];
+    let text: Vec<_> = parts
+        .into_iter()
+        .filter_map(|(name, part)| Some((name, part?)))
+        .map(|(name, part)| format!("{name} {} (p99 {})", milliseconds(part.p50), milliseconds(part.p99)))
+        .collect();
+    page.paragraph("    of it", DETAIL, Style::Plain, &text.join(", "));
 }
 
 /// While nothing was sent nothing was measured. Shorter pauses are in JSON only.

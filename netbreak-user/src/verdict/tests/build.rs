@@ -170,6 +170,9 @@ pub fn record(kind: Kind, attempts: Vec<Attempt>) -> Record {
         attempts,
         duplicates: 0,
         http_errors: None,
+        tls_errors: None,
+        tls_error: None,
+        phases: None,
         stream: None,
     }
 }

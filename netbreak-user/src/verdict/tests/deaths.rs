@@ -88,6 +88,21 @@ fn a_failed_send_says_its_errno() {
 }
 
 #[test]
+fn a_lack_of_local_ports_is_ours() {
+    let failed = |kind, errno, local_port| {
+        let attempt = Attempt { local_port, ..attempt(0, 100, Outcome::SendFailed { errno }) };
+        deaths(&record(kind, vec![attempt]), &[]).0.remove(0)
+    };
+    let death = failed(Kind::Tcp, libc::EADDRINUSE, 0);
+    assert_eq!((death.cause, death.reason.as_deref()), (Cause::Starved, Some("EADDRINUSE")));
+    assert!(death.explain.contains("ip_local_port_range") && death.explain.contains("--source"), "{death:?}");
+    assert_eq!(failed(Kind::Https, libc::EADDRNOTAVAIL, 40_000).cause, Cause::Starved, "the port is taken");
+    assert_eq!(failed(Kind::Https, libc::EADDRNOTAVAIL, 0).cause, Cause::Link, "the address is gone");
+    assert_eq!(failed(Kind::Udp, libc::EADDRNOTAVAIL, 40_000).cause, Cause::Link);
+    assert!(failed(Kind::Tcp, libc::EMFILE, 0).explain.contains("ulimit -Hn"));
+}
+
+#[test]
 fn an_icmp_error_serves_where_no_drop_was_seen() {
     let error =
         Event { sensor: sensor::ICMP_SENT, reason: 3 << 8 | 1, location: 0, ..event(Kind::Udp, 120, 0) };

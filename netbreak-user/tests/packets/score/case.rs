@@ -146,6 +146,7 @@ impl Case {
                 Kind::Udp => ("--udp", Some(UDP)),
                 Kind::Tcp => ("--tcp", Some(TCP)),
                 Kind::Http => ("--http", Some(HTTP)),
+                Kind::Https => ("--https", Some(HTTP)),
                 Kind::Stream => ("--stream", Some(STREAM)),
             };
             if !arguments.iter().any(|argument| argument == option) {
