@@ -65,7 +65,7 @@ pub(super) fn tables(report: &Report, places: &Places) -> Vec<Table> {
     let tables = [
         table("ICMP", MESSAGES, &[Kind::Icmp], messages),
         table("UDP", MESSAGES, &[Kind::Udp], messages),
-        table("TCP", CONNECTIONS, &[Kind::Tcp, Kind::Http, Kind::Stream], connections),
+        table("TCP", CONNECTIONS, &[Kind::Tcp, Kind::Http, Kind::Https, Kind::Stream], connections),
     ];
     tables.into_iter().filter(|table| !table.rows.is_empty()).collect()
 }
@@ -132,6 +132,9 @@ fn notes(probe: &Probe) -> Vec<String> {
     if let Some(errors @ 1..) = probe.http_errors {
         notes.push(count(errors, "HTTP error"));
     }
+    if let Some(errors @ 1..) = probe.tls_errors {
+        notes.push(count(errors, "TLS error"));
+    }
     let Some(stream) = probe.stream else { return notes };
     let resets = match stream.resets {
         0 => "never reset".to_owned(),
@@ -161,7 +164,7 @@ fn fate(probes: &[&Probe], places: &Places) -> String {
     let unexplained: u64 = probes.iter().map(|probe| probe.unexplained).sum();
     let unexplained = (unexplained > 0).then(|| format!("{unexplained} unexplained"));
     // Why they were late takes a sentence, which stands elsewhere; echoes and datagrams have a column for them.
-    let visits = probes.iter().filter(|probe| matches!(probe.kind, Kind::Tcp | Kind::Http));
+    let visits = probes.iter().filter(|probe| matches!(probe.kind, Kind::Tcp | Kind::Http | Kind::Https));
     let late: u64 = visits.map(|probe| probe.late).sum();
     let late = (late > 0).then(|| format!("{late} late"));
     dead.into_iter().map(at).chain(unexplained).chain(late).collect::<Vec<_>>().join("; ")

@@ -73,7 +73,8 @@ pub fn matrix(options: &MatrixOptions, places: &[Arc<Namespace>], how: How) -> R
             (spec.interval, spec.timeout, spec.duration) = (way.interval, options.timeout, options.duration);
             spec.size = way.size.unwrap_or(spec.size);
             (spec.sources, spec.interface) = (source.address.into_iter().collect(), source.interface.clone());
-            if let ProbeSpec::Http { path, .. } = &way.probe {
+            spec.insecure = way.insecure;
+            if let ProbeSpec::Http { path, .. } | ProbeSpec::Https { path, .. } = &way.probe {
                 spec.http_path.clone_from(path);
                 spec.http_host.clone_from(&row.target.typed);
             }

@@ -43,13 +43,15 @@ pub(super) struct Target {
     pub address: String,
 }
 
-/// `[probe.NAME]`: exactly one of the first five.
+/// `[probe.NAME]`: exactly one of icmp, tcp, http, https, udp and stream.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Probe {
     pub icmp: Option<bool>,
     pub tcp: Option<i64>,
     pub http: Option<String>,
+    pub https: Option<String>,
+    pub insecure: Option<bool>,
     pub udp: Option<i64>,
     pub stream: Option<i64>,
     pub interval: Option<String>,

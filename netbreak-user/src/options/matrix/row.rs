@@ -32,6 +32,8 @@ pub struct WayOfVisiting {
     pub interval: Nanos,
     /// Payload of an echo or a datagram in bytes; `None` is the probe's own default.
     pub size: Option<usize>,
+    /// https: take any certificate.
+    pub insecure: bool,
 }
 
 /// Where rows leave from.
@@ -176,27 +178,34 @@ fn source(name: &str, typed: &Spanned<Source>, lines: &Lines) -> Result<MatrixSo
 
 fn way(typed: &Spanned<Probe>, interval: Nanos, lines: &Lines) -> Result<WayOfVisiting, Refused> {
     let refuse = |refused: Refused| lines.refuse(&typed.span(), refused);
-    let Probe { icmp, tcp, http, udp, stream, interval: own, size } = typed.get_ref();
+    let Probe { icmp, tcp, http, https, insecure, udp, stream, interval: own, size } = typed.get_ref();
     let port = |name, port: &i64| probe::validate_port(name, &port.to_string());
-    let probe = match (icmp, tcp, http, udp, stream) {
-        (Some(true), None, None, None, None) => Ok(ProbeSpec::Icmp),
-        (None, Some(tcp), None, None, None) => port("tcp", tcp).map(|port| ProbeSpec::Tcp { port }),
-        (None, None, Some(http), None, None) => {
-            probe::validate_http("--http", http, 80).map(|(port, path)| ProbeSpec::Http { port, path })
+    let probe = match (icmp, tcp, http, https, udp, stream) {
+        (Some(true), None, None, None, None, None) => Ok(ProbeSpec::Icmp),
+        (None, Some(tcp), None, None, None, None) => port("tcp", tcp).map(|port| ProbeSpec::Tcp { port }),
+        (None, None, Some(http), None, None, None) => {
+            probe::validate_http("http", http, 80).map(|(port, path)| ProbeSpec::Http { port, path })
         }
-        (None, None, None, Some(udp), None) => port("udp", udp).map(|port| ProbeSpec::Udp { port }),
-        (None, None, None, None, Some(stream)) => {
+        (None, None, None, Some(https), None, None) => {
+            probe::validate_http("https", https, 443).map(|(port, path)| ProbeSpec::Https { port, path })
+        }
+        (None, None, None, None, Some(udp), None) => port("udp", udp).map(|port| ProbeSpec::Udp { port }),
+        (None, None, None, None, None, Some(stream)) => {
             port("stream", stream).map(|port| ProbeSpec::Stream { port })
         }
         _ => Err(Refused::new(
-            "a probe is one of: icmp = true, tcp = PORT, http = \"PORT/PATH\", udp = PORT, stream = PORT",
+            "a probe is one of: icmp = true, tcp = PORT, http or https = \"PORT/PATH\", udp = PORT, stream = PORT",
         )),
     };
+    if insecure.is_some() && https.is_none() {
+        return Err(refuse(Refused::new("insecure is for https: no other probe looks at a certificate")));
+    }
     let own = own.as_deref().map(|typed| time::validate_time("interval", typed)).transpose();
     let size = size.map(|size| limits::validate_size(&size.to_string())).transpose();
     Ok(WayOfVisiting {
         probe: probe.map_err(refuse)?,
         interval: own.map_err(refuse)?.unwrap_or(interval),
         size: size.map_err(refuse)?,
+        insecure: insecure.unwrap_or(false),
     })
 }

@@ -82,6 +82,8 @@ fn refused_with_line_and_suggestion() {
         ("icmp = true", "icmp = false", &["line 11", "a probe is one of"]),
         ("icmp = true", "icmp = true, tcp = 80", &["line 11", "a probe is one of"]),
         ("5201", "70000", &["line 13", "stream 70000: a port is a number"]),
+        ("size = 100", "insecure = true", &["line 11", "insecure is for https"]),
+        ("{ stream = 5201 }", "{ https = \"443x\" }", &["line 13", "https 443x"]),
         ("size = 100", "size = 1", &["line 11", "--size 1"]),
         ("default/client", "client", &["line 4", "NAMESPACE/NAME"]),
         ("here = true", "here = true, netns = \"x\"", &["line 5", "source \"node\" has one of"]),
