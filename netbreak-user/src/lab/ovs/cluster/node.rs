@@ -66,15 +66,15 @@ fn addresses(node: &NodePlan) -> String {
 /// Starts the switch again, with the bridges that it had. Its OpenFlow tables are empty.
 pub(super) fn restart(daemons: &mut Daemons, namespace: &LabNamespace) -> Result<()> {
     daemons.start(Vswitchd, namespace)?;
-    // Returns when it has read its configuration: which is when it says what it can.
-    daemons.vsctl(namespace, &["init"])?;
+    // It opens its ports and says what it can when it reads its configuration for the first time, which this waits for.
+    forget_zero_snat(daemons, namespace)?;
     prepare(daemons, namespace)
 }
 
 /// What a switch needs each time that it runs, to carry what the probes of all rows send.
 fn prepare(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
-    buffers::enlarge(daemons.pid(Vswitchd).context("ovs-vswitchd does not run")?)?;
-    forget_zero_snat(daemons, namespace)
+    forget_zero_snat(daemons, namespace)?;
+    buffers::enlarge(daemons.pid(Vswitchd).context("ovs-vswitchd does not run")?)
 }
 
 /// Makes a new row for what the datapath can.
