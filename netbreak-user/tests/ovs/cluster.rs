@@ -13,6 +13,7 @@ use netbreak_user::lab::ovs::cluster::{
     Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Visit,
 };
 use netbreak_user::lab::ovs::cluster_programs;
+use netbreak_user::probe::Kind;
 use netbreak_user::report::{Probe, Report};
 
 use super::{PATIENCE, Traces, skipped, wait_until};
@@ -121,9 +122,9 @@ fn finish(visitors: Vec<Visitor>) -> Vec<(Row, Vec<Probe>)> {
 }
 
 /// Fails unless every row is answered for two seconds, over and over.
-fn all_answer(cluster: &Cluster) {
+fn all_answer(cluster: &Cluster, is_meant: impl Fn(&Probe) -> bool) {
     for (row, probes) in finish(visit(cluster, true, &|_| vec!["--duration=2s".to_owned()])) {
-        for probe in probes {
+        for probe in probes.iter().filter(|probe| is_meant(probe)) {
             let is_well = probe.sent > 0 && probe.needing_a_death() + probe.refused + probe.reset == 0;
             assert!(is_well, "{row:?}: {probe:#?}");
             println!("{:?} {}: {} sent, {} late", probe.kind, row.title, probe.sent, probe.late);
@@ -141,7 +142,7 @@ fn every_row_of_a_cluster_is_answered() {
     let cluster = Cluster::new().unwrap();
     println!("the cluster takes {:?}", start.elapsed());
     let servers = serve(&cluster);
-    all_answer(&cluster);
+    all_answer(&cluster, |_| true);
     drop(servers);
     let traces = Traces::new(cluster.names(), cluster.pids(), cluster.directories());
     // On each node the configuration, the switch and its controller; two more databases and ovn-northd.
@@ -199,8 +200,9 @@ fn a_reload_breaks_what_the_switches_carry() {
     }
     let probe = &report(control).targets[0].probes[0];
     assert!(probe.sent > 0 && probe.needing_a_death() == 0, "{probe:#?}");
-    // A switch that has started again is as good as it was.
-    all_answer(&cluster);
+    // A switch that has started again is as good as it was. But a connect from the port of one that the break has left half open
+    // may be invalid to its connection tracking.
+    all_answer(&cluster, |probe| probe.kind != Kind::Tcp);
 }
 
 #[test]
