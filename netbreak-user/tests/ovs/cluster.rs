@@ -121,11 +121,14 @@ fn finish(visitors: Vec<Visitor>) -> Vec<(Row, Vec<Probe>)> {
     found
 }
 
-/// Fails unless every row is answered for two seconds, over and over.
+/// Fails unless every row is answered for two seconds, over and over. A stream may fall behind on a busy machine.
 fn all_answer(cluster: &Cluster, is_meant: impl Fn(&Probe) -> bool) {
     for (row, probes) in finish(visit(cluster, true, &|_| vec!["--duration=2s".to_owned()])) {
         for probe in probes.iter().filter(|probe| is_meant(probe)) {
-            let is_well = probe.sent > 0 && probe.needing_a_death() + probe.refused + probe.reset == 0;
+            let is_well = match &probe.stream {
+                Some(stream) => stream.connections == 1 && stream.resets == 0 && probe.answered > 0,
+                None => probe.sent > 0 && probe.needing_a_death() + probe.refused == 0,
+            };
             assert!(is_well, "{row:?}: {probe:#?}");
             println!("{:?} {}: {} sent, {} late", probe.kind, row.title, probe.sent, probe.late);
         }

@@ -1,7 +1,7 @@
 //! Open vSwitch and ovn-controller of one node.
 
 use anyhow::{Context, Result};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, setpriority_process};
 
 use super::plan::NodePlan;
 use crate::lab::LabNamespace;
@@ -74,8 +74,14 @@ pub(super) fn restart(daemons: &mut Daemons, namespace: &LabNamespace) -> Result
 /// What a switch needs each time that it runs, to carry what the probes of all rows send.
 fn prepare(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
     forget_zero_snat(daemons, namespace)?;
-    buffers::enlarge(daemons.pid(Vswitchd).context("ovs-vswitchd does not run")?)
+    let pid = daemons.pid(Vswitchd).context("ovs-vswitchd does not run")?;
+    // As `ovs-ctl start` does. It may be refused to a root without CAP_SYS_NICE, and matters only on a busy machine.
+    let _ = i32::try_from(pid).map(|pid| setpriority_process(Pid::from_raw(pid), URGENCY));
+    buffers::enlarge(pid)
 }
+
+/// The niceness of ovs-vswitchd's main thread, which carries the packets.
+const URGENCY: i32 = -10;
 
 /// Makes a new row for what the datapath can.
 const DATAPATH: &str = "\
