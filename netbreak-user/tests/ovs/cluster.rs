@@ -13,6 +13,7 @@ use netbreak_user::lab::ovs::cluster::{
     Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Visit,
 };
 use netbreak_user::lab::ovs::cluster_programs;
+use netbreak_user::probe::Kind;
 use netbreak_user::report::{Probe, Report};
 
 use super::{PATIENCE, Traces, skipped, wait_until};
@@ -120,6 +121,20 @@ fn finish(visitors: Vec<Visitor>) -> Vec<(Row, Vec<Probe>)> {
     found
 }
 
+/// Fails unless every row is answered for two seconds, over and over. A stream may fall behind on a busy machine.
+fn all_answer(cluster: &Cluster, is_meant: impl Fn(&Probe) -> bool) {
+    for (row, probes) in finish(visit(cluster, true, &|_| vec!["--duration=2s".to_owned()])) {
+        for probe in probes.iter().filter(|probe| is_meant(probe)) {
+            let is_well = match &probe.stream {
+                Some(stream) => stream.connections == 1 && stream.resets == 0 && probe.answered > 0,
+                None => probe.sent > 0 && probe.needing_a_death() + probe.refused == 0,
+            };
+            assert!(is_well, "{row:?}: {probe:#?}");
+            println!("{:?} {}: {} sent, {} late", probe.kind, row.title, probe.sent, probe.late);
+        }
+    }
+}
+
 #[test]
 fn every_row_of_a_cluster_is_answered() {
     if skipped(&cluster_programs()) {
@@ -130,13 +145,7 @@ fn every_row_of_a_cluster_is_answered() {
     let cluster = Cluster::new().unwrap();
     println!("the cluster takes {:?}", start.elapsed());
     let servers = serve(&cluster);
-    for (row, probes) in finish(visit(&cluster, true, &|_| vec!["--duration=2s".to_owned()])) {
-        for probe in probes {
-            let is_well = probe.sent > 0 && probe.needing_a_death() + probe.refused + probe.reset == 0;
-            assert!(is_well, "{row:?}: {probe:#?}");
-            println!("{:?} {}: {} sent, {} late", probe.kind, row.title, probe.sent, probe.late);
-        }
-    }
+    all_answer(&cluster, |_| true);
     drop(servers);
     let traces = Traces::new(cluster.names(), cluster.pids(), cluster.directories());
     // On each node the configuration, the switch and its controller; two more databases and ovn-northd.
@@ -194,6 +203,9 @@ fn a_reload_breaks_what_the_switches_carry() {
     }
     let probe = &report(control).targets[0].probes[0];
     assert!(probe.sent > 0 && probe.needing_a_death() == 0, "{probe:#?}");
+    // A switch that has started again is as good as it was. But a connect from the port of one that the break has left half open
+    // may be invalid to its connection tracking.
+    all_answer(&cluster, |probe| probe.kind != Kind::Tcp);
 }
 
 #[test]

@@ -48,15 +48,6 @@ impl Daemon {
         }
     }
 
-    /// How it is started: the switch before others, as `ovs-ctl start` does. A switch that waits for the processor loses what
-    /// its sockets cannot keep.
-    fn command(self) -> Vec<&'static str> {
-        match self {
-            Daemon::Vswitchd => vec!["nice", "-n", "-10", self.program()],
-            _ => vec![self.program()],
-        }
-    }
-
     /// What its files in the run directory are called, without `.db`, `.sock` and `.log`.
     pub(super) fn stem(self) -> &'static str {
         match self {
@@ -145,7 +136,7 @@ impl Daemons {
         // What it says before it opens its log is in it, too.
         let errors = File::options().create(true).append(true).open(&log);
         let errors = errors.with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = namespace.command(&daemon.command())?;
+        let mut command = namespace.command(&[name])?;
         command
             .args(daemon.arguments(directory))
             .arg(format!("--log-file={}", log.display()))

@@ -1,7 +1,7 @@
 //! Open vSwitch and ovn-controller of one node.
 
 use anyhow::{Context, Result};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, setpriority_process};
 
 use super::plan::NodePlan;
 use crate::lab::LabNamespace;
@@ -66,16 +66,22 @@ fn addresses(node: &NodePlan) -> String {
 /// Starts the switch again, with the bridges that it had. Its OpenFlow tables are empty.
 pub(super) fn restart(daemons: &mut Daemons, namespace: &LabNamespace) -> Result<()> {
     daemons.start(Vswitchd, namespace)?;
-    // Returns when it has read its configuration: which is when it says what it can.
-    daemons.vsctl(namespace, &["init"])?;
+    // It opens its ports and says what it can when it reads its configuration for the first time, which this waits for.
+    forget_zero_snat(daemons, namespace)?;
     prepare(daemons, namespace)
 }
 
 /// What a switch needs each time that it runs, to carry what the probes of all rows send.
 fn prepare(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
-    buffers::enlarge(daemons.pid(Vswitchd).context("ovs-vswitchd does not run")?)?;
-    forget_zero_snat(daemons, namespace)
+    forget_zero_snat(daemons, namespace)?;
+    let pid = daemons.pid(Vswitchd).context("ovs-vswitchd does not run")?;
+    // As `ovs-ctl start` does. It may be refused to a root without CAP_SYS_NICE, and matters only on a busy machine.
+    let _ = i32::try_from(pid).map(|pid| setpriority_process(Pid::from_raw(pid), URGENCY));
+    buffers::enlarge(pid)
 }
+
+/// The niceness of ovs-vswitchd's main thread, which carries the packets.
+const URGENCY: i32 = -10;
 
 /// Makes a new row for what the datapath can.
 const DATAPATH: &str = "\
