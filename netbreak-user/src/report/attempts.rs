@@ -33,6 +33,20 @@ pub struct Listed {
     /// When each of them left.
     #[serde(serialize_with = "on_one_line")]
     pub sent_s: Vec<f64>,
+    /// tcp, http: the local port of each; absent for other kinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", serialize_with = "on_one_line")]
+    pub port: Vec<u16>,
+}
+
+/// One of [`Listed`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct One {
+    /// Number within the probe.
+    pub seq: u64,
+    /// When it left.
+    pub sent_s: f64,
+    /// Its local port, where that tells the connection.
+    pub port: Option<u16>,
 }
 
 /// Attempts that were answered, ascending by number.
@@ -53,18 +67,25 @@ pub struct Answered {
 
 impl Listed {
     /// Adds one after all that are there.
-    pub fn push(&mut self, seq: u64, sent_s: f64) {
+    pub fn push(&mut self, One { seq, sent_s, port }: One) {
         self.seq.push(seq);
         self.sent_s.push(sent_s);
+        self.port.extend(port);
     }
 
-    /// Each with its time.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, f64)> {
-        self.seq.iter().copied().zip(self.sent_s.iter().copied())
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = One> {
+        let times = self.seq.iter().copied().zip(self.sent_s.iter().copied());
+        times.enumerate().map(|(index, (seq, sent_s))| One {
+            seq,
+            sent_s,
+            port: self.port.get(index).copied(),
+        })
     }
 
     fn check(&self) -> Result<(), String> {
-        check_columns(&self.seq, &[self.sent_s.len()])
+        let ports = if self.port.is_empty() { self.seq.len() } else { self.port.len() };
+        check_columns(&self.seq, &[self.sent_s.len(), ports])
     }
 }
 

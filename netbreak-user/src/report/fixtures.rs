@@ -476,7 +476,11 @@ pub(crate) fn merged() -> Report {
         Death { node: s("node2"), ..death(1, Leg::Reply, Cause::Unseen, "the reply left node2 alive") },
         Death { device: s("eth0"), ..death(1, Leg::Request, Cause::Unseen, left) },
     ];
-    let listed = |seq: &[u64]| Listed { seq: seq.to_vec(), sent_s: seq.iter().map(|n| *n as f64).collect() };
+    let listed = |seq: &[u64]| Listed {
+        seq: seq.to_vec(),
+        sent_s: seq.iter().map(|n| *n as f64).collect(),
+        port: vec![4711; seq.len()],
+    };
     let answered = Answered { seq: vec![0, 1], sent_s: vec![0.0, 1.0], answered_s: vec![0.000_1, 1.000_082] };
     report.targets[0].probes = vec![Probe {
         answered: 16,

@@ -36,8 +36,55 @@ pub struct Sightings {
     pub followed: u32,
     /// Those of which something was seen, ascending by number.
     pub probes: Vec<Sighted>,
+    /// TCP connections of which something was dropped, of this run or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<Dropped>,
     /// What was lost while watching.
     pub losses: Losses,
+}
+
+/// Connections of which segments were dropped at one place for one reason: a row of all columns is a flow, by the
+/// direction of the segments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dropped {
+    /// What an attempt among them died of, if it did. Its leg is not known here.
+    pub death: Death,
+    /// Source addresses.
+    #[serde(serialize_with = "on_one_line")]
+    pub src: Vec<String>,
+    /// Source ports.
+    #[serde(serialize_with = "on_one_line")]
+    pub sport: Vec<u16>,
+    /// Destination addresses.
+    #[serde(serialize_with = "on_one_line")]
+    pub dst: Vec<String>,
+    /// Destination ports.
+    #[serde(serialize_with = "on_one_line")]
+    pub dport: Vec<u16>,
+    /// When a segment was dropped first, to the kernel's tick (1 to 10 ms).
+    #[serde(serialize_with = "on_one_line")]
+    pub first_s: Vec<f64>,
+    /// When one was dropped last, likewise.
+    #[serde(serialize_with = "on_one_line")]
+    pub last_s: Vec<f64>,
+}
+
+impl Dropped {
+    /// Nothing yet.
+    pub fn at(death: Death) -> Self {
+        let (src, dst, sport, dport) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { death, src, sport, dst, dport, first_s: Vec::new(), last_s: Vec::new() }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Self { src, sport, dst, dport, first_s, last_s, .. } = self;
+        let lengths = [sport.len(), dst.len(), dport.len(), first_s.len(), last_s.len()];
+        if lengths.iter().all(|length| *length == src.len()) {
+            return Ok(());
+        }
+        Err(format!("dropped: {} sources, and {lengths:?} values", src.len()))
+    }
 }
 
 /// What was seen of one probe's packets. Which of its attempts were answered is not known here.
@@ -127,6 +174,7 @@ impl Sightings {
         if !self.probes.is_sorted_by(|a, b| a.probe < b.probe) {
             return Err("a probe is there twice, or they are out of order".to_owned());
         }
+        self.dropped.iter().try_for_each(Dropped::check)?;
         for probe in &self.probes {
             for seen in [&probe.requests, &probe.replies] {
                 check_columns(&seen.seq, &[seen.at_s.len()])?;

@@ -96,7 +96,7 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
     let before = Snapshot::take(Some(&tracer), &namespaces)?;
     let (start, started) = (clock::now(), clock::anchor());
     say(&format!(
-        "following the packets of run {} (icmp and udp; those of TCP do not say whose they are) until Ctrl-C",
+        "following the packets of run {} (icmp and udp), and what is dropped of TCP, until Ctrl-C",
         run_id::name(run_id)
     ));
     let mut sweep = Sweep::new(room, only.clone());
@@ -169,11 +169,12 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         started: started.to_string(),
         duration_s: seconds_since(start, end),
-        only_netns: only,
         sensors,
         followed: PROBES,
         probes,
+        dropped: verdict::dropped(&tables, &names, start, &only),
         losses,
+        only_netns: only,
     })
 }
 

@@ -4,12 +4,17 @@ use super::Judged;
 use crate::{
     clock::{Nanos, seconds_since},
     probe::{Attempt, Kind, Outcome, Record, left},
-    report::{Answered, Attempts, Listed, MOST_ANSWERED},
+    report::{Answered, Attempts, Listed, MOST_ANSWERED, One},
 };
 
 /// Those of `record`, the probe number `probe`, in a run from `start`, that were judged so.
 pub fn listed(start: Nanos, probe: u32, record: &Record, judged: &Judged) -> Attempts {
-    let sent_s = |attempt: &Attempt| seconds_since(start, left(record.kind, attempt));
+    let one = |attempt: &Attempt| One {
+        seq: attempt.seq,
+        sent_s: seconds_since(start, left(record.kind, attempt)),
+        // A stream's port is that of many.
+        port: matches!(record.kind, Kind::Tcp | Kind::Http).then_some(attempt.local_port),
+    };
     let mut attempts = Attempts {
         probe,
         deaths: vec![Listed::default(); judged.deaths.len()],
@@ -18,7 +23,7 @@ pub fn listed(start: Nanos, probe: u32, record: &Record, judged: &Judged) -> Att
     };
     for attempt in record.attempts.iter().filter(|attempt| attempt.needs_a_death()) {
         let death = judged.of.get(&attempt.seq).and_then(|death| attempts.deaths.get_mut(*death));
-        death.unwrap_or(&mut attempts.unexplained).push(attempt.seq, sent_s(attempt));
+        death.unwrap_or(&mut attempts.unexplained).push(one(attempt));
     }
     attempts
 }
@@ -66,14 +71,15 @@ mod tests {
         let record = |kind| record(kind, attempts.clone().collect());
         let found = listed(0, 7, &record(Kind::Icmp), &judged);
         assert_eq!((found.probe, found.deaths.len()), (7, 1));
-        assert_eq!(found.deaths[0].iter().nth(1), Some((8, 8.0)));
+        assert_eq!(found.deaths[0].iter().nth(1), Some(One { seq: 8, sent_s: 8.0, port: None }));
         assert_eq!((found.deaths[0].seq.len(), found.unexplained.seq.len()), (500, 500));
-        assert_eq!(found.unexplained.iter().next(), Some((4, 4.0)));
+        assert_eq!(found.unexplained.iter().next(), Some(One { seq: 4, sent_s: 4.0, port: None }));
         assert_eq!(
             (found.answered.seq.len(), found.answered.iter().next()),
             (1_000, Some((2, 2.0, 2.000_000_005)))
         );
         assert!(found.answered.seq.last() > Some(&3_990));
-        assert_eq!(listed(0, 7, &record(Kind::Http), &judged).answered, Answered::default());
+        let http = listed(0, 7, &record(Kind::Http), &judged);
+        assert_eq!((http.answered, http.unexplained.port.len()), (Answered::default(), 500));
     }
 }

@@ -8,7 +8,7 @@ use netbreak_user::report::{Cause, Leg, Report, VerdictWord, json};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::common::{PATIENCE, Served, UDP, V4, Witness, died, skipped, wait_until};
+use crate::common::{PATIENCE, Served, TCP, UDP, V4, Witness, died, skipped, wait_until};
 
 /// `netbreak watch --run` in one namespace of a lab, as if that were a node.
 struct Node {
@@ -52,16 +52,21 @@ fn merged(directory: &TempDir, files: &[&str]) -> Report {
     json::parse(std::str::from_utf8(&done.stdout).unwrap()).unwrap()
 }
 
-/// Probes by echoes and datagrams, without a look into the kernel, while `nodes` watch and `fault` is there: what
-/// became of the report that knew no place.
-fn measure(served: &mut Served, run_id: &str, nodes: &[Role], fault: &Fault) -> (Report, Report) {
+/// Probes by echoes and in another way, without a look into the kernel, while `nodes` watch and `fault` is there: the
+/// report that knows no place, and what became of it.
+fn measure(
+    served: &mut Served,
+    (run_id, beside): (&str, &[&str]),
+    nodes: &[Role],
+    fault: &Fault,
+) -> (Report, Report) {
     let directory = TempDir::new().unwrap();
     let path = |name: &str| directory.path().join(name).display().to_string();
     let watching: Vec<Node> =
         nodes.iter().map(|role| Node::start(served, *role, run_id, &path(role.name()))).collect();
-    let (udp, before) = (UDP.to_string(), served.counter(Role::Server, "Icmp.InEchos"));
-    let arguments = ["--icmp", "--udp", &udp, "--run-id", run_id, "--no-kernel", "--duration", "4s"];
-    let run = served.start(V4, &arguments);
+    let before = served.counter(Role::Server, "Icmp.InEchos");
+    let arguments = ["--icmp", "--run-id", run_id, "--no-kernel", "--duration", "4s"];
+    let run = served.start(V4, &[&arguments, beside].concat());
     // Some are answered, so that the clocks can be compared.
     let came = || served.counter(Role::Server, "Icmp.InEchos") >= before + 50;
     wait_until(PATIENCE, "50 echoes at the server", came);
@@ -87,7 +92,7 @@ fn what_this_node_does_not_know_the_others_saw() {
         let mut served = Served::new();
         let witness = Witness::new();
         let fault = find(name).unwrap();
-        let (alone, merged) = measure(&mut served, run_id, nodes, fault);
+        let (alone, merged) = measure(&mut served, (run_id, &["--udp", &UDP.to_string()]), nodes, fault);
         let lost: u64 = alone.probes().map(|probe| probe.lost).sum();
         assert_eq!(alone.probes().map(|probe| probe.unexplained).sum::<u64>(), lost, "{name}");
         assert!(lost > 50 && alone.verdict == VerdictWord::Broken, "{name}: {lost}");
@@ -110,4 +115,27 @@ fn what_this_node_does_not_know_the_others_saw() {
         assert!(node.matched >= 50 && uncertainty_s < 0.01, "{name}: {node:#?}");
         assert!(offset_s.abs() < uncertainty_s + 0.01, "{name}: {node:#?}");
     }
+}
+
+/// Their segments do not say whose they are: addresses, ports and times do.
+#[test]
+fn connections_that_another_node_dropped() {
+    if skipped(&["ip", "nft"]) {
+        return;
+    }
+    let mut served = Served::new();
+    let witness = Witness::new();
+    let beside = ["--tcp", &TCP.to_string()];
+    let fault = find("nft-forward-random").unwrap();
+    let (alone, merged) = measure(&mut served, ("5eed0003", &beside), &[Role::Router], fault);
+    let [_, before] = &alone.targets[0].probes[..] else { panic!("{alone:#?}") };
+    let [_, tcp] = &merged.targets[0].probes[..] else { panic!("{merged:#?}") };
+    assert!(before.timed_out > 20 && before.unexplained == before.timed_out, "{before:#?}");
+    let netns = Some(served.inode(Role::Router));
+    let dead = died(std::slice::from_ref(tcp), |death| {
+        let place = (death.cause, death.leg, death.netns, death.device.as_deref());
+        place == (Cause::Netfilter, Leg::Request, netns, Some("r0")) && death.node.is_some()
+    });
+    let unseen = witness.drops("NETFILTER_DROP");
+    assert!(dead + unseen >= tcp.timed_out, "{dead} of {}, {unseen} unseen: {tcp:#?}", tcp.timed_out);
 }

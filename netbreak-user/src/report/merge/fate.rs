@@ -1,10 +1,13 @@
 //! What became of an attempt, by all nodes that saw it.
 
 use super::{
-    node::Watcher,
+    node::{Visit, Watcher},
     words::{not_reached, told},
 };
-use crate::report::{Attempts, Cause, Death, Leg, Listed, Node, Probe, sightings::left_alive};
+use crate::{
+    probe::Kind,
+    report::{Cause, Death, Leg, Listed, Node, One, sightings::left_alive},
+};
 
 /// What became of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +25,8 @@ pub enum Fate {
         /// Nodes that it did not reach afterwards.
         missed_by: Vec<usize>,
     },
+    /// A node dropped its connection: index of the node, of the place there, and was it a reply?
+    Dropped(usize, usize, bool),
     /// No node saw it: what the report has, and the nodes that it did not reach.
     NotReached(Option<usize>, Vec<usize>),
 }
@@ -34,14 +39,17 @@ pub fn is_open(death: Option<&Death>) -> bool {
 }
 
 /// Of an attempt that is open.
-pub fn fate(
-    base: Option<usize>,
-    attempt: (u64, f64),
-    (probe, attempts): (&Probe, &Attempts),
-    watchers: &[Watcher],
-) -> Fate {
-    let (seq, number) = (attempt.0, attempts.probe);
-    let follows = || watchers.iter().enumerate().filter(|(_, watcher)| watcher.follows(probe, attempts));
+pub fn fate(base: Option<usize>, attempt: &One, visit: &Visit, watchers: &[Watcher]) -> Fate {
+    let (seq, number) = (attempt.seq, visit.probe);
+    let follows = || watchers.iter().enumerate().filter(|(_, watcher)| watcher.follows(visit));
+    if matches!(visit.kind, Kind::Tcp | Kind::Http) {
+        let dropped = follows().filter_map(|(node, watcher)| {
+            let (place, is_reply) = watcher.dropped(visit, attempt)?;
+            Some((is_reply, node, place))
+        });
+        let last = dropped.max_by_key(|(is_reply, ..)| *is_reply);
+        return last.map_or(Fate::Same(base), |(is_reply, node, place)| Fate::Dropped(node, place, is_reply));
+    }
     // The last stage that any of its packets reached: replies come after requests, and what dies was alive before. Of
     // those that passed it on alive, the one that saw it latest.
     let seen = follows().filter_map(|(node, watcher)| {
@@ -71,6 +79,10 @@ impl Fate {
     pub fn count(&self, attempts: u64, watchers: &[Watcher], nodes: &mut [Node]) {
         let missed_by = match self {
             Fate::Same(_) => return,
+            Fate::Dropped(node, ..) => {
+                nodes[*node].died += attempts;
+                return;
+            }
             Fate::NotReached(_, missed_by) => missed_by,
             Fate::At { node, probe, end, missed_by } => {
                 let is_alive = watchers[*node].ended(*probe, *end).is_some_and(|ended| ended.is_alive());
@@ -111,6 +123,14 @@ impl Fate {
                 let explain = told(died, watcher.host(), host, &hosts(missed_by));
                 let node = Some(watcher.host().to_owned());
                 Some(Death { attempts, node, first_s, last_s, explain, ..died.clone() })
+            }
+            Fate::Dropped(node, place, is_reply) => {
+                let watcher = &watchers[*node];
+                let died = &watcher.place(*place)?.death;
+                let leg = if *is_reply { Leg::Reply } else { Leg::Request };
+                let explain = told(died, watcher.host(), host, &[]);
+                let node = Some(watcher.host().to_owned());
+                Some(Death { attempts, leg, node, first_s, last_s, explain, ..died.clone() })
             }
             Fate::NotReached(base, nodes) => {
                 let death = of(base);

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use self::{
     fate::{Fate, fate, is_open},
-    node::Watcher,
+    node::{Visit, Watcher},
 };
-use super::{Attempts, Counted, Death, Listed, Probe, Report, Sightings, Timeline};
+use super::{Attempts, Counted, Death, Listed, One, Probe, Report, Sightings, Target, Timeline};
 
 /// Why they cannot be merged.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -62,11 +62,12 @@ pub fn merge(report: &Report, sightings: &[Sightings]) -> Result<Report, MergeEr
     let watchers = sightings.iter().map(|seen| Watcher::new(report, seen)).collect::<Result<Vec<_>, _>>()?;
     let mut merged = report.clone();
     let mut nodes: Vec<_> = watchers.iter().map(Watcher::summary).collect();
-    for probe in merged.targets.iter_mut().flat_map(|target| &mut target.probes) {
+    for (address, probe) in merged.targets.iter_mut().flat_map(probes) {
         let Some(attempts) = probe.attempts.clone() else { continue };
-        let fates = fates(probe, &attempts, &watchers);
+        let visit = Visit { address, kind: probe.kind, port: probe.port, probe: attempts.probe };
+        let fates = fates(&visit, probe, &attempts, &watchers);
         for (node, watcher) in nodes.iter_mut().zip(&watchers) {
-            if watcher.follows(probe, &attempts) {
+            if watcher.follows(&visit) {
                 node.unplaced += open(probe, &attempts);
             }
         }
@@ -78,6 +79,12 @@ pub fn merge(report: &Report, sightings: &[Sightings]) -> Result<Report, MergeEr
     merged.run.nodes = nodes;
     merged.check().map_err(MergeError::Contradicts)?;
     Ok(merged)
+}
+
+/// With the address that each visits.
+fn probes(target: &mut Target) -> impl Iterator<Item = (&str, &mut Probe)> {
+    let address = target.address.as_str();
+    target.probes.iter_mut().map(move |probe| (address, probe))
 }
 
 fn check(report: &Report, sightings: &[Sightings]) -> Result<(), MergeError> {
@@ -124,21 +131,21 @@ fn open(probe: &Probe, attempts: &Attempts) -> u64 {
 }
 
 /// What became of every attempt that needed a death.
-fn fates(probe: &Probe, attempts: &Attempts, watchers: &[Watcher]) -> BTreeMap<Fate, Listed> {
-    let mut fates: BTreeMap<Fate, Vec<(u64, f64)>> = BTreeMap::new();
+fn fates(visit: &Visit, probe: &Probe, attempts: &Attempts, watchers: &[Watcher]) -> BTreeMap<Fate, Listed> {
+    let mut fates: BTreeMap<Fate, Vec<One>> = BTreeMap::new();
     for (base, death, listed) in bases(probe, attempts) {
-        for (seq, sent_s) in listed.iter() {
+        for attempt in listed.iter() {
             let fate = match is_open(death) {
-                true => fate(base, (seq, sent_s), (probe, attempts), watchers),
+                true => fate(base, &attempt, visit, watchers),
                 false => Fate::Same(base),
             };
-            fates.entry(fate).or_default().push((seq, sent_s));
+            fates.entry(fate).or_default().push(attempt);
         }
     }
-    let listed = |mut attempts: Vec<(u64, f64)>| {
-        attempts.sort_by_key(|(seq, _)| *seq);
+    let listed = |mut attempts: Vec<One>| {
+        attempts.sort_by_key(|attempt| attempt.seq);
         let mut listed = Listed::default();
-        attempts.into_iter().for_each(|(seq, sent_s)| listed.push(seq, sent_s));
+        attempts.into_iter().for_each(|attempt| listed.push(attempt));
         listed
     };
     fates.into_iter().map(|(fate, attempts)| (fate, listed(attempts))).collect()
@@ -177,7 +184,7 @@ fn binned(timeline: &Timeline, listed: &Listed) -> Counted {
     let nanos = |seconds: f64| (seconds * 1e9).round().max(0.0) as u64;
     let width = nanos(timeline.bin_s).max(1);
     let mut bins: BTreeMap<u64, u64> = BTreeMap::new();
-    for (_, sent_s) in listed.iter() {
+    for One { sent_s, .. } in listed.iter() {
         *bins.entry(nanos(sent_s) / width).or_default() += 1;
     }
     let mut counted = Counted::default();

@@ -10,16 +10,45 @@ use super::{
 };
 use crate::{
     probe::Kind,
-    report::{Attempts, Ended, Node, Probe, Report, Sighted, Sightings},
+    report::{Dropped, Ended, Node, One, Report, Sighted, Sightings},
 };
 
 /// What was sent this long before the watching ended may have come after it.
 const ON_ITS_WAY_S: f64 = 1.0;
 
+/// A connect may be tried again, and its last segment be dropped, that long after it left.
+const TRIED_FOR_S: f64 = 10.0;
+
+/// Times of dropped connections are that coarse, and more.
+const TICK_S: f64 = 0.02;
+
+/// Whose attempts are looked for.
+pub struct Visit<'a> {
+    /// Address of the target.
+    pub address: &'a str,
+    /// How it is visited.
+    pub kind: Kind,
+    /// At which port.
+    pub port: Option<u16>,
+    /// Number of the probe in its packets.
+    pub probe: u32,
+}
+
+/// A connection that was dropped, by how many segments ever.
+struct Cut {
+    /// Index of the place.
+    place: usize,
+    is_reply: bool,
+    first_s: f64,
+    last_s: f64,
+}
+
 /// A node that watched.
 pub struct Watcher<'a> {
     sightings: &'a Sightings,
     probes: HashMap<u32, Probed<'a>>,
+    /// By visited address and port: local ports, and what was dropped.
+    cut: HashMap<(&'a str, u16), HashMap<u16, Vec<Cut>>>,
     matched: u64,
     clock: Option<Clock>,
     /// Of its wall clock.
@@ -47,7 +76,7 @@ impl<'a> Watcher<'a> {
         let time = |text: &str| text.parse().map_err(|_| MergeError::Time(text.to_owned()));
         let (theirs, ours): (Timestamp, Timestamp) = (time(&sightings.started)?, time(&report.run.started)?);
         let offset_s = clock.map(|clock| (theirs.duration_since(ours)).as_secs_f64() + clock.ahead_s);
-        Ok(Self { sightings, probes: probes.collect(), matched, clock, offset_s })
+        Ok(Self { sightings, probes: probes.collect(), cut: cut(sightings), matched, clock, offset_s })
     }
 
     /// Its host name.
@@ -68,13 +97,36 @@ impl<'a> Watcher<'a> {
     }
 
     /// Can it have seen packets of this probe, and does it know them?
-    pub fn follows(&self, probe: &Probe, attempts: &Attempts) -> bool {
-        matches!(probe.kind, Kind::Icmp | Kind::Udp) && self.probes.contains_key(&attempts.probe)
+    pub fn follows(&self, visit: &Visit) -> bool {
+        match (visit.kind, visit.port) {
+            (Kind::Icmp | Kind::Udp, _) => self.probes.contains_key(&visit.probe),
+            (Kind::Tcp | Kind::Http, Some(port)) => self.cut.contains_key(&(visit.address, port)),
+            _ => false,
+        }
+    }
+
+    /// Where a segment of this attempt's connection was dropped: index of the place, and was it a reply? Ports are used
+    /// again, so the times must fit; where no clock tells, nothing does.
+    pub fn dropped(&self, visit: &Visit, attempt: &One) -> Option<(usize, bool)> {
+        let cuts = self.cut.get(&(visit.address, visit.port?))?.get(&attempt.port?)?;
+        let at_s = attempt.sent_s + self.clock?.ahead_s;
+        let fits = |cut: &&Cut| cut.last_s >= at_s - TICK_S && cut.first_s <= at_s + TRIED_FOR_S;
+        // As of a packet: the reply comes after the request, and the last one counts.
+        let last = cuts
+            .iter()
+            .filter(fits)
+            .max_by(|a, b| a.is_reply.cmp(&b.is_reply).then(a.last_s.total_cmp(&b.last_s)))?;
+        Some((last.place, last.is_reply))
+    }
+
+    /// One of its places where connections were dropped.
+    pub fn place(&self, place: usize) -> Option<&'a Dropped> {
+        self.sightings.dropped.get(place)
     }
 
     /// Does it say of this attempt, which left at `sent_s`, that nothing of it came there? It saw others of the probe, it
     /// watched all the time in which a packet could have come, and lost nothing of what it saw.
-    pub fn missed(&self, probe: u32, (seq, sent_s): (u64, f64)) -> bool {
+    pub fn missed(&self, probe: u32, &One { seq, sent_s, .. }: &One) -> bool {
         let Some(probed) = self.probes.get(&probe) else { return false };
         if probed.seen.binary_search(&seq).is_ok() || self.sightings.losses.ledger > 0 {
             return false;
@@ -112,4 +164,21 @@ impl<'a> Watcher<'a> {
             losses: self.sightings.losses,
         }
     }
+}
+
+/// A request goes to what is visited, a reply comes from there.
+fn cut(sightings: &Sightings) -> HashMap<(&str, u16), HashMap<u16, Vec<Cut>>> {
+    let mut found: HashMap<(&str, u16), HashMap<u16, Vec<Cut>>> = HashMap::new();
+    for (place, dropped) in sightings.dropped.iter().enumerate() {
+        for row in 0..dropped.src.len() {
+            let source = (dropped.src[row].as_str(), dropped.sport[row]);
+            let destination = (dropped.dst[row].as_str(), dropped.dport[row]);
+            for (visited, local, is_reply) in [(destination, source, false), (source, destination, true)] {
+                let (first_s, last_s) = (dropped.first_s[row], dropped.last_s[row]);
+                let cuts = found.entry(visited).or_default().entry(local.1).or_default();
+                cuts.push(Cut { place, is_reply, first_s, last_s });
+            }
+        }
+    }
+    found
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     probe::Kind,
     report::{
-        Answered, Cause, Ended, Leg, Losses, Outage, RttBins, SIGHTINGS, Seen, Sighted, VerdictWord,
+        Answered, Cause, Dropped, Ended, Leg, Losses, Outage, RttBins, SIGHTINGS, Seen, Sighted, VerdictWord,
         fixtures, json,
     },
 };
@@ -39,7 +39,7 @@ fn report(pattern: &str) -> Report {
         |letter: char| (0..).zip(pattern.chars()).filter(move |(_, at)| *at == letter).map(|(seq, _)| seq);
     let listed = |letter| {
         let mut listed = Listed::default();
-        of(letter).for_each(|seq| listed.push(seq, sent_s(seq)));
+        of(letter).for_each(|seq| listed.push(One { seq, sent_s: sent_s(seq), port: None }));
         listed
     };
     let mut answered = Answered::default();
@@ -134,6 +134,7 @@ fn sightings(host: &str, pattern: &str, ahead_s: f64) -> Sightings {
         kernel: "6.18.5".to_owned(),
         started: "2026-01-02T00:04:05Z".to_owned(),
         duration_s: 3600.0,
+        dropped: Vec::new(),
         only_netns: Vec::new(),
         sensors: Vec::new(),
         followed: 16,
@@ -265,6 +266,77 @@ fn the_clocks_are_compared_by_the_fastest_attempt() {
         assert!((uncertainty_s - WAY).abs() < 1e-6, "{uncertainty_s}");
         assert_eq!(node.matched, 6);
     }
+}
+
+/// The ports of a report's attempts, whose probe is made one of TCP, behind one of ICMP for the clocks.
+fn of_tcp(mut report: Report) -> Report {
+    let mut tcp = report.targets[0].probes[0].clone();
+    (tcp.kind, tcp.port, tcp.timed_out, tcp.lost) = (Kind::Tcp, Some(80), tcp.lost, 0);
+    let attempts = tcp.attempts.as_mut().unwrap();
+    (attempts.probe, attempts.answered) = (1, Answered::default());
+    for listed in attempts.deaths.iter_mut().chain([&mut attempts.unexplained]) {
+        listed.port = listed.seq.iter().map(|seq| 40_000 + *seq as u16).collect();
+    }
+    report.targets[0].probes.push(tcp);
+    report.check().unwrap();
+    report
+}
+
+/// The connection from `local` that was dropped from one time to another, a request or a reply.
+fn drop_row(dropped: &mut Dropped, local: u16, (first_s, last_s): (f64, f64), is_reply: bool) {
+    let ends = [("10.0.1.2".to_owned(), local), ("10.0.2.2".to_owned(), 80)];
+    let [(src, sport), (dst, dport)] = if is_reply {
+        let [a, b] = ends;
+        [b, a]
+    } else {
+        ends
+    };
+    dropped.src.push(src);
+    dropped.sport.push(sport);
+    dropped.dst.push(dst);
+    dropped.dport.push(dport);
+    dropped.first_s.push(first_s);
+    dropped.last_s.push(last_s);
+}
+
+#[test]
+fn connections_are_known_by_their_ports_and_times() {
+    let report = of_tcp(report("..aaa?d..."));
+    let mut node = sightings("node-b", "..........", 50.0);
+    let [mut filter, mut full] = [("r0", Cause::Netfilter), ("r1", Cause::Queue)]
+        .map(|(device, cause)| Dropped::at(death(cause, Leg::Unknown, "netfilter forward", device)));
+    drop_row(&mut filter, 40_002, (50.02, 51.02), false);
+    // Its reply was dropped after its request was sent again.
+    drop_row(&mut filter, 40_003, (50.03, 50.03), false);
+    drop_row(&mut full, 40_003, (51.03, 51.03), true);
+    // Another one of these ports, a minute later; and one that died here.
+    drop_row(&mut filter, 40_004, (110.0, 111.0), false);
+    drop_row(&mut filter, 40_006, (50.06, 51.06), false);
+    drop_row(&mut full, 40_005, (50.05, 50.05), false);
+    node.dropped = vec![filter, full];
+    node.check().unwrap();
+    let merged = merge(&report, std::slice::from_ref(&node)).unwrap();
+    let probe = &merged.targets[0].probes[1];
+    let mut deaths: Vec<_> = probe
+        .deaths
+        .iter()
+        .map(|death| (death.node.as_deref(), death.device.as_deref().unwrap(), death.leg, death.attempts))
+        .collect();
+    deaths.sort_unstable();
+    let b = Some("node-b");
+    let expected = [
+        (None, "c0", Leg::Request, 1),
+        (None, "c0", Leg::Request, 1),
+        (b, "r0", Leg::Request, 1),
+        (b, "r1", Leg::Request, 1),
+        (b, "r1", Leg::Reply, 1),
+    ];
+    assert_eq!((&deaths[..], probe.unexplained), (&expected[..], 0));
+    assert_eq!(merged.run.nodes[0].died, 3);
+    // Without a clock a port says nothing.
+    node.probes.clear();
+    let merged = merge(&report, &[node]).unwrap();
+    assert_eq!(merged.targets[0].probes[1], report.targets[0].probes[1]);
 }
 
 #[test]
