@@ -71,6 +71,39 @@ fn what_is_no_report_is_refused_by_name_and_place() {
     assert_refused(&netbreak(&format!("report {at}")), &["os error 21"]);
 }
 
+/// What a node saw of a run, which was nothing.
+fn sightings(run_id: &str) -> String {
+    let losses = r#"{"ring_full": 0, "map_full": 0, "unreadable": 0, "missed": 0, "ledger": 0}"#;
+    format!(
+        r#"{{"schema": "netbreak.sightings/1", "run_id": "{run_id}", "host": "node-b", "kernel": "6.18.5",
+            "started": "2026-01-02T03:04:05Z", "duration_s": 1.0, "sensors": [], "followed": 64, "probes": [],
+            "losses": {losses}}}"#
+    )
+}
+
+#[test]
+fn sightings_are_merged_into_the_report_of_their_run_and_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path().display();
+    let write = |name: &str, text: String| fs::write(directory.path().join(name), text).unwrap();
+    netbreak(&format!("{RUN} --run-id 5eed --json {at}/a.json"));
+    write("b.json", sightings("0000000000005eed"));
+    write("c.json", sightings("00000000000000ff"));
+    let merged = netbreak(&format!("report {at}/b.json {at}/a.json --json {at}/m.json"));
+    assert_eq!(merged.status.code(), Some(0), "{}", text(&merged.stderr));
+    assert!(text(&merged.stdout).contains("with node-b saw 0 attempts"), "{}", text(&merged.stdout));
+    for (files, words) in [
+        ("b.json", &["b.json", "of run 0000000000005eed", "no file that is named"][..]),
+        ("a.json c.json", &["a.json", "run 0000000000005eed", "run 00000000000000ff"]),
+        ("a.json b.json b.json", &["named twice"]),
+        ("m.json b.json", &["m.json", "merged into it before (node-b)"]),
+        ("a.json a.json c.json", &["c.json", "of run 00000000000000ff"]),
+    ] {
+        let files: Vec<String> = files.split(' ').map(|file| format!("{at}/{file}")).collect();
+        assert_refused(&netbreak(&format!("report {}", files.join(" "))), words);
+    }
+}
+
 #[test]
 fn a_report_is_not_written_over_itself() {
     let directory = saved();
