@@ -2,14 +2,17 @@
 //!
 //! The kernel side counts them anyway, for every flow: once a second the counters are read, and what has grown is shown.
 
+mod detail;
 mod difference;
 mod filter;
+mod keys;
 mod lines;
 mod output;
 mod row;
 mod seen;
 mod table;
 mod terminal;
+mod view;
 
 pub use filter::{Filter, Prefix};
 pub use row::{Row, What};

@@ -5,11 +5,12 @@ use std::io::{self, Write as _};
 use anyhow::{Context, Result};
 
 use super::{
+    keys,
     lines::{self, Line},
-    row::Row,
-    seen::Seen,
-    table::{self, Sort, State},
+    seen::{Entry, Seen},
+    table::{self, State},
     terminal::Terminal,
+    view::{Asked, View},
 };
 use crate::report::{Sensor, SensorState};
 
@@ -23,9 +24,9 @@ enum Way {
 /// Where it goes, and what the keys have chosen.
 pub struct Output {
     way: Way,
-    sort: Sort,
+    view: View,
     /// The picture that stands still.
-    paused: Option<(Vec<Row>, State)>,
+    paused: Option<(Vec<Entry>, State)>,
     is_closed: bool,
 }
 
@@ -35,7 +36,7 @@ impl Output {
     /// # Errors
     /// When standard output or the terminal fails.
     pub fn start(json: bool, started: jiff::Timestamp, sensors: &[Sensor]) -> Result<Self> {
-        let mut output = Output { way: Way::Plain, sort: Sort::default(), paused: None, is_closed: false };
+        let mut output = Output { way: Way::Plain, view: View::default(), paused: None, is_closed: false };
         if json {
             output.way = Way::Json;
             let system = rustix::system::uname();
@@ -70,7 +71,12 @@ impl Output {
     /// When standard output fails otherwise than by a closed pipe.
     pub fn show(&mut self, seen: &Seen) -> Result<()> {
         match self.way {
-            Way::Screen(_) => self.draw(seen),
+            Way::Screen(_) => {
+                if self.paused.is_none() {
+                    self.view.look(&seen.entries(), seen.interval_s);
+                }
+                self.draw(seen)
+            }
             Way::Plain => {
                 let line = |row| lines::plain(seen.at_s, seen.interval_s, row);
                 self.write(&seen.grown().map(line).collect::<String>())
@@ -90,14 +96,11 @@ impl Output {
     /// When the terminal is gone.
     pub fn draw(&mut self, seen: &Seen) -> Result<()> {
         let Way::Screen(terminal) = &self.way else { return Ok(()) };
-        let lines = match &self.paused {
-            Some((rows, state)) => table::render(rows, &State { sort: self.sort, ..*state }, terminal.size()),
-            None => {
-                let rows: Vec<Row> = seen.rows().cloned().collect();
-                table::render(&rows, &self.state(seen), terminal.size())
-            }
+        let screen = match &self.paused {
+            Some((entries, state)) => table::render(entries, state, &self.view, terminal.size()),
+            None => table::render(&seen.entries(), &state(seen), &self.view, terminal.size()),
         };
-        terminal.show(&lines).context("cannot write to the terminal")
+        terminal.show(screen).context("cannot write to the terminal")
     }
 
     /// Keys of the terminal; without one there are never any. Cancel-safe.
@@ -116,16 +119,16 @@ impl Output {
     /// # Errors
     /// When the terminal is gone.
     pub fn press(&mut self, keys: &[u8], seen: &Seen) -> Result<bool> {
-        for key in keys {
-            match key {
-                b'q' | b'Q' => return Ok(true),
-                b's' | b'S' => self.sort = self.sort.next(),
-                b'p' | b'P' | b' ' => {
-                    let now =
-                        || (seen.rows().cloned().collect(), State { is_paused: true, ..self.state(seen) });
-                    self.paused = if self.paused.is_none() { Some(now()) } else { None };
+        let now = seen.entries();
+        for key in keys::parse(keys) {
+            let entries = self.paused.as_ref().map_or(&now, |(entries, _)| entries);
+            match self.view.press(key, entries) {
+                Asked::Nothing => {}
+                Asked::Quit => return Ok(true),
+                Asked::Pause => {
+                    let still = || (now.clone(), State { is_paused: true, ..state(seen) });
+                    self.paused = if self.paused.is_none() { Some(still()) } else { None };
                 }
-                _ => {}
             }
         }
         self.draw(seen)?;
@@ -149,11 +152,6 @@ impl Output {
         }
     }
 
-    fn state(&self, seen: &Seen) -> State {
-        let Seen { at_s, interval_s, sums, .. } = *seen;
-        State { at_s, interval_s, sums, sort: self.sort, is_paused: false }
-    }
-
     fn json(&mut self, line: &Line) -> Result<()> {
         let line = lines::json(line)?;
         self.write(&line)
@@ -170,4 +168,9 @@ impl Output {
             result => result.context("cannot write to standard output"),
         }
     }
+}
+
+fn state(seen: &Seen) -> State {
+    let Seen { at_s, interval_s, sums, .. } = *seen;
+    State { at_s, interval_s, sums, is_paused: false }
 }

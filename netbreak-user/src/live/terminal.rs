@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
+use super::table::Screen;
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
@@ -54,11 +55,14 @@ impl Terminal {
         size.map_or((80, 24), |size| (size.ws_col.into(), size.ws_row.into()))
     }
 
-    /// Shows these lines and nothing else.
+    /// Shows these lines, the selected one in inverse video, and nothing else.
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub fn show(&self, lines: &[String]) -> io::Result<()> {
+    pub fn show(&self, Screen { mut lines, selected }: Screen) -> io::Result<()> {
+        if let Some(line) = selected.and_then(|selected| lines.get_mut(selected)) {
+            *line = format!("\x1b[7m{line}\x1b[27m");
+        }
         // Each line is overwritten and its rest cleared: nothing flickers.
         self.write(&format!("\x1b[H{}\x1b[K\x1b[J", lines.join("\x1b[K\r\n")))
     }

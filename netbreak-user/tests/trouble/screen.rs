@@ -32,7 +32,7 @@ fn modes(terminal: &OwnedFd) -> (LocalModes, Vec<u8>) {
     (local_modes, codes.map(|index| special_codes[index]).to_vec())
 }
 
-/// Watches on a terminal, sorts, pauses, until `end` has been done; what was on the screen.
+/// Watches on a terminal, sorts, filters, pauses, until `end` has been done; what was on the screen.
 fn watch(end: impl Fn(&mut File, Pid)) -> String {
     let (mut person, program) = terminal();
     let before = modes(&program);
@@ -60,7 +60,10 @@ fn watch(end: impl Fn(&mut File, Pid)) -> String {
     };
     show_until("q quit");
     assert_ne!(modes(&program), before, "keys would have to be followed by Enter");
-    person.write_all(b"sp").unwrap();
+    // In a filter `q` is a letter.
+    person.write_all(b"s/qq\r").unwrap();
+    show_until("filter: qq (0 of 0 rows)");
+    person.write_all(b"\x1b[B\r\x1bp").unwrap();
     show_until("PAUSED");
     end(&mut person, Pid::from_child(&child));
     wait_until(PATIENCE, "netbreak ends", || child.try_wait().unwrap().is_some());
