@@ -63,7 +63,7 @@ fn a_closed_loop_keeps_its_connects_in_flight_and_begins_the_next_when_one_ends(
             };
             let record = run_one(spec).await;
             let counts = counts(&record);
-            assert!(counts.sent >= 100 && counts.answered == counts.sent, "{kind:?}: {counts:?}");
+            assert!(counts.sent > 20 && counts.answered == counts.sent, "{kind:?}: {counts:?}");
             let ends: Vec<_> = record
                 .attempts
                 .iter()

@@ -124,7 +124,7 @@ fn without_a_free_port_nothing_is_sent_and_another_source_stands_in() {
             assert!(refused.starts_with(words) && refused.contains("are 45 local ports"), "{refused}");
             let record = run_one(from(&[[127, 0, 0, 2], [127, 0, 0, 1]])).await;
             let both = counts(&record);
-            assert!(both.sent >= 20 && both.answered == both.sent, "{both:?}");
+            assert!(both.sent > 5 && both.answered == both.sent, "{both:?}");
             let record = run_one(from(&[[127, 0, 0, 1]])).await;
             let none = counts(&record);
             assert!(none.send_failed == none.sent && none.sent <= 55, "asked for again at once: {none:?}");
