@@ -42,7 +42,7 @@ pub fn is_open(death: Option<&Death>) -> bool {
 pub fn fate(base: Option<usize>, attempt: &One, visit: &Visit, watchers: &[Watcher]) -> Fate {
     let (seq, number) = (attempt.seq, visit.probe);
     let follows = || watchers.iter().enumerate().filter(|(_, watcher)| watcher.follows(visit));
-    if matches!(visit.kind, Kind::Tcp | Kind::Http) {
+    if matches!(visit.kind, Kind::Tcp | Kind::Http | Kind::Https) {
         let dropped = follows().filter_map(|(node, watcher)| {
             let (place, is_reply) = watcher.dropped(visit, attempt)?;
             Some((is_reply, node, place))

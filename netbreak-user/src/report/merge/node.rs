@@ -100,7 +100,9 @@ impl<'a> Watcher<'a> {
     pub fn follows(&self, visit: &Visit) -> bool {
         match (visit.kind, visit.port) {
             (Kind::Icmp | Kind::Udp, _) => self.probes.contains_key(&visit.probe),
-            (Kind::Tcp | Kind::Http, Some(port)) => self.cut.contains_key(&(visit.address, port)),
+            (Kind::Tcp | Kind::Http | Kind::Https, Some(port)) => {
+                self.cut.contains_key(&(visit.address, port))
+            }
             _ => false,
         }
     }
