@@ -1,10 +1,22 @@
 //! What the user may type. Values stay text here: [`crate::options`] checks them, one rule at a time.
 
+mod demo;
 mod matrix;
+mod report;
+mod run;
+mod serve;
 mod shared;
+mod test_server;
+mod watch;
 
+pub use demo::{DemoArgs, DemoFrom, DemoLab};
 pub use matrix::MatrixArgs;
+pub use report::ReportArgs;
+pub use run::RunArgs;
+pub use serve::ServeArgs;
 pub use shared::{KernelArgs, OutputArgs, TriggerArgs};
+pub use test_server::TestServerArgs;
+pub use watch::{Only, WatchArgs};
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -20,74 +32,6 @@ Examples:
   netbreak doctor                            what this machine can observe
 
 Exit status: 0 clean, 1 broken, 2 the run could not tell (or the command line was refused).";
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  netbreak run 10.0.2.2
-  netbreak run fd00::1 --http 8080/healthz --duration 5m
-  netbreak run 10.0.2.2 10.0.3.2 --icmp --udp 4000 --interval 5ms
-  netbreak run web.example -6 --tcp 443 --json report.json --html report.html
-  netbreak run web.example --https /healthz --connections 100
-  netbreak run 10.244.1.7 --netns pid:4711 --stream 5000
-  netbreak run 10.244.1.7 --trigger 'kubectl ko reload' --duration 10m
-
-With no probe option: --icmp --tcp 80. udp and stream need `netbreak serve` at the other end.
-Ctrl-C ends the run early and still prints and writes its report, once the last answers have come or
-timed out; a second one does not wait for them, and there is no report.
-Exit status: 0 clean, 1 broken, 2 the run could not tell (or the command line was refused).";
-
-const REPORT_EXAMPLES: &str = "\
-Examples:
-  netbreak report report.json
-  netbreak report report.json --html report.html --quiet
-  netbreak report monday.json tuesday.json --output markdown
-  kubectl exec node-1 -- cat /tmp/report.json | netbreak report -
-  netbreak report a.json node-b.json --html both.html
-
-What `netbreak watch --run` saw on other nodes is merged into the report of that run: attempts that left its
-host alive get the death that another node saw, whatever the clocks say. Several reports are printed one after the other, each under the name of its file; json and html hold one
-report each. All of them are read before anything is printed.
-Exit status: 0 rendered, whatever the verdict was; 2 a file is no report that this netbreak reads (or the
-command line was refused).";
-
-const WATCH_EXAMPLES: &str = "\
-Examples:
-  netbreak watch
-  netbreak watch --address 10.0.2.0/24 --port 80 --only drops
-  netbreak watch --reason NETFILTER_DROP --device eth0 --duration 1m
-  netbreak watch --json | jq -c 'select(.line == \"row\" and .packets > 100)'
-  netbreak watch --run 5eed --json b.json   follow `netbreak run --run-id 5eed` of another node
-
-Of the whole machine, in every network namespace. A repeated option shows what fits one of its
-values; of different options all must fit. On a terminal a table: q quits, p stops and goes on,
-s sorts; arrows select a row, Enter keeps its detail on the screen, / shows rows with the words
-that are typed, Esc takes back. Else, and with --json, a line a second for each row that has
-grown, and a last one for all of them.
-Exit status: 0 watched, 2 it could not (or the command line was refused).";
-
-const SERVE_EXAMPLES: &str = "\
-Examples:
-  netbreak serve --udp 4000 --stream 5000
-  netbreak serve --http 8080 --bind 10.0.2.2 --bind fd00:2::2";
-
-const DEMO_EXAMPLES: &str = "\
-Examples:
-  netbreak demo
-  netbreak demo --list
-  netbreak demo --fault blackhole --html demo.html
-  netbreak demo --lab ovn --fault vswitchd-kill
-  netbreak demo --lab ovn-cluster";
-
-const TEST_SERVER_HELP: &str = "\
-Visits one address by echoes (100 a second), HTTP requests (10 a second) and one stream of 10 Mbit/s
-to port 5201: `netbreak serve --http 80 --stream 5201` is the other end. The program does the same when
-it is called test-server.
-
-Examples:
-  netbreak test-server --remote-address=172.18.0.5 --output=json --duration-seconds=60
-  test-server 100.64.0.1
-
-Exit status: 0 when there is a result, whatever it says; 2 when nothing could be measured.";
 
 /// During a network break, which of my packets died, where, when and why?
 #[derive(Debug, Parser)]
@@ -149,260 +93,12 @@ pub enum Command {
     Pause,
 }
 
-/// Arguments of `netbreak run`.
-#[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES)]
-pub struct RunArgs {
-    /// Host name, IPv4 address or IPv6 address
-    #[arg(value_name = "TARGET", required = true)]
-    pub targets: Vec<String>,
-    /// Probe with ICMP echoes
-    #[arg(long, help_heading = "Probes")]
-    pub icmp: bool,
-    /// Probe with TCP connects to this port
-    #[arg(long, value_name = "PORT", help_heading = "Probes")]
-    pub tcp: Vec<String>,
-    /// Probe with HTTP requests, each on a connection of its own; port, path or both [default: 80/]
-    #[arg(long, value_name = "PORT/PATH", help_heading = "Probes", num_args = 0..=1, default_missing_value = "80/")]
-    pub http: Vec<String>,
-    /// The same within TLS; the server's certificate must lead to one of the system's roots [default: 443/]
-    #[arg(long, value_name = "PORT/PATH", help_heading = "Probes", num_args = 0..=1, default_missing_value = "443/")]
-    pub https: Vec<String>,
-    /// Take any certificate of an https server
-    #[arg(long, help_heading = "Probes", requires = "https")]
-    pub insecure: bool,
-    /// Probe with datagrams to this port of `netbreak serve`
-    #[arg(long, value_name = "PORT", help_heading = "Probes")]
-    pub udp: Vec<String>,
-    /// Probe with one long-lived TCP connection to this port of `netbreak serve`
-    #[arg(long, value_name = "PORT", help_heading = "Probes")]
-    pub stream: Vec<String>,
-    /// Connections of each --stream, each with a record of its own; with many, each writes 10 times a second
-    #[arg(long, value_name = "N", default_value = "1", help_heading = "Probes", requires = "stream")]
-    pub streams: String,
-    /// How long to probe
-    #[arg(long, value_name = "TIME", default_value = "60s", help_heading = "Plan")]
-    pub duration: String,
-    /// Time between two attempts of one probe
-    #[arg(long, value_name = "TIME", default_value = "10ms", help_heading = "Plan")]
-    pub interval: String,
-    /// Attempts of each probe a second: the same as an --interval of 1/R
-    #[arg(long, value_name = "R", help_heading = "Plan", conflicts_with = "interval")]
-    pub rate: Option<String>,
-    /// Keep this many connects of each tcp, http and https probe in flight: as one ends the next begins
-    #[arg(long, value_name = "N", help_heading = "Plan", conflicts_with = "rate")]
-    pub connections: Option<String>,
-    /// An answer that comes later than this is late
-    #[arg(long, value_name = "TIME", default_value = "1s", help_heading = "Plan")]
-    pub timeout: String,
-    /// What breaks the network.
-    #[command(flatten)]
-    pub trigger: TriggerArgs,
-    /// Payload of an echo or a datagram, in bytes
-    #[arg(long, value_name = "BYTES", help_heading = "Packets")]
-    pub size: Option<String>,
-    /// Forbid fragmentation on the way
-    #[arg(long, help_heading = "Packets")]
-    pub dont_fragment: bool,
-    /// IPv4 only
-    #[arg(short = '4', help_heading = "Packets", conflicts_with = "ipv6")]
-    pub ipv4: bool,
-    /// IPv6 only
-    #[arg(short = '6', help_heading = "Packets")]
-    pub ipv6: bool,
-    /// Network namespace that the probes leave from
-    #[arg(long, value_name = "NAME|PATH|pid:N", help_heading = "Packets")]
-    pub netns: Option<String>,
-    /// Source address; of several, connections take turns, and icmp and udp have the first
-    #[arg(long, value_name = "ADDR", help_heading = "Packets")]
-    pub source: Vec<String>,
-    /// Device that the probes leave by
-    #[arg(long, value_name = "DEV", help_heading = "Packets")]
-    pub interface: Option<String>,
-    /// What the packets of this run carry, up to 16 hexadecimal digits [default: a random number]. Other nodes follow them
-    /// by `netbreak watch --run HEX`
-    #[arg(long, value_name = "HEX", help_heading = "Packets")]
-    pub run_id: Option<String>,
-    /// Where the report goes.
-    #[command(flatten)]
-    pub output: OutputArgs,
-    /// What is loaded into the kernel.
-    #[command(flatten)]
-    pub kernel: KernelArgs,
-}
-
-/// Arguments of `netbreak watch`.
-#[derive(Debug, Args)]
-#[command(after_help = WATCH_EXAMPLES)]
-pub struct WatchArgs {
-    /// How long to watch [default: until Ctrl-C]
-    #[arg(long, value_name = "TIME")]
-    pub duration: Option<String>,
-    /// Print lines of JSON; with --run, where its JSON goes: `-` is standard output
-    #[arg(long, value_name = "FILE|-", num_args = 0..=1, default_missing_value = "-")]
-    pub json: Option<String>,
-    /// Follow the packets of the run that another node makes with `netbreak run --run-id HEX`, for `netbreak report` to merge
-    #[arg(long, value_name = "HEX", requires = "json", conflicts_with_all = ["only", "address", "port", "device", "reason"])]
-    pub run: Option<String>,
-    /// Only one of the two
-    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Filter")]
-    pub only: Option<Only>,
-    /// Either end of the flow
-    #[arg(long, value_name = "ADDR[/BITS]", help_heading = "Filter")]
-    pub address: Vec<String>,
-    /// Either port of the flow
-    #[arg(long, value_name = "PORT", help_heading = "Filter")]
-    pub port: Vec<String>,
-    /// Device where the packets were
-    #[arg(long, value_name = "DEV", help_heading = "Filter")]
-    pub device: Vec<String>,
-    /// Drop reason as the kernel calls it, or SYN-ACK
-    #[arg(long, value_name = "REASON", help_heading = "Filter")]
-    pub reason: Vec<String>,
-    /// Network namespace where the packets were
-    #[arg(long, value_name = "NAME|PATH|pid:N", help_heading = "Filter")]
-    pub netns: Vec<String>,
-    /// Size of the kernel's table of flows
-    #[arg(long, value_name = "N", default_value = "16384", help_heading = "Kernel")]
-    pub flows: String,
-}
-
-/// What `netbreak watch` can be told to show alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Only {
-    /// Packets that the kernel freed unread
-    Drops,
-    /// TCP segments that were sent again
-    Retransmits,
-}
-
-/// Arguments of `netbreak report`.
-#[derive(Debug, Args)]
-#[command(after_help = REPORT_EXAMPLES)]
-pub struct ReportArgs {
-    /// What `netbreak run --json FILE` or `netbreak watch --run HEX --json FILE` wrote; `-` is standard input
-    #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<String>,
-    /// Write the report as JSON; `-` is standard output
-    #[arg(long, value_name = "FILE|-")]
-    pub json: Option<String>,
-    /// Write the report as a page with pictures, one file that needs no network; `-` is standard output
-    #[arg(long, value_name = "FILE|-")]
-    pub html: Option<String>,
-    /// Format of the report on standard output [default: text]
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    pub output: Option<Format>,
-    /// Nothing on standard output unless --output, `--json -` or `--html -` asks for it
-    #[arg(long)]
-    pub quiet: bool,
-}
-
-/// Arguments of `netbreak serve`. Every option may be repeated.
-#[derive(Debug, Args)]
-#[command(after_help = SERVE_EXAMPLES)]
-pub struct ServeArgs {
-    /// Accept TCP connections on this port, and close them
-    #[arg(long, value_name = "PORT")]
-    pub tcp: Vec<String>,
-    /// Answer every HTTP request on this port with 200
-    #[arg(long, value_name = "PORT")]
-    pub http: Vec<String>,
-    /// Echo netbreak's own datagrams on this port
-    #[arg(long, value_name = "PORT")]
-    pub udp: Vec<String>,
-    /// Swallow the data of stream probes on this port
-    #[arg(long, value_name = "PORT")]
-    pub stream: Vec<String>,
-    /// Address to listen on
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
-    pub bind: Vec<String>,
-}
-
-/// Arguments of `netbreak demo`.
-#[derive(Debug, Args)]
-#[command(after_help = DEMO_EXAMPLES)]
-pub struct DemoArgs {
-    /// Which lab to build; all but the first need `cargo xtask setup --lab ovn`
-    #[arg(long, value_enum, value_name = "LAB", default_value = "plain")]
-    pub lab: DemoLab,
-    /// Which fault to inject; --list shows them
-    #[arg(long, value_name = "NAME")]
-    pub fault: Option<String>,
-    /// List the faults of the lab
-    #[arg(long)]
-    pub list: bool,
-    /// Where the probes of the labs `ovs` and `ovn` leave from, to visit the others
-    #[arg(long, value_enum, value_name = "PLACE", default_value = "pod1")]
-    pub from: DemoFrom,
-    /// How long to probe [default: 8s; with ovn-cluster until all has been well again for 2s, at most 60s]
-    #[arg(long, value_name = "TIME")]
-    pub duration: Option<String>,
-    /// Show the way of the probes' packets, stage by stage, and where lost ones left it
-    #[arg(long)]
-    pub path: bool,
-    /// Write the report as JSON; `-` is standard output
-    #[arg(long, value_name = "FILE|-")]
-    pub json: Option<String>,
-    /// Write the report as a page with pictures, one file that needs no network; `-` is standard output
-    #[arg(long, value_name = "FILE|-")]
-    pub html: Option<String>,
-}
-
 /// Arguments of `netbreak doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
-}
-
-/// Arguments of `netbreak test-server`: text, as all of them.
-#[derive(Debug, Args)]
-#[command(after_help = TEST_SERVER_HELP)]
-pub struct TestServerArgs {
-    /// The same as --remote-address: the form of its first version
-    #[arg(value_name = "ADDRESS", conflicts_with = "remote_address")]
-    pub address: Option<String>,
-    /// How long to probe, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "60")]
-    pub duration_seconds: String,
-    /// Whom to visit
-    #[arg(long, value_name = "ADDRESS", default_value = "100.64.0.1")]
-    pub remote_address: String,
-    /// Which port to visit by HTTP
-    #[arg(long, value_name = "PORT", default_value = "80")]
-    pub remote_port: String,
-    /// `text`; anything else is JSON
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: String,
-    /// Also write netbreak's own report as JSON, with what test-server never had: when, where and why
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<String>,
-    /// The same as a page with pictures
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<String>,
-}
-
-/// A lab of the demo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DemoLab {
-    /// A client, a router and a server in network namespaces
-    Plain,
-    /// Two pods and a node on Open vSwitch, userspace datapath
-    Ovs,
-    /// The same under OVN, with a router and a join network, as in kube-ovn
-    Ovn,
-    /// Two nodes under OVN and a host outside: the eleven rows of kube-ovn's tables, and a reload
-    OvnCluster,
-}
-
-/// Where the probes of a lab with Open vSwitch leave from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DemoFrom {
-    /// A pod: its packets reach the switch by a veth
-    Pod1,
-    /// The node: its packets reach the switch by ovn0
-    Node,
 }
 
 /// A format of the report.

@@ -41,6 +41,10 @@ pub struct MatrixArgs {
     /// Only the row of this name
     #[arg(long, value_name = "NAME")]
     pub row: Vec<String>,
+    /// What the packets of this run carry, up to 16 hexadecimal digits [default: a random number]. Other nodes follow them
+    /// by `netbreak watch --run HEX`
+    #[arg(long, value_name = "HEX")]
+    pub run_id: Option<String>,
     /// How long to probe [default: the file's, else 60s]
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
 use rustix::time::{
@@ -19,7 +20,11 @@ pub(super) fn poll<T: AsRawFd + Into<OwnedFd>>(inner: T, interest: Interest) -> 
 }
 
 /// One alarm on CLOCK_MONOTONIC.
-pub(super) struct Ticker(AsyncFd<OwnedFd>);
+pub(super) struct Ticker {
+    timer: AsyncFd<OwnedFd>,
+    /// What the timer is set to.
+    set: AtomicU64,
+}
 
 /// The descriptor of a ticker, made before privileges and descriptors get scarce.
 pub(super) fn open() -> io::Result<OwnedFd> {
@@ -29,27 +34,38 @@ pub(super) fn open() -> io::Result<OwnedFd> {
 impl Ticker {
     /// Needs the runtime that waits for it.
     pub(super) fn new(fd: OwnedFd) -> io::Result<Ticker> {
-        Ok(Ticker(poll(fd, Interest::READABLE)?))
+        Ok(Ticker { timer: poll(fd, Interest::READABLE)?, set: AtomicU64::new(0) })
     }
 
     /// Waits until `at`. If that has passed, other tasks and the sockets still get their turn: a probe that is behind its
     /// plan would otherwise only send, and see answers later than they come. May be dropped and called again.
     pub(super) async fn until(&self, at: Nanos) -> io::Result<()> {
-        if at <= clock::now() {
+        let now = clock::now();
+        if at <= now {
             tokio::task::yield_now().await;
             return Ok(());
         }
-        let value = Timespec { tv_sec: (at / SECOND) as i64, tv_nsec: (at % SECOND) as i64 };
-        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
-        // Setting it also takes back an expiry that nobody has read.
-        timerfd_settime(self.0.get_ref(), TimerfdTimerFlags::ABSTIME, &once)?;
+        // Who only puts off what he waits for, as connections come and go, is woken once too early, and sets it then.
+        if !(now + 1..=at).contains(&self.set.load(Ordering::Relaxed)) {
+            self.set(at)?;
+        }
         loop {
-            let mut ready = self.0.readable().await?;
-            match rustix::io::read(self.0.get_ref(), &mut [0; 8]) {
-                Ok(_) => return Ok(()),
+            let mut ready = self.timer.readable().await?;
+            match rustix::io::read(self.timer.get_ref(), &mut [0; 8]) {
+                Ok(_) if at <= clock::now() => return Ok(()),
+                Ok(_) => self.set(at)?,
                 Err(Errno::AGAIN | Errno::INTR) => ready.clear_ready(),
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Takes back an expiry that nobody has read, too.
+    fn set(&self, at: Nanos) -> io::Result<()> {
+        let value = Timespec { tv_sec: (at / SECOND) as i64, tv_nsec: (at % SECOND) as i64 };
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::ABSTIME, &once)?;
+        self.set.store(at, Ordering::Relaxed);
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use socket2::Socket;
 use crate::clock::{self, Nanos};
 
 use super::attempt::{Kind, Outcome};
-use super::connect::{Connecting, abort_on_close, errno_of, look};
+use super::connect::{Connecting, errno_of, look};
 use super::phases::Marks;
 use super::poller::News;
 use super::response::{Progress, Response};
@@ -89,7 +89,8 @@ enum Stage {
     ShakingHands,
     /// The response.
     Asking,
-    /// The other end's close: all is said. If we closed first, our port would be used up for a minute (TIME_WAIT).
+    /// The other end's close: all is said. Our close is a RST, which neither end keeps a port for (TIME_WAIT); before the
+    /// other end has closed it would be told of an error.
     Draining,
 }
 
@@ -155,12 +156,12 @@ impl Visit {
     fn opened(&mut self, shared: &Shared) -> Result<(), End> {
         let failed = |error: io::Error| End::of(Outcome::SendFailed { errno: errno_of(&error) });
         queue_icmp_errors(&self.socket, shared.spec.address, false).map_err(failed)?;
-        // A request must not wait for the acknowledgement of what was sent before it.
-        self.socket.set_tcp_nodelay(true).map_err(failed)?;
         match &shared.tls {
             None => (self.stage, self.unsent) = (Stage::Asking, shared.request.len()),
             Some(tls) => {
                 self.stage = Stage::ShakingHands;
+                // The request must not wait for the acknowledgement of what the handshake sent last.
+                self.socket.set_tcp_nodelay(true).map_err(failed)?;
                 self.session = Some(Session::new(tls).map_err(no_tls)?);
             }
         }
@@ -168,12 +169,14 @@ impl Visit {
     }
 
     fn ask(&mut self, shared: &mut Shared) -> Option<End> {
-        while self.unsent > 0 {
+        if self.unsent > 0 {
             match self.socket.send(&shared.request[shared.request.len() - self.unsent..]) {
                 Ok(sent) => self.unsent -= sent.min(self.unsent),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
                 Err(_) => return ended(Said::Broken),
             }
+            // The answer, or room for the rest, is news.
+            return None;
         }
         loop {
             let said = match &mut self.session {
@@ -204,18 +207,13 @@ impl Visit {
         }
     }
 
-    /// Has the other end closed? Then closing our side is no RST.
+    /// Has the other end closed?
     pub(super) fn drained(&self) -> bool {
         loop {
             match (&self.socket).read(&mut [0; 1024]) {
                 Ok(1..) => (),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(_) => return true,
-                Ok(0) => {
-                    // Were it refused, a RST would end what has ended already.
-                    let _ = abort_on_close(&self.socket, false);
-                    return true;
-                }
+                Ok(0) | Err(_) => return true,
             }
         }
     }

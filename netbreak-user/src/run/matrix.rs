@@ -57,7 +57,7 @@ pub struct How {
 /// # Errors
 /// Whatever keeps it from starting.
 pub fn matrix(options: &MatrixOptions, places: &[Arc<Namespace>], how: How) -> Result<Measurement> {
-    let run_id = random_run_id()?;
+    let run_id = options.run_id.map_or_else(random_run_id, Ok)?;
     // Sources in one namespace share a thread and its books.
     let mut sources: BTreeMap<u32, Source> = BTreeMap::new();
     let mut targets = Vec::new();

@@ -10,7 +10,7 @@ pub use row::{MatrixRow, MatrixSource, Place, WayOfVisiting};
 
 use std::collections::HashSet;
 
-use super::{Output, Refused, Trigger, limits, output, time, trigger};
+use super::{Output, Refused, Trigger, limits, output, time, trigger, validate_run_id};
 use crate::cli::MatrixArgs;
 use crate::clock::{MILLISECOND, Nanos, SECOND};
 use words::Lines;
@@ -28,6 +28,8 @@ pub struct MatrixOptions {
     pub timeout: Nanos,
     /// What breaks the network meanwhile.
     pub trigger: Option<Trigger>,
+    /// Tells this run's packets from those of others; `None` is a random number.
+    pub run_id: Option<u64>,
     /// Where the report goes.
     pub output: Output,
     /// No progress bar.
@@ -70,6 +72,7 @@ impl MatrixOptions {
             duration,
             timeout,
             trigger: trigger::validate_trigger(&args.trigger, duration)?,
+            run_id: args.run_id.as_deref().map(|typed| validate_run_id("--run-id", typed)).transpose()?,
             output: output::validate_output_args(&args.output)?,
             quiet: args.output.quiet,
             no_kernel: args.kernel.no_kernel,
