@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     let namespace = LabNamespace::new("bench")?;
     namespace.exec(&["ip", "link", "set", "lo", "up"], "")?;
     // Where a port of TIME_WAIT is met is a matter of luck: with more ports, of less.
-    namespace.sysctls(&[("net.core.somaxconn", "65535"), ("net.ipv4.ip_local_port_range", "1024 65535")])?;
+    namespace.sysctls(&[("core/somaxconn", "65535"), ("ipv4/ip_local_port_range", "1024 65535")])?;
     let directory = tempfile::tempdir()?;
     let configuration = directory.path().join("nginx.conf");
     fs::write(&configuration, NGINX)?;

@@ -16,6 +16,7 @@ mod shell;
 mod sightings;
 mod trigger;
 mod underway;
+mod urgency;
 
 pub(crate) use assemble::flow_at;
 pub use matrix::{How, command as matrix_command, matrix};

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use tokio::sync::{oneshot, watch};
 
-use super::{Source, privileges};
+use super::{Source, privileges, urgency::take_short_turns};
 use crate::{
     clock::Nanos,
     probe::{self, FlowRegistry, Patience, Progress, Record, Spec},
@@ -83,6 +83,7 @@ impl Thread {
         let work = move |ready: &mpsc::SyncSender<()>| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             source.netns.enter()?;
+            take_short_turns();
             let prepared = {
                 let _within = runtime.enter();
                 probe::prepare(source.specs, first, patience, registry)?
