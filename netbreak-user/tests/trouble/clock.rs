@@ -6,8 +6,8 @@ use std::path::Path;
 /// Where wall time is asked for.
 const CLOCK: &str = "src/clock.rs";
 
-/// What takes a run's anchor, once each: a run, and a watch.
-const RUNS: [&str; 2] = ["live/mod.rs", "run/measure.rs"];
+/// What takes a run's anchor, once each: a watch, a run, and who follows another node's run.
+const RUNS: [&str; 3] = ["live/mod.rs", "run/measure.rs", "run/sightings.rs"];
 
 fn sources(directory: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(directory).unwrap() {
