@@ -113,6 +113,10 @@ pub fn explain(place: &Place) -> String {
         Cause::Unseen => {
             format!("they left this node alive and nothing came back: look at the next hop to {to}")
         }
+        // `tcp_validate_incoming`: a SYN for a socket whose handshake is over.
+        Cause::Other if place.reason == Some("TCP_INVALID_SYN") => format!(
+            "a connection of the same addresses and ports was open there already, perhaps one whose end was lost: look at `ss -tan` {here}"
+        ),
         Cause::Other => {
             format!("the kernel freed them {here}: look the reason and the function up in its sources")
         }
@@ -186,6 +190,22 @@ fn explain_last(doing: &Doing, here: &str, device: &str, to: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_syn_that_meets_an_open_connection_says_so() {
+        let place = Place {
+            cause: Cause::Other,
+            reason: Some("TCP_INVALID_SYN"),
+            symbol: Some("tcp_validate_incoming"),
+            stage: None,
+            device: None,
+            netns: Some("pod3"),
+            destination: "10.0.2.2",
+            doing: None,
+        };
+        let said = explain(&place);
+        assert!(said.contains("was open there already") && said.ends_with("`ss -tan` in pod3"), "{said}");
+    }
 
     #[test]
     fn without_symbols_no_hook_is_named() {
