@@ -45,7 +45,7 @@ fn write(file: &mut String, paths: &Paths) -> std::fmt::Result {
     writeln!(file, "{NODE_PORT}outside = {{ here = true }}")?;
 
     writeln!(file, "\n[target]")?;
-    for (name, address) in [
+    let targets = [
         ("pod-here", paths.pod_here),
         ("pod-there", paths.pod_there),
         ("ovn0-here", paths.ovn0_here),
@@ -54,7 +54,8 @@ fn write(file: &mut String, paths: &Paths) -> std::fmt::Result {
         ("node-there", paths.node_there),
         ("service", paths.service.map(|(address, _)| address)),
         ("outside", paths.outside),
-    ] {
+    ];
+    for (name, address) in targets {
         line(
             file,
             name,
@@ -78,31 +79,21 @@ fn write(file: &mut String, paths: &Paths) -> std::fmt::Result {
          long = {{ stream = 5201 }}"
     )?;
 
-    let client = paths.client.is_some();
-    for (name, from, to, probes, is_known) in [
-        ("pod, same node", "client", "pod-here", "\"echo\"", client && paths.pod_here.is_some()),
-        ("ovn0, same node", "client", "ovn0-here", "\"echo\"", client && paths.ovn0_here.is_some()),
-        ("node of the pod", "client", "node-here", "\"echo\"", client && paths.node_here.is_some()),
-        (
-            "pod, other node",
-            "client",
-            "pod-there",
-            "\"echo\", \"pod-port\"",
-            client && paths.pod_there.is_some(),
-        ),
-        ("ovn0, other node", "client", "ovn0-there", "\"echo\"", client && paths.ovn0_there.is_some()),
-        ("other node", "client", "node-there", "\"echo\"", client && paths.node_there.is_some()),
-        ("Service", "client", "service", "\"service-port\"", client && paths.service.is_some()),
-        ("outside", "client", "outside", "\"echo\", \"outside-port\"", client && paths.outside.is_some()),
-        (
-            "NodePort from outside",
-            "outside",
-            "node-there",
-            "\"node-port\"",
-            paths.node_port.is_some() && paths.node_there.is_some(),
-        ),
+    let is_known = |name: &str| targets.iter().any(|(known, address)| *known == name && address.is_some());
+    for (name, from, to, probes) in [
+        ("pod, same node", "client", "pod-here", "\"echo\""),
+        ("ovn0, same node", "client", "ovn0-here", "\"echo\""),
+        ("node of the pod", "client", "node-here", "\"echo\""),
+        ("pod, other node", "client", "pod-there", "\"echo\", \"pod-port\""),
+        ("ovn0, other node", "client", "ovn0-there", "\"echo\""),
+        ("other node", "client", "node-there", "\"echo\""),
+        ("Service", "client", "service", "\"service-port\""),
+        ("outside", "client", "outside", "\"echo\", \"outside-port\""),
+        ("NodePort from outside", "outside", "node-there", "\"node-port\""),
     ] {
-        let mark = if is_known { "" } else { "# " };
+        // Only the NodePort's row does not leave from the client.
+        let leaves = if from == "client" { paths.client.is_some() } else { paths.node_port.is_some() };
+        let mark = if leaves && is_known(to) { "" } else { "# " };
         writeln!(
             file,
             "\n{mark}[[row]]\n{mark}name = \"{name}\"\n{mark}from = \"{from}\"\n{mark}to = \"{to}\"\n{mark}probes = [{probes}]"

@@ -48,9 +48,7 @@ async fn watch(options: &WatchOptions) -> Result<()> {
     let mut ends = Ends::new()?;
     let mut resized = signal(SignalKind::window_change()).context("cannot handle SIGWINCH")?;
     let mut filter = options.filter.clone();
-    for name in &options.netns {
-        filter.netns.push(run::open(name).context("--netns")?.inode());
-    }
+    filter.netns = run::inodes(&options.netns)?;
     let mut tracer =
         Tracer::start(kernel::Options { flows: options.flows, ..Default::default() }).map_err(explain)?;
     let (start, started) = (clock::now(), clock::anchor());
@@ -66,9 +64,7 @@ async fn watch(options: &WatchOptions) -> Result<()> {
     let mut look = tokio::time::interval(Duration::from_secs(1));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     look.reset();
-    // Without a duration: longer than anybody watches.
-    let over =
-        tokio::time::sleep(options.duration.map_or(Duration::from_hours(24 * 365), Duration::from_nanos));
+    let over = tokio::time::sleep(options.at_most());
     tokio::pin!(over);
     output.draw(&seen)?;
     while !output.is_closed() {

@@ -1,6 +1,7 @@
 //! `netbreak watch`, checked.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Netns, Refused, limits, origin, time::validate_time, validate_run_id};
 use crate::{
@@ -36,6 +37,11 @@ pub struct Follow {
 }
 
 impl WatchOptions {
+    /// How long to watch. Without a duration: longer than anybody watches.
+    pub fn at_most(&self) -> Duration {
+        self.duration.map_or(Duration::from_hours(24 * 365), Duration::from_nanos)
+    }
+
     /// Checks every rule.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::matrix::tables;
 use super::text::{
-    format::{count, namespace},
+    format::{count, measured, namespace},
     places::Places,
     probes::late_because,
 };
@@ -116,15 +116,14 @@ fn unbalanced(page: &mut String, report: &Report) -> std::fmt::Result {
     let open: Vec<&Book> = report.books.iter().filter(|book| book.balanced == Some(false)).collect();
     writeln!(page, "\n{} of {comparable} books balance.", comparable - open.len())?;
     for book in open {
-        let side = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |n| n.to_string());
         writeln!(
             page,
             "- **not balanced**: {} in {}: traced {}, {} counted {}: {}",
             book.name,
             cell(&namespace(book.netns_name.as_deref(), Some(book.netns)).unwrap_or_default()),
-            side(book.traced),
+            measured(book.traced),
             book.counter,
-            side(book.counted),
+            measured(book.counted),
             cell(book.why.as_deref().unwrap_or("nothing explains the difference")),
         )?;
     }
@@ -175,7 +174,6 @@ fn books(page: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(page, "\n| book | traced | counter | counted | balanced | why |\n|---|--:|---|--:|---|---|")?;
     for book in &report.books {
-        let side = |value: Option<u64>| value.map_or_else(|| "–".to_owned(), |n| n.to_string());
         let balanced = match book.balanced {
             Some(true) => "yes",
             Some(false) => "**no**",
@@ -185,9 +183,9 @@ fn books(page: &mut String, report: &Report) -> std::fmt::Result {
             page,
             "| {} | {} | {} | {} | {balanced} | {} |",
             cell(&book.name),
-            side(book.traced),
+            measured(book.traced),
             book.counter,
-            side(book.counted),
+            measured(book.counted),
             cell(book.why.as_deref().unwrap_or("")),
         )?;
     }

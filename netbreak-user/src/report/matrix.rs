@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::text::{
-    format::{NOT_MEASURED, count, time},
+    format::{NOT_MEASURED, count, measured, time},
     places::{Place, Places},
 };
 use super::{Probe, Report, Row, Target};
@@ -108,7 +108,7 @@ fn connections(probes: &[&Probe], places: &Places) -> Vec<String> {
     vec![
         sum(|probe| probe.sent),
         sum(Probe::unanswered),
-        resent.map_or_else(|| NOT_MEASURED.to_owned(), |segments| segments.to_string()),
+        measured(resent),
         outage(probes),
         probes.iter().flat_map(|probe| notes(probe)).collect::<Vec<_>>().join("; "),
         fate(probes, places),

@@ -30,33 +30,12 @@ pub fn command(args: &MatrixArgs) -> Result<VerdictWord> {
     }
     let places = options.sources.iter().map(open_place).collect::<Result<Vec<_>>>()?;
     let files = Files::open(&options.output)?;
-    let how = How {
-        trigger: options.trigger.clone().map(Break::from),
-        netns_names: Vec::new(),
-        headers: files.pcap.is_some(),
-        give_up_privileges: true,
-    };
-    let measurement = matrix(&options, &places, how)?;
+    let measurement = matrix(&options, &places, files.pcap.is_some())?;
     finish(measurement, &options.output, files)
 }
 
-/// What a file does not say.
-pub struct How {
-    /// What breaks the network meanwhile.
-    pub trigger: Option<Break>,
-    /// Names for namespaces, before those that the machine has.
-    pub netns_names: Vec<(u32, String)>,
-    /// See [`kernel::Options::headers`].
-    pub headers: bool,
-    /// Drop capabilities that are not needed any more?
-    pub give_up_privileges: bool,
-}
-
-/// Measures all rows; `places` are the namespaces of the sources.
-///
-/// # Errors
-/// Whatever keeps it from starting.
-pub fn matrix(options: &MatrixOptions, places: &[Arc<Namespace>], how: How) -> Result<Measurement> {
+/// Measures all rows; `places` are the namespaces of the sources. For `headers` see [`kernel::Options::headers`].
+fn matrix(options: &MatrixOptions, places: &[Arc<Namespace>], headers: bool) -> Result<Measurement> {
     let run_id = options.run_id.map_or_else(random_run_id, Ok)?;
     // Sources in one namespace share a thread and its books.
     let mut sources: BTreeMap<u32, Source> = BTreeMap::new();
@@ -92,14 +71,14 @@ pub fn matrix(options: &MatrixOptions, places: &[Arc<Namespace>], how: How) -> R
         tracer: (!options.no_kernel).then_some(kernel::Options {
             flows: options.flows,
             follow,
-            headers: how.headers,
+            headers,
             ..Default::default()
         }),
         path: options.path,
-        trigger: how.trigger,
+        trigger: options.trigger.clone().map(Break::from),
         progress: Progress::new(options.quiet),
-        netns_names: how.netns_names,
-        give_up_privileges: how.give_up_privileges,
+        netns_names: Vec::new(),
+        give_up_privileges: true,
         started: Box::new(|_| ()),
     })
 }

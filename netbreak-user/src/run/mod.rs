@@ -19,7 +19,7 @@ mod underway;
 mod urgency;
 
 pub(crate) use assemble::flow_at;
-pub use matrix::{How, command as matrix_command, matrix};
+pub use matrix::command as matrix_command;
 pub use measure::{Measurement, NoTracer, Plan, Source, Visited, measure};
 pub use sightings::follow as follow_run;
 pub use trigger::{Break, Work};
@@ -183,7 +183,12 @@ fn random_run_id() -> Result<u64> {
     Ok(u64::from_ne_bytes(bytes).max(1))
 }
 
-pub(crate) fn open(netns: &Netns) -> Result<Namespace> {
+/// The inode numbers of the namespaces that `--netns` names.
+pub(crate) fn inodes(names: &[Netns]) -> Result<Vec<u32>> {
+    names.iter().map(|name| Ok(open(name).context("--netns")?.inode())).collect()
+}
+
+fn open(netns: &Netns) -> Result<Namespace> {
     let opened = match netns {
         Netns::Name(name) => Namespace::resolve(name),
         Netns::Path(path) => Namespace::open(path),

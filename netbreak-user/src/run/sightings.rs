@@ -12,10 +12,11 @@ use super::{
     assemble::{host, losses, other_sensors},
     books::{self, Snapshot},
     changes::Changes,
+    inodes,
     kept::Kept,
     measure::{explain, namespaces},
     names::Names,
-    open, privileges,
+    privileges,
 };
 use crate::{
     clock::{self, Nanos, SECOND, seconds_since},
@@ -74,10 +75,7 @@ fn say(text: &str) {
 async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
-    let mut only = Vec::new();
-    for netns in &options.netns {
-        only.push(open(netns)?.inode());
-    }
+    let only = inodes(&options.netns)?;
     let room = Room { probes: PROBES, attempts: ATTEMPTS };
     let mut tracer = Tracer::start(kernel::Options {
         flows: options.flows,
@@ -103,9 +101,7 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looks = 0u64;
-    // Without a duration: longer than anybody watches.
-    let over =
-        tokio::time::sleep(options.duration.map_or(Duration::from_hours(24 * 365), Duration::from_nanos));
+    let over = tokio::time::sleep(options.at_most());
     tokio::pin!(over);
     loop {
         tokio::select! {

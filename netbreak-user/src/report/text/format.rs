@@ -3,6 +3,11 @@
 /// What stands where nothing was measured.
 pub(in crate::report) const NOT_MEASURED: &str = "–";
 
+/// A count, or what stands where nothing was measured.
+pub(in crate::report) fn measured(count: Option<u64>) -> String {
+    count.map_or_else(|| NOT_MEASURED.to_owned(), |count| count.to_string())
+}
+
 /// Microseconds as milliseconds, with as many digits as tell something.
 pub(in crate::report) fn milliseconds(us: f64) -> String {
     let ms = us / 1000.0;

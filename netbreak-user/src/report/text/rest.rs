@@ -1,6 +1,6 @@
 //! Books, changes, losses, sensors, and the last line.
 
-use super::format::{NOT_MEASURED, count, namespace, seconds};
+use super::format::{NOT_MEASURED, count, measured, namespace, seconds};
 use super::{Page, Style, style_of, word_of};
 use crate::report::{Book, Change, Probe, Report, SensorState, TRIGGER, VerdictWord};
 
@@ -25,14 +25,13 @@ pub(super) fn books(page: &mut Page, report: &Report) {
     let style = if unbalanced.is_empty() { Style::Plain } else { Style::Warning };
     page.paragraph("books", TEXT, style, &text);
     for book in unbalanced {
-        let side = |value: Option<u64>| value.map_or_else(|| NOT_MEASURED.to_owned(), |n| n.to_string());
         let netns = namespace(book.netns_name.as_deref(), Some(book.netns)).unwrap_or_default();
         let text = format!(
             "NOT BALANCED: {} in {netns}: traced {}, {} counted {}",
             book.name,
-            side(book.traced),
+            measured(book.traced),
             book.counter,
-            side(book.counted)
+            measured(book.counted)
         );
         page.paragraph("", TEXT, Style::Warning, &text);
         let why = book.why.as_deref().unwrap_or("nothing explains the difference");
