@@ -33,7 +33,7 @@ pub struct ProbeValue {
     pub is_open: u32,
     /// Namespace of the probe, by inode number: the SYN is made there.
     pub netns: u32,
-    /// How far beyond `first_sequence` our segments were that were seen there.
+    /// How far beyond `first_sequence` the ends of our segments were that were seen there.
     pub sent: u32,
 }
 

@@ -12,16 +12,19 @@ use crate::{
     read::{Kernel, Probed, forget, load, offset, read, setting},
 };
 
+pub const FIN: u8 = 0x01;
 pub const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
-/// How far a connection's numbers can be from where they began: an attempt's request is short. To two connections with
-/// the same addresses and ports, in whatever namespace, the kernel gives numbers that differ by one for each 64 ns between
-/// them (`secure_tcp_seq`, net/core/secure_seq.c), so this is half a millisecond.
-const REQUEST: u32 = 1 << 13;
-/// A stream's numbers can be that far beyond what it was seen to send: some of its segments may have been missed.
-const MISSED: u32 = 1 << 16;
+/// How far a connection's numbers can be beyond what it was seen to send, some of whose segments may have been missed: the
+/// rest of a request, and a stream's. To two connections with the same addresses and ports, in whatever namespace, the
+/// kernel gives numbers that differ by one for each 64 ns between them (`secure_tcp_seq`, net/core/secure_seq.c), so the
+/// first is 66 µs.
+const MISSED: u32 = 1 << 10;
+const MISSED_OF_STREAM: u32 = 1 << 16;
+/// Of whom only the SYN was seen has sent only that: each attempt's is.
+const ONLY_SYN: u32 = 1;
 
 /// Nobody's port: in `ALIASED` it tells whether there are aliases at all, without going all over memory.
 const ANY_PORT: u16 = 0;
@@ -34,6 +37,8 @@ pub struct Segment {
     pub source_port: u16,
     pub destination_port: u16,
     pub sequence: u32,
+    /// The number behind its last byte; SYN and FIN have one too.
+    pub end: u32,
     pub acknowledged: u32,
     pub family: u8,
     pub flags: u8,
@@ -102,7 +107,9 @@ fn attempt(value: &ProbeValue, leg: u8, segment: &Segment, is_numbered: bool, in
         let is_foreign = match leg {
             LEG_REQUEST if is_syn => passed != 0,
             _ if is_syn => passed != 1,
-            _ => passed > if value.piece == 0 { REQUEST } else { value.sent.wrapping_add(MISSED) },
+            _ if value.sent <= ONLY_SYN => passed > ONLY_SYN,
+            _ if value.piece != 0 => passed > value.sent.wrapping_add(MISSED_OF_STREAM),
+            _ => passed > value.sent.wrapping_add(MISSED),
         };
         if is_foreign {
             return false;
@@ -134,7 +141,7 @@ fn follow(value: *mut ProbeValue, segment: &Segment, skb: u64) {
             (&raw mut (*value).first_sequence).write_volatile(segment.sequence);
             (&raw mut (*value).is_open).write_volatile(1);
         }
-        let passed = segment.sequence.wrapping_sub((*value).first_sequence);
+        let passed = segment.end.wrapping_sub((*value).first_sequence);
         // Retransmits go back.
         if (*value).is_open == 1 && passed.wrapping_sub((*value).sent) as i32 > 0 {
             (&raw mut (*value).sent).write_volatile(passed);

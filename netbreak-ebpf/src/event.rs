@@ -56,6 +56,7 @@ pub fn report_socket<C: EbpfContext>(
         source_port: packet.source_port,
         destination_port: packet.destination_port,
         sequence: sequence.unwrap_or(0),
+        end: sequence.unwrap_or(0),
         acknowledged: 0,
         family: packet.family,
         flags,

@@ -5,7 +5,7 @@ use core::{marker::PhantomData, mem::MaybeUninit};
 use netbreak_common::{FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, wire};
 
 use crate::{
-    connection::{SYN, Segment, is_known_port, of_packet},
+    connection::{FIN, SYN, Segment, is_known_port, of_packet},
     packet::{ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, Headers, ICMP, ICMP6, TCP, UDP},
     read::{Access, Kernel, Rarely, bytes, forget, load, offset, read, setting},
 };
@@ -252,8 +252,26 @@ fn segment<A: Access>(place: &Place, headers: &Headers<A>, length: u32, into: *m
     if linear::<A>(place.skb, place.before + length) < 20 {
         return NOTHING;
     }
-    let segment =
-        Segment { source, destination, source_port, destination_port, sequence, acknowledged, family, flags };
+    // All of it, from the IP header on or from behind it.
+    let bytes = if family == FAMILY_V6 {
+        length + u32::from(u16::from_be(headers.get(4)))
+    } else {
+        u32::from(u16::from_be(headers.get(2)))
+    };
+    let header = length + u32::from(headers.after::<u8>(length, 12) >> 4) * 4;
+    let numbers = bytes.wrapping_sub(header) + u32::from(flags & (SYN | FIN) != 0);
+    let end = sequence.wrapping_add(numbers);
+    let segment = Segment {
+        source,
+        destination,
+        source_port,
+        destination_port,
+        sequence,
+        end,
+        acknowledged,
+        family,
+        flags,
+    };
     // SAFETY: the caller's, of this size.
     unsafe { into.write(segment) };
     SEGMENT
