@@ -67,10 +67,13 @@ fn doctor_command(args: &DoctorArgs) -> Result<u8> {
 
 /// Its status is 0 whatever the result says: scripts of old go on.
 fn test_server_command(args: &TestServerArgs) -> Result<()> {
-    let options = RunOptions::check_test_server(args)?;
+    let mut options = RunOptions::check_test_server(args)?;
     match run::run(&options) {
         // It ran in pods without any privilege for BPF.
-        Err(error) if error.is::<run::NoTracer>() => run::run(&RunOptions { no_kernel: true, ..options }),
+        Err(error) if error.is::<run::NoTracer>() => {
+            options.measure.no_kernel = true;
+            run::run(&options)
+        }
         result => result,
     }
     .map(drop)

@@ -4,6 +4,7 @@
 
 mod limits;
 mod matrix;
+mod measure;
 mod origin;
 mod output;
 mod probe;
@@ -17,6 +18,7 @@ mod watch;
 
 pub use limits::{MAX_ATTEMPTS, MAX_PROBES, MAX_SIZE, MIN_SIZE};
 pub use matrix::{MatrixOptions, MatrixRow, MatrixSource, Place, WayOfVisiting};
+pub use measure::MeasureOptions;
 pub use origin::{Family, Netns};
 pub use output::{Files, Output, ReportFile};
 pub use probe::ProbeSpec;
@@ -66,8 +68,6 @@ pub struct RunOptions {
     pub streams: usize,
     /// When an answer is late.
     pub timeout: Nanos,
-    /// What breaks the network meanwhile.
-    pub trigger: Option<Trigger>,
     /// Payload of an echo or a datagram in bytes; `None` is the probe's own default.
     pub size: Option<usize>,
     /// Forbid fragmentation.
@@ -80,20 +80,8 @@ pub struct RunOptions {
     pub sources: Vec<IpAddr>,
     /// Device to bind to.
     pub interface: Option<String>,
-    /// Where the report goes.
-    pub output: Output,
-    /// No progress bar.
-    pub quiet: bool,
-    /// Load nothing into the kernel.
-    pub no_kernel: bool,
-    /// Report the way of the probes' packets.
-    pub path: bool,
-    /// Do not follow the probes' packets.
-    pub no_path: bool,
-    /// Entries of the kernel's flow map.
-    pub flows: u32,
-    /// What tells its packets from those of other runs; `None` = a random number.
-    pub run_id: Option<u64>,
+    /// How it is measured and told.
+    pub measure: MeasureOptions,
 }
 
 impl RunOptions {
@@ -146,20 +134,17 @@ impl RunOptions {
             connections,
             streams,
             timeout,
-            trigger: trigger::validate_trigger(&args.trigger, duration)?,
             size: args.size.as_deref().map(limits::validate_size).transpose()?,
             dont_fragment: args.dont_fragment,
             insecure: args.insecure,
             netns: args.netns.as_deref().map(origin::validate_netns).transpose()?,
             sources,
             interface,
-            output: output::validate_output_args(&args.output)?,
-            quiet: args.output.quiet,
-            no_kernel: args.kernel.no_kernel,
-            path: args.output.path,
-            no_path: args.kernel.no_path,
-            flows: limits::validate_flows(&args.kernel.flows)?,
-            run_id: args.run_id.as_deref().map(|typed| validate_run_id("--run-id", typed)).transpose()?,
+            measure: MeasureOptions::check(
+                (&args.trigger, &args.output, &args.kernel),
+                args.run_id.as_deref(),
+                duration,
+            )?,
         })
     }
 }
@@ -281,7 +266,7 @@ mod tests {
             (options.duration, options.interval, options.timeout),
             (60 * SECOND, 10 * MILLISECOND, SECOND)
         );
-        assert_eq!((options.flows, options.size), (16384, None));
+        assert_eq!((options.measure.flows, options.size), (16384, None));
         assert_eq!(serve("--udp 4000").unwrap().bind, [IpAddr::from([127, 0, 0, 1])]);
     }
 

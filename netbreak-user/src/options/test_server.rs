@@ -88,7 +88,7 @@ mod tests {
         assert_eq!((options.duration, options.timeout), (60 * SECOND, SECOND));
         assert_eq!(options.interval_of(Kind::Icmp), 10 * MILLISECOND);
         assert_eq!(options.interval_of(Kind::Http), 100 * MILLISECOND);
-        assert_eq!(options.output.stdout, Some(Format::TestServerText));
+        assert_eq!(options.measure.output.stdout, Some(Format::TestServerText));
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(options.probes[1].port(), Some(8080));
         for output in ["json", "yaml", "Text"] {
             let options = check(&format!("--output {output}")).unwrap();
-            assert_eq!(options.output.stdout, Some(Format::TestServer), "{output}");
+            assert_eq!(options.measure.output.stdout, Some(Format::TestServer), "{output}");
         }
         assert!(Cli::try_parse_from("netbreak test-server a --remote-address b".split(' ')).is_err());
     }

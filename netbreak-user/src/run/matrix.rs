@@ -4,14 +4,12 @@ use std::{collections::BTreeMap, io::Read as _, sync::Arc};
 
 use anyhow::{Context, Result};
 
-use super::{Break, Measurement, Plan, Source, Visited, finish, follow, measure, open, random_run_id};
+use super::{Source, Visited, finish, measure, open, plan, random_run_id};
 use crate::{
     cli::MatrixArgs,
-    kernel,
     netns::{self, Namespace},
     options::{Files, MatrixOptions, MatrixSource, Place, ProbeSpec, resolve},
     probe::Spec,
-    progress::Progress,
     report::{Row, VerdictWord},
     stdout::write_stdout,
 };
@@ -29,14 +27,14 @@ pub fn command(args: &MatrixArgs) -> Result<VerdictWord> {
         return Ok(VerdictWord::Clean);
     }
     let places = options.sources.iter().map(open_place).collect::<Result<Vec<_>>>()?;
-    let files = Files::open(&options.output)?;
-    let measurement = matrix(&options, &places, files.pcap.is_some())?;
-    finish(measurement, &options.output, files)
+    let files = Files::open(&options.measure.output)?;
+    let (targets, sources) = rows(&options, &places)?;
+    finish(measure(plan(&options.measure, targets, sources, &files))?, &options.measure.output, files)
 }
 
-/// Measures all rows; `places` are the namespaces of the sources. For `headers` see [`kernel::Options::headers`].
-fn matrix(options: &MatrixOptions, places: &[Arc<Namespace>], headers: bool) -> Result<Measurement> {
-    let run_id = options.run_id.map_or_else(random_run_id, Ok)?;
+/// Whom all rows visit, and from where; `places` are the namespaces of the sources.
+fn rows(options: &MatrixOptions, places: &[Arc<Namespace>]) -> Result<(Vec<Visited>, Vec<Source>)> {
+    let run_id = options.measure.run_id.map_or_else(random_run_id, Ok)?;
     // Sources in one namespace share a thread and its books.
     let mut sources: BTreeMap<u32, Source> = BTreeMap::new();
     let mut targets = Vec::new();
@@ -63,24 +61,7 @@ fn matrix(options: &MatrixOptions, places: &[Arc<Namespace>], headers: bool) -> 
         let row_of_report = Row { name: row.name.clone(), source: source.name.clone(), netns: netns.inode() };
         targets.push(Visited { typed: row.target.typed.clone(), address, row: Some(row_of_report) });
     }
-    let sources: Vec<Source> = sources.into_values().collect();
-    let follow = (!options.no_path).then(|| follow(sources.iter().flat_map(|source| &source.specs)));
-    measure(Plan {
-        targets,
-        sources,
-        tracer: (!options.no_kernel).then_some(kernel::Options {
-            flows: options.flows,
-            follow,
-            headers,
-            ..Default::default()
-        }),
-        path: options.path,
-        trigger: options.trigger.clone().map(Break::from),
-        progress: Progress::new(options.quiet),
-        netns_names: Vec::new(),
-        give_up_privileges: true,
-        started: Box::new(|_| ()),
-    })
+    Ok((targets, sources.into_values().collect()))
 }
 
 /// The file's name for messages, and its text.

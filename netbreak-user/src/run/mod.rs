@@ -32,7 +32,7 @@ use crate::{
     clock::{Nanos, SECOND},
     kernel,
     netns::Namespace,
-    options::{Files, Netns, Output, ProbeSpec, ReportFile, RunOptions, TargetSpec, resolve},
+    options::{Files, MeasureOptions, Netns, Output, ProbeSpec, ReportFile, RunOptions, TargetSpec, resolve},
     pcapng,
     probe::{Spec, stream_rate},
     progress::Progress,
@@ -57,7 +57,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
             .map(|target| resolve(&target.host, options.family))
             .collect::<Result<Vec<_>, _>>()
     })??;
-    let run_id = options.run_id.map_or_else(random_run_id, Ok)?;
+    let run_id = options.measure.run_id.map_or_else(random_run_id, Ok)?;
     let mut specs = Vec::new();
     for (index, address) in addresses.iter().enumerate() {
         for probe in &options.probes {
@@ -82,12 +82,19 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
         }
     }
     // Before the run, and after the resolver, which may take long and be interrupted: that leaves no empty file.
-    let files = Files::open(&options.output)?;
-    let follow = (!options.no_path).then(|| follow(&specs));
+    let files = Files::open(&options.measure.output)?;
     let visited = |(target, address): (&TargetSpec, IpAddr)| Visited::new(&target.typed, address);
-    let measurement = measure(Plan {
-        targets: options.targets.iter().zip(addresses).map(visited).collect(),
-        sources: vec![Source { netns: Arc::new(netns), specs }],
+    let targets = options.targets.iter().zip(addresses).map(visited).collect();
+    let sources = vec![Source { netns: Arc::new(netns), specs }];
+    finish(measure(plan(&options.measure, targets, sources, &files))?, &options.measure.output, files)
+}
+
+/// What was typed, as a plan.
+fn plan(options: &MeasureOptions, targets: Vec<Visited>, sources: Vec<Source>, files: &Files) -> Plan {
+    let follow = (!options.no_path).then(|| follow(sources.iter().flat_map(|source| &source.specs)));
+    Plan {
+        targets,
+        sources,
         tracer: (!options.no_kernel).then_some(kernel::Options {
             flows: options.flows,
             follow,
@@ -100,8 +107,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
         netns_names: Vec::new(),
         give_up_privileges: true,
         started: Box::new(|_| ()),
-    })?;
-    finish(measurement, &options.output, files)
+    }
 }
 
 /// Writes the report of what was measured, and says what became of the trigger.

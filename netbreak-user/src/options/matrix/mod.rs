@@ -10,7 +10,7 @@ pub use row::{MatrixRow, MatrixSource, Place, WayOfVisiting};
 
 use std::collections::HashSet;
 
-use super::{Output, Refused, Trigger, limits, output, time, trigger, validate_run_id};
+use super::{MeasureOptions, Refused, limits, time};
 use crate::cli::MatrixArgs;
 use crate::clock::{MILLISECOND, Nanos, SECOND};
 use words::Lines;
@@ -26,22 +26,8 @@ pub struct MatrixOptions {
     pub duration: Nanos,
     /// When an answer is late.
     pub timeout: Nanos,
-    /// What breaks the network meanwhile.
-    pub trigger: Option<Trigger>,
-    /// Tells this run's packets from those of others; `None` is a random number.
-    pub run_id: Option<u64>,
-    /// Where the report goes.
-    pub output: Output,
-    /// No progress bar.
-    pub quiet: bool,
-    /// Load nothing into the kernel.
-    pub no_kernel: bool,
-    /// Report the way of the probes' packets.
-    pub path: bool,
-    /// Do not follow the probes' packets.
-    pub no_path: bool,
-    /// Entries of the kernel's flow map.
-    pub flows: u32,
+    /// How it is measured and told.
+    pub measure: MeasureOptions,
 }
 
 impl MatrixOptions {
@@ -71,14 +57,11 @@ impl MatrixOptions {
             rows,
             duration,
             timeout,
-            trigger: trigger::validate_trigger(&args.trigger, duration)?,
-            run_id: args.run_id.as_deref().map(|typed| validate_run_id("--run-id", typed)).transpose()?,
-            output: output::validate_output_args(&args.output)?,
-            quiet: args.output.quiet,
-            no_kernel: args.kernel.no_kernel,
-            path: args.output.path,
-            no_path: args.kernel.no_path,
-            flows: limits::validate_flows(&args.kernel.flows)?,
+            measure: MeasureOptions::check(
+                (&args.trigger, &args.output, &args.kernel),
+                args.run_id.as_deref(),
+                duration,
+            )?,
         })
     }
 

@@ -187,6 +187,16 @@ fn server_in_a_thread() -> (Vec<SocketAddr>, oneshot::Sender<()>) {
     (told.recv().unwrap(), end)
 }
 
+/// Connections to this port of a server that are open, in the caller's namespace.
+fn established(port: u16) -> usize {
+    // Documentation/networking/proc_net_tcp.rst: local address, remote address, state, in hexadecimal digits.
+    let is_open = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        matches!(fields[..], [_, _, remote, "01", ..] if remote.ends_with(&format!(":{port:04X}")))
+    };
+    std::fs::read_to_string("/proc/thread-self/net/tcp").unwrap().lines().filter(|line| is_open(line)).count()
+}
+
 #[test]
 fn hundreds_of_streams_each_have_their_own_record() {
     in_namespace(|| {
@@ -201,7 +211,9 @@ fn hundreds_of_streams_each_have_their_own_record() {
                 ..quick(Kind::Stream, V4, Some(port))
             };
             let probes = tokio::spawn(run_all((0..300).map(stream).collect()));
-            tokio::time::sleep(Duration::from_millis(600)).await;
+            while established(port) < 300 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             // Those with an odd port stall; one of them is reset.
             shell(
                 "nft add table inet t; nft 'add chain inet t in { type filter hook input priority 0; }'; \
