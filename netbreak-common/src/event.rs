@@ -19,7 +19,7 @@ pub struct Event<S = Stack> {
     pub location: u64,
     /// The attempt's sequence number within its probe.
     pub attempt: u64,
-    /// Who called.
+    /// Who called, for `DROP`; else all 0.
     pub stack: S,
     /// See [`crate::sensor`].
     pub reason: u32,

@@ -256,8 +256,9 @@ pub fn is_known_port(port: u16) -> bool {
     is_probe_port(port) || is_alias_port(port)
 }
 
+/// Is it the local port of some connection of a probe?
 #[inline(always)]
-fn is_probe_port(port: u16) -> bool {
+pub fn is_probe_port(port: u16) -> bool {
     match maps::PROBE_PORTS.get(u32::from(port) / u64::BITS) {
         Some(word) => word >> (u32::from(port) % u64::BITS) & 1 == 1,
         None => false,

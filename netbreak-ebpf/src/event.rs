@@ -6,7 +6,7 @@ use aya_ebpf::{
     EbpfContext,
     helpers::generated::{bpf_get_stack, bpf_ktime_get_ns},
 };
-use netbreak_common::{Event, EventWithHeaders, HEADER_BYTES, PlaceKey, Stack};
+use netbreak_common::{Event, EventWithHeaders, HEADER_BYTES, PlaceKey, Stack, sensor};
 
 use crate::{
     account::{device_name, lose},
@@ -150,6 +150,11 @@ unsafe fn write<C: EbpfContext>(
             pad: 0,
         });
         let stack = &raw mut (*event).stack;
-        bpf_get_stack(ctx.as_ptr(), stack.cast(), size_of_val(&*stack) as u32, 0);
+        // To unwind the stack takes longer than all the rest: only what freed a packet needs to be known by its callers.
+        if place.sensor == sensor::DROP {
+            bpf_get_stack(ctx.as_ptr(), stack.cast(), size_of_val(&*stack) as u32, 0);
+        } else {
+            stack.write_bytes(0, 1);
+        }
     }
 }

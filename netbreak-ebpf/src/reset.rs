@@ -11,6 +11,7 @@ use netbreak_common::{PlaceKey, sensor};
 
 use crate::{
     account,
+    connection::is_probe_port,
     drop::rarely_whereabouts,
     event,
     ours::{Ours, identify_slowly},
@@ -94,5 +95,8 @@ fn reset_received<C: EbpfContext, A: Access>(ctx: &C, sk: Kernel) {
     let packet = Packet::rarely_of_sock::<A>(sk);
     let place = place::<A>(sensor::RESET_RECEIVED, 0, sk, &packet);
     account::count_rarely(&place, &packet, 0);
-    event::report_socket(ctx, &place, &packet, || (None, RST));
+    // What comes to a server is how probes end their connections.
+    if is_probe_port(packet.source_port) {
+        event::report_socket(ctx, &place, &packet, || (None, RST));
+    }
 }

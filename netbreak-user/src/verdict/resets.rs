@@ -1,6 +1,6 @@
 //! Who ended the connections of a probe by RST, and in which state they were there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use netbreak_common::{Event, LEG_REPLY, sensor};
 
@@ -39,8 +39,38 @@ pub fn resets(evidence: &Evidence, probe: usize) -> Vec<Rst> {
             last_s: seconds_since(evidence.start, last),
         })
         .collect();
+    rsts.extend(nobodys(evidence, probe));
     rsts.sort_by_key(|rst| std::cmp::Reverse(rst.segments));
     rsts
+}
+
+/// RSTs that came to the probe's sockets, and that none here was seen to send: a firewall does (`nf_send_reset`), and other
+/// nodes do.
+fn nobodys(evidence: &Evidence, probe: usize) -> Option<Rst> {
+    let of_probe = || evidence.events.iter().filter(|event| event.probe as usize == probe);
+    let mut sent: HashMap<u64, u64> = HashMap::new();
+    for event in of_probe().filter(|event| event.sensor == sensor::RESET_SENT && event.leg == LEG_REPLY) {
+        *sent.entry(event.attempt).or_default() += 1;
+    }
+    let is_nobodys = |event: &&Event| match sent.get_mut(&event.attempt) {
+        Some(more @ 1..) => {
+            *more -= 1;
+            false
+        }
+        _ => true,
+    };
+    let came = of_probe().filter(|event| event.sensor == sensor::RESET_RECEIVED && event.leg != LEG_REPLY);
+    let times: Vec<Nanos> = came.filter(is_nobodys).map(|event| event.time).collect();
+    Some(Rst {
+        segments: times.len() as u64,
+        leg: Leg::Reply,
+        netns: None,
+        netns_name: None,
+        state: None,
+        reason: None,
+        first_s: seconds_since(evidence.start, times.iter().copied().min()?),
+        last_s: seconds_since(evidence.start, times.iter().copied().max()?),
+    })
 }
 
 /// The probe's own socket sends it as it closes.
@@ -100,5 +130,19 @@ mod tests {
             ]
         );
         assert_eq!((found[0].first_s, found[0].last_s), (100e-9, 300e-9));
+    }
+
+    #[test]
+    fn those_that_came_and_that_nobody_sent_are_told() {
+        let came = |time, attempt| Event { sensor: sensor::RESET_RECEIVED, attempt, ..rst(time, HERE, 1) };
+        let sent = |time, attempt| Event { attempt, ..reply(rst(time, SERVER, 0)) };
+        // The server's side is told what the probe itself does.
+        let events = [sent(90, 1), came(100, 1), came(200, 2), came(300, 3), reply(came(400, 4))];
+        let found = resets_of(&record(Kind::Tcp, vec![]), &events);
+        let told: Vec<_> = found.iter().map(|r| (r.segments, r.leg, r.netns, r.first_s, r.last_s)).collect();
+        assert_eq!(
+            told,
+            [(2, Leg::Reply, None, 200e-9, 300e-9), (1, Leg::Reply, Some(SERVER), 90e-9, 90e-9)]
+        );
     }
 }

@@ -130,7 +130,7 @@ pub struct Rst {
     pub segments: u64,
     /// On which leg they set out: `reply` from the target's side, `request` from the probe's.
     pub leg: Leg,
-    /// Network namespace of the host that sent them (inode number).
+    /// Network namespace of the host that sent them (inode number); absent where nobody on this node was seen to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<u32>,
     /// Its name, where it has one.

@@ -94,7 +94,9 @@ fn outcomes(page: &mut Page, probe: &Probe) {
         page.paragraph("    unanswered", DETAIL, Style::Plain, &list.join(", "));
     }
     if probe.refused > 0 {
-        let text = format!("{} by RST: the path works, nobody listens on the port", probe.refused);
+        let by_others = probe.rsts.iter().any(|rst| rst.netns.is_none());
+        let who = if by_others { "to whoever sent it" } else { "nobody listens on the port" };
+        let text = format!("{} by RST: the path works, {who}", probe.refused);
         page.paragraph("    refused", DETAIL, Style::Plain, &text);
     }
     if probe.duplicate > 0 {
@@ -157,6 +159,9 @@ fn rsts(page: &mut Page, probe: &Probe) {
         let at = rst.netns_name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
         let state = match &rst.state {
             Some(state) => format!("its socket was {state}"),
+            None if rst.netns.is_none() => {
+                "nobody on this node was seen to send them: a firewall does, and other nodes".to_owned()
+            }
             None => "it had no socket for the segment".to_owned(),
         };
         let reason = rst.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
