@@ -9,6 +9,7 @@ mod image;
 mod lab;
 mod setup;
 mod test;
+mod vm;
 mod workspace;
 
 use std::ffi::OsString;
@@ -35,6 +36,9 @@ enum Task {
         /// Also the browser that the tests open a report's page in, and tshark for files of packets
         #[arg(long)]
         browser: bool,
+        /// Also what runs virtual machines
+        #[arg(long)]
+        vm: bool,
     },
     /// Build the eBPF object that netbreak embeds
     BuildEbpf {
@@ -69,6 +73,8 @@ enum Task {
     /// Break the lab in every way that is known, and see what netbreak makes of it
     #[command(subcommand)]
     Lab(LabTask),
+    /// Run scenarios in virtual machines, on kernels from 5.10 to the newest; docs/vm.md explains them
+    Vm(vm::Options),
     /// What must pass before a merge: test, formatting, lints, licences
     Ci {
         /// Leave the tests out
@@ -95,8 +101,8 @@ enum LabTask {
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
-        Task::Setup { bench, image, lab, browser } => {
-            setup::run(Wanted { bench, image, ovn: lab.is_some(), browser })
+        Task::Setup { bench, image, lab, browser, vm } => {
+            setup::run(Wanted { bench, image, ovn: lab.is_some(), browser, vm })
         }
         Task::BuildEbpf { log } => build_ebpf::run(log),
         Task::Demo { args } => demo::run(&args),
@@ -105,6 +111,7 @@ fn main() -> ExitCode {
         Task::Test { args } => test::run(&args),
         Task::Bench { names } => bench::run(&names),
         Task::Lab(LabTask::Score { filter }) => lab::score(filter.as_deref()),
+        Task::Vm(options) => vm::run(&options),
         Task::Ci { no_test } => ci::run(no_test),
     };
     match result {

@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use anyhow::{Result, bail};
 
 use crate::cmd::Cmd;
-use crate::{build_ebpf, image, setup, workspace};
+use crate::{build_ebpf, image, setup, vm, workspace};
 
-/// Sets up, builds the eBPF object and, for root, the container image, and runs `cargo test ARGS`.
+/// Sets up, builds the eBPF object and, for root, the container image, and runs `cargo test ARGS`. Without arguments,
+/// which choose among the tests of this machine, virtual machines follow.
 ///
 /// # Errors
 /// When a step or a test fails; in CI also when tests would have to be skipped.
@@ -24,7 +25,7 @@ pub fn run(args: &[OsString]) -> Result<()> {
             "! not root: the tests that need network namespaces or eBPF say \"skipped\" and prove nothing"
         );
     }
-    setup::run(setup::Wanted { image: root, ovn: root, browser: root, bench: false })?;
+    setup::run(setup::Wanted { image: root, ovn: root, browser: root, vm: root, bench: false })?;
     build_ebpf::run(false)?;
     let mut test = Cmd::new("cargo").args(["test"]).args(args);
     if root {
@@ -35,5 +36,6 @@ pub fn run(args: &[OsString]) -> Result<()> {
         // Tests that would skip themselves fail instead.
         test = test.env("NETBREAK_REQUIRE", "1");
     }
-    test.run()
+    test.run()?;
+    if root && args.is_empty() { vm::planned() } else { Ok(()) }
 }

@@ -33,6 +33,8 @@ pub struct Wanted {
     pub ovn: bool,
     /// The browser that the tests open a report's page in, and what they read files of packets with.
     pub browser: bool,
+    /// What fetches kernels and runs virtual machines.
+    pub vm: bool,
 }
 
 /// Installs what `demo` and `test` need, and what else is `wanted`.

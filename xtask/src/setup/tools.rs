@@ -51,14 +51,27 @@ const OVN: [Tool; 3] = [
 /// What opens a report's page, and a file of packets, in the tests.
 const BROWSER: [Tool; 2] = [tool("chromium", "chromium"), tool("tshark", "tshark")];
 
+/// Virtual machines: QEMU, what unpacks kernels and their modules, and what is in every guest.
+const VM: [Tool; 8] = [
+    tool("qemu-system-x86_64", "qemu-system-x86"),
+    tool("busybox", "busybox-static"),
+    tool("dash", "dash"),
+    tool("depmod", "kmod"),
+    tool("xz", "xz-utils"),
+    tool("zstd", "zstd"),
+    tool("strip", "binutils"),
+    tool("conntrack", "conntrack"),
+];
+
 /// The tools of the plain labs, and on demand of the other groups.
 pub fn wanted(wanted: Wanted) -> Vec<Tool> {
-    let groups: [(bool, &[Tool]); 5] = [
+    let groups: [(bool, &[Tool]); 6] = [
         (true, &LAB),
         (wanted.ovn, &OVN),
         (wanted.bench, &BENCH),
         (wanted.image, &IMAGE),
         (wanted.browser, &BROWSER),
+        (wanted.vm, &VM),
     ];
     groups.into_iter().filter(|(wanted, _)| *wanted).flat_map(|(_, tools)| tools.iter().copied()).collect()
 }
@@ -90,7 +103,7 @@ fn missing(tools: &[Tool], is_there: impl Fn(&str) -> bool) -> Vec<&'static str>
 mod tests {
     use super::*;
 
-    const NOTHING: Wanted = Wanted { bench: false, image: false, ovn: false, browser: false };
+    const NOTHING: Wanted = Wanted { bench: false, image: false, ovn: false, browser: false, vm: false };
 
     #[test]
     fn a_package_is_missing_once_and_only_if_a_program_is() {
@@ -111,8 +124,8 @@ mod tests {
     #[test]
     fn groups_are_asked_for() {
         let programs = |all| wanted(all).into_iter().map(|tool| tool.program).collect::<Vec<_>>();
-        let all = programs(Wanted { bench: true, image: true, ovn: true, browser: true });
-        for program in ["bpftrace", "runc", "ovn-controller", "chromium", "tshark"] {
+        let all = programs(Wanted { bench: true, image: true, ovn: true, browser: true, vm: true });
+        for program in ["bpftrace", "runc", "ovn-controller", "chromium", "tshark", "depmod"] {
             assert!(!programs(NOTHING).contains(&program) && all.contains(&program), "{program}");
         }
     }
