@@ -7,6 +7,7 @@
 mod account;
 mod event;
 mod flow;
+mod ovs;
 mod path;
 mod route;
 mod settings;
@@ -15,6 +16,7 @@ pub mod wire;
 pub use account::*;
 pub use event::*;
 pub use flow::*;
+pub use ovs::*;
 pub use path::*;
 pub use route::*;
 pub use settings::*;
@@ -35,4 +37,8 @@ pub mod sensor {
     pub const ICMP_SENT: u8 = 5;
     /// `inet_sk_error_report`. Reason: the errno.
     pub const SOCKET_ERROR: u8 = 6;
+    /// `ovs_dp_upcall`. Reason: the errno, 0 = handed to ovs-vswitchd, [`crate::UPCALL_UNKNOWN`] where the kernel does not
+    /// tell; from bit [`crate::UPCALL_COMMAND`] on `enum ovs_packet_cmd`, 0 = not known. The place's `location` is the
+    /// datapath's namespace, by inode number; `ifindex` and `netns` are those of the port that the packet came by.
+    pub const UPCALL: u8 = 7;
 }

@@ -18,6 +18,9 @@ pub const STAGE_CONSUMED: u8 = 7;
 /// No route was found for the answer to a request (`fib_table_lookup`, `fib6_table_lookup`): there is no packet.
 pub const STAGE_ROUTE: u8 = 8;
 
+/// Open vSwitch had no flow for a packet and asked ovs-vswitchd (`ovs_dp_upcall`), or a flow told it to.
+pub const STAGE_UPCALL: u8 = 9;
+
 /// Hops kept of a passage: the latest ones. A power of two.
 pub const HOPS: usize = 32;
 
@@ -40,6 +43,7 @@ pub struct Hop {
     /// One of `STAGE_*`.
     pub stage: u8,
     /// TCP: the flags. ICMP: the type. [`STAGE_ROUTE`]: the errno, 0 = the next table that was asked had a route.
+    /// [`STAGE_UPCALL`]: the errno, 0 = a copy was handed to ovs-vswitchd, [`crate::UPCALL_UNKNOWN`].
     pub flags: u8,
     /// Always 0.
     pub pad: [u8; 6],

@@ -98,6 +98,10 @@ pub struct Offsets {
     pub fib6_result_route: u32,
     /// `net.ipv6.fib6_null_entry`
     pub net_fib6_null_entry: u32,
+    /// `datapath.net` of openvswitch; [`ABSENT`] without its type information
+    pub datapath_net: u32,
+    /// `dp_upcall_info.cmd` of openvswitch; likewise
+    pub upcall_command: u32,
 }
 
 impl Offsets {

@@ -1,7 +1,7 @@
 //! The eBPF programs of netbreak: they count every dropped, retransmitted or reset packet of the machine, and send an
 //! event only when the packet belongs to a probe.
 //!
-//! One file a family of tracepoints (`drop`, `retransmit`, `reset`, `icmp`, `path`, `route`); `read` loads kernel memory, `packet` finds
+//! One file a family of tracepoints (`drop`, `retransmit`, `reset`, `icmp`, `path`, `route`, `ovs`); `read` loads kernel memory, `packet` finds
 //! the flow, `account` counts, `event` reports, `fill` is run before all others. Each program exists twice: on a BTF tracepoint, where kernel structs
 //! are plain loads, and (`*_raw`) on a raw tracepoint with bounded probe reads, for kernels that lack the former.
 #![no_std]
@@ -16,6 +16,7 @@ mod fill;
 mod icmp;
 mod maps;
 mod ours;
+mod ovs;
 mod packet;
 mod path;
 mod read;

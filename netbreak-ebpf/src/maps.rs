@@ -8,7 +8,7 @@ use aya_ebpf::{
 use netbreak_common::{
     ALIAS_PORTS, Asked, CHUNK, CachedPlace, Chunk, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses, MAX_ALIASES,
     MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey,
-    ProbeValue, RING_BYTES, Routing,
+    ProbeValue, RING_BYTES, Routing, Upcall,
 };
 
 /// Known places.
@@ -77,6 +77,10 @@ pub static ROUTING: PerCpuArray<Routing> = PerCpuArray::with_max_entries(1, 0);
 /// The latest datagram of ours from each sender.
 #[map]
 pub static SENDERS: Array<Asked> = Array::with_max_entries(netbreak_common::SENDERS, 0);
+
+/// The upcall that each CPU makes.
+#[map]
+pub static UPCALL: PerCpuArray<Upcall> = PerCpuArray::with_max_entries(1, 0);
 
 /// Events of probe flows.
 #[map]

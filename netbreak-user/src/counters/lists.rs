@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use netlink_sys::protocols::{NETLINK_ROUTE, NETLINK_SOCK_DIAG};
+use netlink_sys::protocols::{NETLINK_GENERIC, NETLINK_ROUTE, NETLINK_SOCK_DIAG};
 
+use super::datapath::{self, Datapath, Families};
 use super::netlink::Asker;
 use super::sockets::{BY_FAMILY, MOST};
 use super::{Place, Qdisc, SocketKind, Sockets, qdisc};
@@ -41,6 +42,46 @@ pub(super) fn sockets(kind: SocketKind) -> Result<Sockets, String> {
     }
     if found.is_full() {
         return Err(format!("more than {MOST} of them dropped packets"));
+    }
+    Ok(found)
+}
+
+/// The families of openvswitch; `None` where it is not loaded.
+pub(super) fn families() -> Result<Option<Families>, String> {
+    let mut found: BTreeMap<String, u16> = BTreeMap::new();
+    Asker::new(NETLINK_GENERIC)
+        .and_then(|asker| {
+            asker.dump(datapath::CONTROL, &datapath::FAMILIES, &mut |message| {
+                found.extend(datapath::family(message));
+            })
+        })
+        .map_err(|e| format!("{e} (CTRL_CMD_GETFAMILY)"))?;
+    let numbers = found.get("ovs_datapath").zip(found.get("ovs_vport"));
+    Ok(numbers.map(|(datapath, port)| Families { datapath: *datapath, port: *port }))
+}
+
+/// The datapaths of Open vSwitch; or why they cannot be read. `sockets` is the text of `/proc/net/netlink`.
+pub(super) fn datapaths(
+    families: Families,
+    sockets: impl FnOnce() -> String,
+) -> Result<BTreeMap<String, Datapath>, String> {
+    let mut found: BTreeMap<String, Datapath> = BTreeMap::new();
+    Asker::new(NETLINK_GENERIC)
+        .and_then(|asker| {
+            asker.dump(families.datapath, &datapath::request(2, 0), &mut |message| {
+                found.extend(datapath::datapath(message));
+            })?;
+            for one in found.values_mut() {
+                asker.dump(families.port, &datapath::request(1, one.ifindex), &mut |message| {
+                    datapath::port(message, one);
+                })?;
+            }
+            Ok(())
+        })
+        .map_err(|e| format!("{e} (generic netlink of openvswitch)"))?;
+    if !found.is_empty() {
+        let text = sockets();
+        found.values_mut().for_each(|one| datapath::add_drops(&text, one));
     }
     Ok(found)
 }

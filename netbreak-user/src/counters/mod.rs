@@ -1,9 +1,10 @@
 //! The kernel's own counters, per network namespace, before and after a run: the other side of every book.
 //!
-//! `table`, `conntrack`, `device`, `softnet`, `qdisc` and `sockets` are pure parsers; `take` reads the files,
+//! `table`, `conntrack`, `device`, `softnet`, `qdisc`, `datapath` and `sockets` are pure parsers; `take` reads the files,
 //! `lists` asks by netlink.
 
 mod conntrack;
+mod datapath;
 mod device;
 mod lists;
 mod netlink;
@@ -15,6 +16,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 
+pub use datapath::{Datapath, Upcalls};
 pub use device::Device;
 pub use qdisc::{Hook, Place, Qdisc};
 pub use sockets::{Socket, SocketKind, Sockets};
@@ -27,7 +29,8 @@ use std::collections::BTreeMap;
 /// The counters of one network namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// SNMP counters by name, and those of connection tracking where it is used (`Conntrack.drop`).
+    /// SNMP counters by name, those of connection tracking where it is used (`Conntrack.drop`), and those of Open vSwitch's
+    /// kernel datapaths where there are any (`Openvswitch.lost`).
     pub counters: Counters,
     /// Its devices by name.
     pub devices: BTreeMap<String, Device>,
@@ -35,6 +38,9 @@ pub struct Snapshot {
     pub qdiscs: Option<BTreeMap<Place, Qdisc>>,
     /// Its sockets that dropped packets. A kind that could not be read is absent.
     pub sockets: BTreeMap<SocketKind, Sockets>,
+    /// Its datapaths of Open vSwitch, by name: as a rule there is one, `ovs-system`. None without openvswitch, or where they
+    /// could not be read.
+    pub datapaths: BTreeMap<String, Datapath>,
 }
 
 impl Snapshot {
@@ -55,7 +61,11 @@ impl Snapshot {
         });
         let sockets =
             |(kind, after): (&SocketKind, &Sockets)| Some((*kind, after.since(before.sockets.get(kind)?)));
+        let datapath = |(name, after): (&String, &Datapath)| {
+            Some((name.clone(), after.since(before.datapaths.get(name))?))
+        };
         Snapshot {
+            datapaths: self.datapaths.iter().filter_map(datapath).collect(),
             counters: self.counters.since(&before.counters),
             devices: self.devices.iter().filter_map(device).collect(),
             qdiscs,

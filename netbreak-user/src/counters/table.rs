@@ -10,7 +10,7 @@ pub struct Counters {
 
 impl Counters {
     /// A counter by name: `Tcp.RetransSegs`, `TcpExt.ListenOverflows`, `IpExt.InNoRoutes` for those of snmp and
-    /// netstat; `Conntrack.drop` for those of connection tracking; snmp6 has the kernel's own names without a dot:
+    /// netstat; `Conntrack.drop` for those of connection tracking, `Openvswitch.lost` for those of datapaths; snmp6 has the kernel's own names without a dot:
     /// `Icmp6OutEchos`, `Ip6InHdrErrors`, `Udp6NoPorts`.
     pub fn get(&self, name: &str) -> Option<u64> {
         self.values.get(name).copied()

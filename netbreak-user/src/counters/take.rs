@@ -3,7 +3,10 @@
 use std::fs;
 use std::io;
 
-use super::{Counters, Snapshot, Snapshots, SocketKind, conntrack, device, lists, softnet::Softnet};
+use super::{
+    Counters, Datapath, Snapshot, Snapshots, SocketKind, conntrack, datapath::Families, device, lists,
+    softnet::Softnet,
+};
 use crate::netns::Namespace;
 
 /// More namespaces than this are not read: it bounds the time and the memory of a snapshot (about 40 KiB each).
@@ -37,6 +40,10 @@ fn take_at_most(most: usize, namespaces: &[Namespace]) -> Snapshots {
 /// Moves the calling thread through `namespaces`. In its own it needs no privilege.
 fn take_here(namespaces: &[Namespace]) -> Snapshots {
     let mut taken = Snapshots { softnet: read_softnet(), ..Snapshots::default() };
+    let families = lists::families().unwrap_or_else(|why| {
+        taken.failed.push(format!("no counters of Open vSwitch: {why}"));
+        None
+    });
     let mut here = crate::netns::current().ok();
     for namespace in namespaces {
         if here != Some(namespace.inode()) {
@@ -51,14 +58,14 @@ fn take_here(namespaces: &[Namespace]) -> Snapshots {
                 .failed
                 .push(format!("no counters of {file} in network namespace {}: {why}", namespace.inode()));
         };
-        let snapshot = read_here(&mut missing);
+        let snapshot = read_here(families, &mut missing);
         taken.namespaces.insert(namespace.inode(), snapshot);
     }
     taken
 }
 
 /// Reads the counters of the calling thread's namespace; `missing(file, why)` hears of what cannot be read.
-fn read_here(missing: &mut dyn FnMut(&str, String)) -> Snapshot {
+fn read_here(families: Option<Families>, missing: &mut dyn FnMut(&str, String)) -> Snapshot {
     let mut snapshot = Snapshot::default();
     let mut read = |file: &str, add: &mut dyn FnMut(&str) -> Result<(), String>| {
         let text = fs::read_to_string(format!("{FILES}/{file}"));
@@ -89,6 +96,18 @@ fn read_here(missing: &mut dyn FnMut(&str, String)) -> Snapshot {
         snapshot.devices = device::parse(text).map_err(|e| e.to_string())?;
         Ok(())
     });
+    let sockets = || fs::read_to_string(format!("{FILES}/netlink")).unwrap_or_default();
+    match families.map_or(Ok(Default::default()), |families| lists::datapaths(families, sockets)) {
+        Ok(datapaths) => snapshot.datapaths = datapaths,
+        Err(why) => missing("Open vSwitch", why),
+    }
+    if !snapshot.datapaths.is_empty() {
+        let sum = |part: fn(&Datapath) -> u64| snapshot.datapaths.values().map(part).sum();
+        counters.add_group(
+            "Openvswitch",
+            [("hit", sum(|one| one.hit)), ("missed", sum(|one| one.missed)), ("lost", sum(|one| one.lost))],
+        );
+    }
     snapshot.counters = counters;
     match lists::qdiscs() {
         Ok(qdiscs) => snapshot.qdiscs = Some(qdiscs),

@@ -1,7 +1,7 @@
 //! The running kernel's type information: where a struct's member lies, how many arguments a tracepoint has, what an
 //! enum's values are called. Nothing of it is known at build time, since it differs between kernels.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path, sync::OnceLock};
 
 use btf_rs::{Btf, Struct, Type};
 use regex::Regex;
@@ -48,17 +48,21 @@ pub enum BtfError {
 
 /// What a start looks up. To look for one name is to go through all types, so these are looked for at once; any other
 /// name is found as well.
-const LOOKED_UP: &str = "^(bpf_prog_aux|dst_entry|fib6_result|fib6_table|flowi4|flowi6|net|net_device|nf_conn\
+const LOOKED_UP: &str = "^(bpf_prog_aux|datapath|dp_upcall_info|dst_entry|fib6_result|fib6_table|flowi4|flowi6|net|net_device|nf_conn\
     |nf_conntrack_tuple|nf_conntrack_tuple_hash|sk_buff|sk_rst_reason|skb_drop_reason|skb_shared_info|sock|tcp_skb_cb\
     |btf_trace_(consume_skb|fib6?_table_lookup|icmp_send|inet_sk_error_report|kfree_skb|napi_gro_receive_entry\
-    |net_dev_queue|net_dev_start_xmit|netif_receive_skb|netif_rx|skb_copy_datagram_iovec|tcp_receive_reset\
+    |net_dev_queue|net_dev_start_xmit|netif_receive_skb|netif_rx|ovs_dp_upcall|skb_copy_datagram_iovec|tcp_receive_reset\
     |tcp_retransmit_skb|tcp_retransmit_synack|tcp_send_reset))$";
 
 /// The kernel's BTF.
 pub struct KernelBtf {
     btf: Btf,
-    /// The numbers of the types of some names.
+    /// The numbers of the types of those names that were looked for at once.
     known: HashMap<String, Vec<u32>>,
+    /// These names; `None` if none were.
+    looked_up: Option<Regex>,
+    /// The kernel's own, parsed, for those of its modules; `None` if that failed.
+    base: OnceLock<Option<Btf>>,
 }
 
 impl KernelBtf {
@@ -78,15 +82,15 @@ impl KernelBtf {
             };
             known.entry(name).or_default().push(id);
         }
-        Ok(Self { btf, known })
+        Ok(Self { btf, known, looked_up: Some(names), base: OnceLock::new() })
     }
 
     /// The numbers of the types of this name.
     fn numbers(&self, name: &str) -> Vec<u32> {
-        self.known
-            .get(name)
-            .cloned()
-            .unwrap_or_else(|| self.btf.resolve_ids_by_name(name).unwrap_or_default())
+        match &self.looked_up {
+            Some(names) if names.is_match(name) => self.known.get(name).cloned().unwrap_or_default(),
+            _ => self.btf.resolve_ids_by_name(name).unwrap_or_default(),
+        }
     }
 
     /// The types of this name, by number.
@@ -101,8 +105,9 @@ impl KernelBtf {
             return None;
         }
         // Split BTF needs a base that was parsed, not mapped.
-        let base = Btf::from_file(VMLINUX).ok()?;
-        Some(Self { btf: Btf::from_split_file(path, &base).ok()?, known: HashMap::new() })
+        let base = self.base.get_or_init(|| Btf::from_file(VMLINUX).ok()).as_ref()?;
+        let btf = Btf::from_split_file(path, base).ok()?;
+        Some(Self { btf, known: HashMap::new(), looked_up: None, base: OnceLock::new() })
     }
 
     /// Byte offset of `path` (members joined by dots) in `structure`. Members of anonymous structs and unions are found

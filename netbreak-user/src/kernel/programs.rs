@@ -236,7 +236,7 @@ fn attach_raw(ebpf: &mut Ebpf, tracepoint: &str) -> Result<(), ProgramError> {
 }
 
 /// An error in one line: what the kernel said, and the end of the verifier's log if there is one.
-fn reason(error: &ProgramError) -> String {
+pub(super) fn reason(error: &ProgramError) -> String {
     let mut text = error.to_string();
     if let ProgramError::LoadError { io_error, verifier_log } = error {
         let log = verifier_log.to_string();
@@ -256,6 +256,7 @@ pub fn unload(ebpf: &mut Ebpf) {
         let _ = match program {
             Program::BtfTracePoint(program) => program.unload(),
             Program::RawTracePoint(program) => program.unload(),
+            Program::KProbe(program) => program.unload(),
             _ => Ok(()),
         };
     }
@@ -273,6 +274,7 @@ pub fn misses(ebpf: &Ebpf) -> u64 {
             let fd = match program {
                 Program::BtfTracePoint(program) => program.fd().ok()?.try_clone().ok()?,
                 Program::RawTracePoint(program) => program.fd().ok()?.try_clone().ok()?,
+                Program::KProbe(program) => program.fd().ok()?.try_clone().ok()?,
                 _ => return None,
             };
             let info = fs::read_to_string(format!(

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::btf::KernelBtf;
+use super::{btf::KernelBtf, ovs::OPENVSWITCH};
 
 /// Reason numbers to names.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ impl Reasons {
     /// Reads the kernel's enums, and openvswitch's when that module is loaded.
     pub fn read(btf: &KernelBtf) -> Self {
         let mut drop: HashMap<u32, String> = named(btf, "skb_drop_reason", "SKB_DROP_REASON_");
-        if let Some(module) = btf.module("openvswitch") {
+        if let Some(module) = btf.module(OPENVSWITCH) {
             // Its values carry the subsystem's number in their upper half already (`enum ovs_drop_reason`).
             drop.extend(module.enumeration("ovs_drop_reason"));
         }

@@ -2,7 +2,10 @@
 
 use netbreak_common::{ABSENT, Offsets, Settings};
 
-use super::btf::{BtfError, KernelBtf};
+use super::{
+    btf::{BtfError, KernelBtf},
+    ovs::OPENVSWITCH,
+};
 
 /// Reads every number that the programs need from the kernel's BTF.
 ///
@@ -30,6 +33,10 @@ fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
     let common = |member: &str| btf.offset("sock", &format!("__sk_common.{member}"));
     // What only some programs read: those are not loaded then (see `programs::attach_all`).
     let member = |structure: &str, member: &str| btf.offset(structure, member).unwrap_or(ABSENT);
+    let openvswitch = btf.module(OPENVSWITCH);
+    let of_switch = |structure: &str, member: &str| {
+        openvswitch.as_ref().unwrap_or(btf).offset(structure, member).unwrap_or(ABSENT)
+    };
     Ok(Offsets {
         skb_dev: btf.offset("sk_buff", "dev")?,
         skb_sk: btf.offset("sk_buff", "sk")?,
@@ -76,6 +83,8 @@ fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
         fib6_result_type: member("fib6_result", "fib6_type"),
         fib6_result_route: member("fib6_result", "f6i"),
         net_fib6_null_entry: member("net", "ipv6.fib6_null_entry"),
+        datapath_net: of_switch("datapath", "net.net"),
+        upcall_command: of_switch("dp_upcall_info", "cmd"),
     })
 }
 

@@ -13,6 +13,7 @@ use super::{
     aya_btf,
     btf::{BtfError, KernelBtf},
     fill::fill,
+    ovs,
     programs::{self, Form, PATH, TRACEPOINTS},
     reasons::Reasons,
     registry::{Registry, Room},
@@ -132,6 +133,7 @@ impl Tracer {
         if sensors[0].state == SensorState::Off {
             return Err(StartError::Mandatory(sensors[0].why.clone().unwrap_or_default()));
         }
+        sensors.push(ovs::attach(&mut ebpf, &btf));
         sensors.extend(programs::pid_1(&btf));
         steps.done("loading and attaching");
         Ok(Self {

@@ -25,7 +25,7 @@ pub struct Stop {
     pub location: u64,
     /// The destination address, of IPv6 its last four bytes.
     pub destination: [u8; 4],
-    /// TCP: the flags. ICMP: the type. `STAGE_ROUTE`: the errno.
+    /// TCP: the flags. ICMP: the type. `STAGE_ROUTE` and `STAGE_UPCALL`: the errno.
     pub flags: u8,
 }
 

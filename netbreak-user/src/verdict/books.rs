@@ -1,6 +1,6 @@
 //! Books: what was traced against what the kernel counted, for each namespace concerned.
 
-use netbreak_common::{FAMILY_V4, FAMILY_V6, sensor};
+use netbreak_common::{FAMILY_V4, FAMILY_V6, UPCALL_COMMAND, UPCALL_UNKNOWN, sensor};
 
 use super::Names;
 use crate::{kernel::PlaceRow, report::Book};
@@ -120,6 +120,7 @@ pub fn books(
 ) -> Vec<Book> {
     let mut books: Vec<Book> = own.map(|own| echo_books(netns, own, counted, names)).unwrap_or_default();
     books.extend(SPECS.iter().map(|spec| spec.book(netns, start, end, counted, names)));
+    books.extend(upcall_books(netns, start, end, counted, names));
     if let Some(own) = own {
         for (family, spec) in NO_ROUTE.iter().enumerate() {
             let (least, most) = spec.range(netns, start, end, names);
@@ -128,6 +129,61 @@ pub fn books(
         }
     }
     books
+}
+
+/// Of a namespace with a datapath of Open vSwitch: its upcalls.
+fn upcall_books(
+    netns: u32,
+    start: &Cut,
+    end: &Cut,
+    counted: &dyn Fn(&str) -> Option<u64>,
+    names: &dyn Names,
+) -> Vec<Book> {
+    const LOST: &str = "Openvswitch.lost";
+    const MISSED: &str = "Openvswitch.missed";
+    /// `OVS_PACKET_CMD_MISS`
+    const MISS: u32 = 1;
+    let (Some(lost), Some(missed)) = (counted(LOST), counted(MISSED)) else { return Vec::new() };
+    let is_upcall =
+        |row: &&PlaceRow| row.key.sensor == sensor::UPCALL && row.key.location == u64::from(netns);
+    let range = |is_meant: &dyn Fn(u32) -> bool| {
+        let sum = |rows: &[PlaceRow]| -> u64 {
+            rows.iter().filter(is_upcall).filter(|row| is_meant(row.key.reason)).map(|row| row.skbs).sum()
+        };
+        (
+            sum(&end.before).saturating_sub(sum(&start.after)),
+            sum(&end.after).saturating_sub(sum(&start.before)),
+        )
+    };
+    let errno = |reason: u32| reason as u8;
+    let command = |reason: u32| reason >> UPCALL_COMMAND;
+    let has = |is_meant: &dyn Fn(u32) -> bool| range(is_meant).1 > 0;
+    let (failed, misses) = ("failed upcalls", "packets without an Open vSwitch flow");
+    let open = |name, counter, count, why: &str| {
+        finish(name, netns, None, counter, Some(count), Some(why.to_owned()), names)
+    };
+    vec![
+        if has(&|reason| errno(reason) == UPCALL_UNKNOWN) {
+            open(
+                failed,
+                LOST,
+                lost,
+                "not traceable here: the tracepoint of upcalls does not tell whether they failed",
+            )
+        } else {
+            close(failed, netns, range(&|reason| errno(reason) != 0), LOST, Some(lost), names)
+        },
+        if has(&|reason| command(reason) == 0) {
+            open(
+                misses,
+                MISSED,
+                missed,
+                "not traceable here: without type information of openvswitch nothing tells an upcall for want of a flow from one that a flow asks for",
+            )
+        } else {
+            close(misses, netns, range(&|reason| command(reason) == MISS), MISSED, Some(missed), names)
+        },
+    ]
 }
 
 impl Spec {

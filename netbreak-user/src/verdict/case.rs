@@ -9,7 +9,8 @@ use super::{
     end::{End, Proof},
     ending::Ending,
     group::Group,
-    last::{Doing, Last, last},
+    last::{Asked, Doing, Last, UPCALL_STAGE, last},
+    port::unusable,
     stage,
     starved::Sleeps,
 };
@@ -109,18 +110,43 @@ fn of_drop(evidence: &Evidence, event: &Event, ending: Ending, last: Option<&Las
     // On a socket's queue a packet has no device any more: it came by the one where it was seen last.
     let came_by = last.filter(|last| event.ifindex == 0 && last.netns == Some(event.netns));
     let ifindex = came_by.map_or((event.ifindex != 0).then_some(event.ifindex), |last| last.ifindex);
-    let group = Group {
+    let mut group = Group {
         leg: leg(event),
         cause: cause::of_drop(&ending),
         stage: stage::of(&ending).map(str::to_owned),
-        reason: ending.reason,
-        symbol: ending.symbol,
+        reason: ending.reason.clone(),
+        symbol: ending.symbol.clone(),
         device: device(event).or_else(|| device_name(evidence, Some(event.netns), ifindex)),
         ifindex,
         netns: (event.netns != 0).then_some(event.netns),
         doing: None,
     };
+    in_switch(&mut group, evidence, event, &ending, last);
     End { group, at: event.time, proof: Proof::Dropped }
+}
+
+/// What the kernel datapath of Open vSwitch dropped has the errno of the upcall, or the port that it could not leave by:
+/// its device is the one that it came by.
+fn in_switch(group: &mut Group, evidence: &Evidence, event: &Event, ending: &Ending, last: Option<&Last>) {
+    if group.cause == Cause::OvsUpcall {
+        let asked = match last.map(|last| &last.doing) {
+            Some(Doing::Upcall(asked @ Asked::Refused(errno))) => {
+                group.reason = Some(errno_name(*errno));
+                *asked
+            }
+            _ => Asked::Refused(0),
+        };
+        group.stage = Some(UPCALL_STAGE.to_owned());
+        group.doing = Some(Doing::Upcall(asked));
+    }
+    if ending.passes("do_execute_actions")
+        && matches!(group.reason.as_deref(), None | Some("NOT_SPECIFIED" | "DEV_READY"))
+        && let Some(gone) = unusable(evidence.names, evidence.changes, event.netns, event.time)
+    {
+        group.cause = Cause::Link;
+        group.device = Some(gone.device.clone());
+        group.ifindex = Some(gone.ifindex);
+    }
 }
 
 /// An ICMP error about it.
@@ -226,6 +252,7 @@ fn errno_name(errno: i32) -> String {
         rustix::io::Errno::NODEV => "ENODEV".into(),
         rustix::io::Errno::NXIO => "ENXIO".into(),
         rustix::io::Errno::NETDOWN => "ENETDOWN".into(),
+        rustix::io::Errno::NOTCONN => "ENOTCONN".into(),
         rustix::io::Errno::ADDRNOTAVAIL => "EADDRNOTAVAIL".into(),
         rustix::io::Errno::ADDRINUSE => "EADDRINUSE".into(),
         rustix::io::Errno::MFILE => "EMFILE".into(),
@@ -233,7 +260,6 @@ fn errno_name(errno: i32) -> String {
         rustix::io::Errno::CONNREFUSED => "ECONNREFUSED".into(),
         rustix::io::Errno::CONNRESET => "ECONNRESET".into(),
         rustix::io::Errno::PIPE => "EPIPE".into(),
-        rustix::io::Errno::NOTCONN => "ENOTCONN".into(),
         rustix::io::Errno::TIMEDOUT => "ETIMEDOUT".into(),
         other => format!("errno {}", other.raw_os_error()),
     }

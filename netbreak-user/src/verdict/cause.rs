@@ -57,6 +57,8 @@ fn of_function(function: &str) -> Option<Cause> {
         // `is_skb_forwardable`: the device on the other side is not up.
         "__dev_forward_skb2" | "__dev_forward_skb" | "internal_dev_recv" => Cause::Link,
         "do_xdp_generic" => Cause::Xdp,
+        // An action failed, or the port that they were to leave by was gone (`do_output`).
+        "do_execute_actions" => Cause::OvsFlow,
         "ovs_dp_process_packet" | "queue_userspace_packet" | "ovs_dp_upcall" => Cause::OvsUpcall,
         "nf_hook_slow" => Cause::Netfilter,
         _ if function.starts_with("neigh_") || function.starts_with("__neigh_") => Cause::Neighbour,
@@ -112,7 +114,7 @@ mod tests {
 
     #[test]
     fn causes_follow_from_reason_then_from_functions() {
-        let table: [(Option<&str>, &[&str], Cause); 23] = [
+        let table: [(Option<&str>, &[&str], Cause); 25] = [
             (Some("NETFILTER_DROP"), &["nft_do_chain", "nf_hook_slow", "ip_forward"], Cause::Netfilter),
             (Some("NETFILTER_DROP"), &[], Cause::Netfilter),
             (None, &["nft_do_chain"], Cause::Netfilter),
@@ -135,6 +137,8 @@ mod tests {
             (Some("OVS_DROP_LAST_ACTION"), &["do_execute_actions"], Cause::OvsFlow),
             (Some("NOT_SPECIFIED"), &["dst_discard_out", "ip6_forward"], Cause::Route),
             (Some("NOT_SPECIFIED"), &["icmpv6_rcv"], Cause::Socket),
+            (Some("NOT_SPECIFIED"), &["do_execute_actions", "ovs_execute_actions"], Cause::OvsFlow),
+            (None, &["ovs_dp_process_packet", "ovs_vport_receive"], Cause::OvsUpcall),
             (Some("NOT_SPECIFIED"), &["somewhere_new"], Cause::Other),
         ];
         for (reason, chain, cause) in table {

@@ -37,7 +37,7 @@ const OF_ALL: &str = "in the whole run, others' packets included";
 
 /// What the counters of their namespace say of them.
 pub fn notes(side: &Side, dead: &Dead) -> Vec<String> {
-    [listener, udp_socket, packet_socket, queue, filter, table, invalid]
+    [listener, udp_socket, packet_socket, queue, filter, table, invalid, upcalls]
         .iter()
         .filter_map(|rule| rule(side, dead))
         .collect()
@@ -142,6 +142,24 @@ fn queue(side: &Side, dead: &Dead) -> Option<String> {
     let (ifindex, device) = dead.device.filter(|_| dead.cause == Cause::Queue)?;
     let dropped = side.queue_drops(ifindex, Hook::Egress).filter(|dropped| *dropped > 0)?;
     Some(format!("the queue of {device} dropped {dropped} {OF_ALL}"))
+}
+
+/// Upcalls that failed, by datapath, port and handler.
+fn upcalls(side: &Side, dead: &Dead) -> Option<String> {
+    let is_upcall = dead.cause == Cause::OvsUpcall || matches!(dead.doing, Some(Doing::Upcall(_)));
+    let (_, port) = dead.device.filter(|_| is_upcall)?;
+    let (name, datapath) = side.datapaths.iter().find(|(_, datapath)| datapath.lost > 0)?;
+    let of_port = datapath.ports.get(port).filter(|upcalls| upcalls.failed > 0);
+    let of_port = of_port.map(|upcalls| format!(", {} of {port} failed", upcalls.failed)).unwrap_or_default();
+    let dropped: u64 = datapath.handlers.values().sum();
+    let dropped = match dropped {
+        0 => String::new(),
+        dropped => format!(", ovs-vswitchd's sockets dropped {dropped}"),
+    };
+    Some(format!(
+        "{name} could not hand {} packets to ovs-vswitchd (lost){of_port}{dropped} {OF_ALL}",
+        datapath.lost
+    ))
 }
 
 /// Both directions of `clsact` count in one place.

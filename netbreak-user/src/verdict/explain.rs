@@ -183,6 +183,12 @@ fn explain_last(doing: &Doing, here: &str, device: &str, to: &str) -> String {
             };
             format!("the host {route}, so no reply was made: look at `ip route` and `ip rule` {here}")
         }
+        Doing::InSwitch => format!(
+            "Open vSwitch {here} took them by port {device} and let them out by none: look at `ovs-dpctl dump-flows` {here}"
+        ),
+        Doing::Upcall(_) => format!(
+            "Open vSwitch {here} had no flow for what came by port {device} and asked ovs-vswitchd: look at `ovs-dpctl show` (lost) {here}"
+        ),
         Doing::Consumed(None) => format!("the stack took them {here} and passed nothing on"),
     }
 }

@@ -28,7 +28,7 @@ pub struct Group {
     pub ifindex: Option<u32>,
     /// Namespace, by inode.
     pub netns: Option<u32>,
-    /// What they did when they were seen last, where no drop ended them.
+    /// What they did when they were seen last, where no drop ended them; that of Open vSwitch's upcalls in any case.
     pub doing: Option<Doing>,
 }
 

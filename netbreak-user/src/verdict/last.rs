@@ -1,11 +1,16 @@
 //! The last that was seen of an attempt whose end no drop tells.
 
 use netbreak_common::{
-    Event, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_ROUTE, STAGE_SOCKET,
-    STAGE_TRANSMIT,
+    Event, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_RECEIVE, STAGE_ROUTE,
+    STAGE_SOCKET, STAGE_TRANSMIT, STAGE_UPCALL, UPCALL_UNKNOWN,
 };
 
-use super::{Change, Evidence, Names, ending::Ending, floods::without_strays};
+use super::{
+    Change, Evidence, Names,
+    ending::Ending,
+    floods::without_strays,
+    port::{Port, port},
+};
 use crate::{
     clock::{Nanos, SECOND},
     kernel::{Stop, Trail},
@@ -53,6 +58,10 @@ pub enum Doing {
     Delivered,
     /// Taken by the stack, which was done with it in this function.
     Consumed(Option<String>),
+    /// Taken by Open vSwitch's kernel datapath, which let it out by no port.
+    InSwitch,
+    /// In that datapath, which had no flow for it.
+    Upcall(Asked),
     /// Not there at all: its host had no route for it.
     NoRoute {
         /// What the lookup came to.
@@ -60,6 +69,17 @@ pub enum Doing {
         /// Was it a program's answer, and not one that the stack itself makes?
         by_program: bool,
     },
+}
+
+/// What came of asking ovs-vswitchd (`ovs_dp_upcall`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asked {
+    /// It has a copy.
+    Handed,
+    /// It could not be asked: the errno, 0 where this kernel does not tell.
+    Refused(i32),
+    /// It was asked, and nothing tells with what success.
+    Unknown,
 }
 
 /// What was seen last of `attempt` of `probe`; `None` where nobody looked. `events` are what happened to its packets.
@@ -103,7 +123,10 @@ pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: 
     };
     // What a socket or the stack took has left its device: it was on the one that it came from.
     let (ifindex, netns) = (Some(device.ifindex), Some(device.netns));
-    let mut doing = doing(&stop, evidence.names);
+    let mut doing = match is_switched(&stop, &device, evidence.names) {
+        true => Doing::InSwitch,
+        false => doing(&stop, evidence.names),
+    };
     // A packet with somebody else's link address is not for this host, but for whoever reads packet sockets.
     let is_for_others = is_refused((device.netns, device.ifindex));
     if let (Doing::Received, false, Some(ifindex)) =
@@ -173,6 +196,9 @@ fn end(stops: &[Stop], names: &dyn Names) -> Option<(Stop, Stop)> {
         // A driver frees what it has sent, and a reader what it has read: that is no end.
         _ => came_in && !is_a_reader(names.symbol(stop.location).as_deref()),
     };
+    if device.stage == STAGE_UPCALL {
+        return Some((device, device));
+    }
     let end = stops[position + 1..].iter().find(tells).copied().unwrap_or(device);
     Some((end, device))
 }
@@ -194,8 +220,24 @@ fn is_a_reader(symbol: Option<&str>) -> bool {
     })
 }
 
+/// Did the kernel datapath take the packet from this device, its port? It takes all that comes in; what is sent into an
+/// internal port is taken at once, what comes in there is out of the datapath.
+fn is_switched(stop: &Stop, device: &Stop, names: &dyn Names) -> bool {
+    let took = match (port(names, device.netns, device.ifindex), device.stage) {
+        (Some(Port::Taken), STAGE_RECEIVE) | (Some(Port::Internal), STAGE_TRANSMIT) => true,
+        _ => false,
+    };
+    // Whoever reads a packet socket on the port has a copy.
+    took && stop.stage != STAGE_SOCKET
+}
+
 fn doing(stop: &Stop, names: &dyn Names) -> Doing {
     match stop.stage {
+        STAGE_UPCALL => Doing::Upcall(match stop.flags {
+            0 => Asked::Handed,
+            UPCALL_UNKNOWN => Asked::Unknown,
+            errno => Asked::Refused(errno.into()),
+        }),
         STAGE_QUEUE => Doing::Queued,
         STAGE_TRANSMIT => {
             Doing::Transmitted(names.device(stop.netns, stop.ifindex).and_then(|device| device.kind.clone()))
@@ -220,6 +262,9 @@ impl Last {
     }
 }
 
+/// Where Open vSwitch asks what to do with a packet.
+pub(super) const UPCALL_STAGE: &str = "openvswitch upcall";
+
 impl Doing {
     /// The class of such a death.
     pub fn cause(&self) -> Cause {
@@ -239,6 +284,8 @@ impl Doing {
             {
                 Cause::Socket
             }
+            Doing::InSwitch | Doing::Upcall(Asked::Handed | Asked::Unknown) => Cause::OvsFlow,
+            Doing::Upcall(Asked::Refused(_)) => Cause::OvsUpcall,
             Doing::Consumed(_) => Cause::Other,
             Doing::NoRoute { .. } => Cause::Route,
         }
@@ -256,6 +303,8 @@ impl Doing {
             Doing::ReadFromTap => "tap device",
             Doing::Delivered => "socket",
             Doing::Consumed(_) => "stack",
+            Doing::InSwitch => "openvswitch",
+            Doing::Upcall(_) => UPCALL_STAGE,
             Doing::NoRoute { .. } => "routing",
         }
     }
@@ -264,6 +313,7 @@ impl Doing {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Doing::NoRoute { errno, .. } => Some(*errno),
+            Doing::Upcall(Asked::Refused(errno)) => Some(*errno),
             _ => None,
         }
     }

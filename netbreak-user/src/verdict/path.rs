@@ -4,10 +4,13 @@ use std::collections::HashMap;
 
 use netbreak_common::{
     HOPS, Hop, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_GRO, STAGE_QUEUE, STAGE_RECEIVE,
-    STAGE_ROUTE, STAGE_SOCKET, STAGE_TRANSMIT,
+    STAGE_ROUTE, STAGE_SOCKET, STAGE_TRANSMIT, STAGE_UPCALL,
 };
 
-use super::{Evidence, Names, last::is_a_read_datagram};
+use super::{
+    Evidence, Names,
+    last::{UPCALL_STAGE, is_a_read_datagram},
+};
 use crate::{
     clock::Nanos,
     kernel::Stop,
@@ -69,8 +72,9 @@ fn first_packets(legs: &[Vec<Hop>; 2], names: &dyn Names) -> Vec<(At, Nanos)> {
     let mut hops = Vec::new();
     for (leg, of_leg) in [LEG_REQUEST, LEG_REPLY].into_iter().zip(legs) {
         let packet = |hop: &Hop| (hop.sequence, hop.flags);
-        // An answer without a route is no packet; this attempt got another one.
-        let of_leg: Vec<&Hop> = of_leg.iter().filter(|hop| hop.stage != STAGE_ROUTE).collect();
+        // An answer without a route is no packet; this attempt got another one. An upcall gets a copy.
+        let is_packet = |hop: &&Hop| !matches!(hop.stage, STAGE_ROUTE | STAGE_UPCALL);
+        let of_leg: Vec<&Hop> = of_leg.iter().filter(is_packet).collect();
         // Of a leg with more hops than the ledger holds the first packet is there in part.
         let cut = of_leg.first().filter(|_| of_leg.len() == HOPS).map(|hop| packet(hop));
         let Some(first) = of_leg.iter().map(|hop| packet(hop)).find(|packet| Some(*packet) != cut) else {
@@ -130,6 +134,7 @@ fn name(stage: u8) -> &'static str {
         STAGE_RECEIVE => "device receive",
         STAGE_SOCKET => "socket",
         STAGE_ROUTE => "routing",
+        STAGE_UPCALL => UPCALL_STAGE,
         _ => "stack",
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Evidence, cause, counted,
+    datapath::{self, Fault},
     explain::{Place, explain},
     group::{Group, Toll},
     last::Doing,
@@ -79,6 +80,9 @@ fn handed(group: &Group, toll: &Toll, here: &str, fate: Fate) -> Option<String> 
         Some(Handed { fate, doing, netns, ifindex, device, here, span: toll.span })
     };
     let (reason, symbol) = (group.reason.as_deref(), group.symbol.as_deref());
+    if let Some(fault) = fault(group) {
+        return Some(datapath::sentence(toll.evidence, &at(&Doing::InSwitch)?, fault));
+    }
     match &group.doing {
         Some(doing) => switch::handed(toll.evidence, &at(doing)?),
         // Freed unread because their reader went away.
@@ -88,6 +92,16 @@ fn handed(group: &Group, toll: &Toll, here: &str, fate: Fate) -> Option<String> 
             switch::purged(toll.evidence, &at(doing)?)
         }
         None => None,
+    }
+}
+
+/// How the kernel datapath of Open vSwitch ended them, if it did.
+fn fault(group: &Group) -> Option<Fault<'_>> {
+    match (&group.doing, group.cause) {
+        (Some(Doing::Upcall(asked)), _) => Some(Fault::Upcall(*asked)),
+        (Some(Doing::InSwitch), _) => Some(Fault::Vanished),
+        (None, Cause::OvsFlow) => Some(Fault::Flow(group.reason.as_deref())),
+        _ => None,
     }
 }
 

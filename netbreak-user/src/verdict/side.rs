@@ -1,7 +1,9 @@
 //! What the kernel counted of one namespace beside the probes' packets: no book, since no equality holds, but
 //! evidence for deaths that no tracepoint shows.
 
-use crate::counters::{Hook, Qdisc, Snapshot, Socket, SocketKind, Sockets};
+use std::collections::BTreeMap;
+
+use crate::counters::{Datapath, Hook, Qdisc, Snapshot, Socket, SocketKind, Sockets};
 
 /// Differences over the run. `None` = not measured, never 0.
 ///
@@ -29,6 +31,8 @@ pub struct Side {
     pub udp_sockets: Option<Vec<Socket>>,
     /// Packet sockets that dropped packets (copies of them, unless a program forwards what it reads there).
     pub packet_sockets: Option<Vec<Socket>>,
+    /// Datapaths of Open vSwitch, by name.
+    pub datapaths: BTreeMap<String, Datapath>,
 }
 
 /// What waits at one device, in one direction, and what it dropped.
@@ -62,6 +66,7 @@ impl Side {
             listeners: sockets(SocketKind::TcpListener),
             udp_sockets: sockets(SocketKind::Udp),
             packet_sockets: sockets(SocketKind::Packet),
+            datapaths: since.datapaths.clone(),
         }
     }
 

@@ -12,9 +12,9 @@ use crate::{
 };
 
 /// The daemon that switches packets in userspace.
-const SWITCH: &str = "ovs-vswitchd";
+pub(super) const SWITCH: &str = "ovs-vswitchd";
 /// The daemon that fills its OpenFlow tables under OVN.
-const FILLER: &str = "ovn-controller";
+pub(super) const FILLER: &str = "ovn-controller";
 
 /// Packets that die so soon after the start of the switch die of it.
 const AFTER_START: Nanos = SECOND;
@@ -127,7 +127,7 @@ fn switch(evidence: &Evidence, at: &Handed, away: Option<&Absence>) -> String {
 }
 
 /// What is known of the one that fills its tables, if it was away or has just come.
-fn filler(evidence: &Evidence, at: &Handed) -> String {
+pub(super) fn filler(evidence: &Evidence, at: &Handed) -> String {
     if let Some(started) = started(evidence, FILLER, at) {
         let pid = started.successor.unwrap_or(started.pid);
         let what = if started.stopped { "went on" } else { "started" };
@@ -142,12 +142,12 @@ fn filler(evidence: &Evidence, at: &Handed) -> String {
 }
 
 /// When an absence was over.
-fn ended(evidence: &Evidence, absence: &Absence) -> String {
+pub(super) fn ended(evidence: &Evidence, absence: &Absence) -> String {
     format!("{:.2} s", seconds_since(evidence.start, absence.until.unwrap_or(absence.from)))
 }
 
 /// An absence that was over while the packets died, or right before.
-fn started<'a>(evidence: &Evidence<'a>, name: &str, at: &Handed) -> Option<&'a Absence> {
+pub(super) fn started<'a>(evidence: &Evidence<'a>, name: &str, at: &Handed) -> Option<&'a Absence> {
     let (first, last) = at.span;
     evidence.absences.iter().rfind(|absence| {
         absence.is_of(name, Some(at.netns))
@@ -155,7 +155,7 @@ fn started<'a>(evidence: &Evidence<'a>, name: &str, at: &Handed) -> Option<&'a A
     })
 }
 
-fn away<'a>(evidence: &Evidence<'a>, name: &str, at: &Handed) -> Option<&'a Absence> {
+pub(super) fn away<'a>(evidence: &Evidence<'a>, name: &str, at: &Handed) -> Option<&'a Absence> {
     evidence
         .absences
         .iter()

@@ -14,6 +14,8 @@ pub struct Device {
     pub name: String,
     /// What it is (`IFLA_INFO_KIND`): `veth`, `tun`, `bridge`, `geneve`; `None` for hardware.
     pub kind: Option<String>,
+    /// The index of the device that it is a port of: a bridge, a bond, a datapath of Open vSwitch.
+    pub master: Option<u32>,
 }
 
 /// The devices of one namespace, by index, and its addresses.
@@ -50,8 +52,14 @@ impl Devices {
             }),
             _ => None,
         });
+        // A device that is being removed has left it before.
+        let master = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::Controller(master) => Some(*master),
+            _ => None,
+        });
+        let master = master.or_else(|| self.devices.get(&link.header.index)?.master);
         if let Some(name) = name {
-            self.devices.insert(link.header.index, Device { name, kind });
+            self.devices.insert(link.header.index, Device { name, kind, master });
         }
     }
 
@@ -81,7 +89,7 @@ mod tests {
         let mut devices = Devices::default();
         devices.take(&RouteNetlinkMessage::NewLink(link.clone()));
         devices.take(&RouteNetlinkMessage::DelLink(link));
-        let veth = Device { name: "c0".to_owned(), kind: Some("veth".to_owned()) };
+        let veth = Device { name: "c0".to_owned(), kind: Some("veth".to_owned()), master: None };
         assert_eq!(devices.iter().collect::<Vec<_>>(), [(7, &veth)]);
     }
 }

@@ -80,7 +80,9 @@ pub fn names() -> Table {
     Table {
         reasons: REASONS.iter().map(|name| (reason(name), (*name).to_owned())).collect(),
         devices: [(VETH, "d0", "veth"), (TAP, "d0", "tun"), (SERVERS, "s0", "veth")]
-            .map(|(at, name, kind)| (at, Device { name: name.to_owned(), kind: Some(kind.to_owned()) }))
+            .map(|(at, name, kind)| {
+                (at, Device { name: name.to_owned(), kind: Some(kind.to_owned()), master: None })
+            })
             .into(),
         symbols: SYMBOLS.iter().map(|name| (address(name), (*name).to_owned())).collect(),
         namespaces: [(ROUTER, "router".to_owned())].into(),

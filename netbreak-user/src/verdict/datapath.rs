@@ -1,0 +1,108 @@
+//! What became of packets in Open vSwitch's kernel datapath: one sentence, with who was to tell it what to do.
+
+use super::{
+    Evidence,
+    daemons::pid_at,
+    last::Asked,
+    switch::{FILLER, Handed, SWITCH, away, ended, filler, started},
+};
+
+/// How they ended there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault<'a> {
+    /// There was no flow for them, and ovs-vswitchd was asked, or was to be asked.
+    Upcall(Asked),
+    /// A flow ended them, or an action of it failed: the kernel's reason, where it gives one.
+    Flow(Option<&'a str>),
+    /// They came in and left by no port.
+    Vanished,
+}
+
+/// The sentence.
+pub fn sentence(evidence: &Evidence, at: &Handed, fault: Fault) -> String {
+    let Handed { device, here, .. } = at;
+    match fault {
+        Fault::Upcall(Asked::Refused(errno)) => format!(
+            "Open vSwitch {here} had no flow for what came by port {device}, and {}{}",
+            refused(errno),
+            who_was_to_answer(evidence, at)
+        ),
+        Fault::Upcall(Asked::Handed | Asked::Unknown) => format!(
+            "Open vSwitch {here} had no flow for what came by port {device} and asked ovs-vswitchd, which sent it \
+             nowhere: {}",
+            tables(evidence, at)
+        ),
+        Fault::Flow(reason) => {
+            format!("{} what came by port {device} {here}: {}", flow(reason), tables(evidence, at))
+        }
+        Fault::Vanished => format!(
+            "Open vSwitch {here} took them by port {device} and let them out by none, as a flow without actions \
+             does (this kernel gives no reason for it): {}",
+            tables(evidence, at)
+        ),
+    }
+}
+
+/// `ovs_dp_upcall`, `queue_userspace_packet`, `netlink_unicast`.
+fn refused(errno: i32) -> String {
+    match errno {
+        libc::ENOTCONN => "no handler of ovs-vswitchd was there to ask (ENOTCONN)".to_owned(),
+        libc::ECONNREFUSED => {
+            "the handler of ovs-vswitchd that it was to ask was gone (ECONNREFUSED)".to_owned()
+        }
+        libc::EAGAIN => {
+            "the socket of ovs-vswitchd's handler was full (EAGAIN): it was too slow, or stopped".to_owned()
+        }
+        0 => "ovs-vswitchd could not be asked".to_owned(),
+        errno => format!("asking ovs-vswitchd failed (errno {errno})"),
+    }
+}
+
+/// `enum ovs_drop_reason`, net/openvswitch/drop.h.
+fn flow(reason: Option<&str>) -> String {
+    let Some(reason) = reason else { return "an Open vSwitch flow dropped".to_owned() };
+    let what = match reason {
+        "OVS_DROP_LAST_ACTION" => "an Open vSwitch flow without an output dropped",
+        "OVS_DROP_EXPLICIT" => "a drop action of an Open vSwitch flow dropped",
+        "OVS_DROP_EXPLICIT_WITH_ERROR" => "a flow that ovs-vswitchd could not translate (an error) dropped",
+        "OVS_DROP_METER" => "a meter of Open vSwitch (`ovs-ofctl -O OpenFlow13 meter-stats`) dropped",
+        "OVS_DROP_CONNTRACK" => "connection tracking in an Open vSwitch flow dropped",
+        "OVS_DROP_IP_TTL" => "an Open vSwitch flow that lowers the hop limit, which ran out, dropped",
+        "OVS_DROP_RECURSION_LIMIT" | "OVS_DROP_DEFERRED_LIMIT" => {
+            "Open vSwitch, whose flows recirculated too often, dropped"
+        }
+        "OVS_DROP_ACTION_ERROR" => "an action of an Open vSwitch flow failed and dropped",
+        _ => "an Open vSwitch flow dropped",
+    };
+    format!("{what} ({reason})")
+}
+
+/// Who was to answer, and whether it was there.
+fn who_was_to_answer(evidence: &Evidence, at: &Handed) -> String {
+    match away(evidence, SWITCH, at) {
+        Some(away) => format!("; {SWITCH} (pid {}) was {}", away.pid, away.words(evidence.start)),
+        None => format!(": look at `ovs-dpctl show` (lost) {}", at.here),
+    }
+}
+
+/// Who fills the tables, if they may have been empty; else where to look.
+fn tables(evidence: &Evidence, at: &Handed) -> String {
+    let look = format!("look at `ovs-dpctl dump-flows` {} and at `ovs-appctl ofproto/trace`", at.here);
+    if let Some(started) = started(evidence, SWITCH, at) {
+        let pid = started.successor.unwrap_or(started.pid);
+        let what = if started.stopped { "went on" } else { "started" };
+        let time = ended(evidence, started);
+        let filler = pid_at(evidence.daemons, evidence.absences, FILLER, Some(at.netns), at.span.0);
+        let tables = match filler.filter(|_| !started.stopped) {
+            Some(filler) => {
+                format!(", its OpenFlow tables empty until {FILLER} (pid {filler}) has filled them")
+            }
+            None => String::new(),
+        };
+        return format!("{SWITCH} (pid {pid}) {what} at {time}{tables}");
+    }
+    if let Some(away) = away(evidence, SWITCH, at) {
+        return format!("{SWITCH} (pid {}) was {}", away.pid, away.words(evidence.start));
+    }
+    format!("{look}{}", filler(evidence, at))
+}
