@@ -11,7 +11,10 @@ use anyhow::{Result, bail};
 use super::{follow_all, list, served::Server};
 use crate::{
     clock::{MILLISECOND, Nanos, SECOND},
-    lab::ovs::cluster::{Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Visit},
+    lab::ovs::{
+        Datapath,
+        cluster::{Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Setup, Visit},
+    },
     netns::Namespace,
     options::{DemoOptions, Files},
     probe::{Kind, Spec},
@@ -48,7 +51,7 @@ pub(super) fn run(options: &DemoOptions) -> Result<VerdictWord> {
         );
     }
     let files = Files::open(&options.output)?;
-    let cluster = Cluster::new()?;
+    let cluster = Cluster::new(Setup::new(Datapath::of_this_kernel()))?;
     let serve = |(place, address): (Place, std::net::Ipv4Addr)| {
         let mut config = serve::Config::new(address.into());
         (config.tcp, config.stream) = (SERVER_CONNECT.to_vec(), SERVER_STREAM.to_vec());

@@ -10,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use netbreak_user::lab::ovs::cluster::{
-    Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Visit,
+    Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Setup, Visit,
 };
-use netbreak_user::lab::ovs::cluster_programs;
+use netbreak_user::lab::ovs::{Datapath, cluster_programs};
 use netbreak_user::probe::Kind;
 use netbreak_user::report::{Probe, Report};
 
@@ -142,7 +142,7 @@ fn every_row_of_a_cluster_is_answered() {
     }
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let start = Instant::now();
-    let cluster = Cluster::new().unwrap();
+    let cluster = Cluster::new(Setup::new(Datapath::Userspace)).unwrap();
     println!("the cluster takes {:?}", start.elapsed());
     let servers = serve(&cluster);
     all_answer(&cluster, |_| true);
@@ -166,7 +166,7 @@ fn a_reload_breaks_what_the_switches_carry() {
         return;
     }
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut cluster = Cluster::new().unwrap();
+    let mut cluster = Cluster::new(Setup::new(Datapath::Userspace)).unwrap();
     let _servers = serve(&cluster);
     let files = tempfile::tempdir().unwrap();
     let begun = |index: usize| files.path().join(index.to_string());

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
 
-use super::Daemon;
 use super::daemons::{Daemons, database};
+use super::{Daemon, Datapath};
 use crate::lab::LabNamespace;
 
 /// The logical network that every OVN lab has, as kube-ovn makes it, a command a line: the pods' subnet, the join network,
@@ -53,7 +53,7 @@ impl Commands {
 
 /// What ovn-controller reads from a switch's configuration: words for `ovs-vsctl`. `south` is the database of the logical
 /// flows, `tunnel` this end of tunnels.
-pub(super) fn ovn_ids(name: &str, south: &str, tunnel: Ipv4Addr) -> Vec<String> {
+pub(super) fn ovn_ids(name: &str, south: &str, tunnel: Ipv4Addr, datapath: Datapath) -> Vec<String> {
     let ids = [
         ("system-id", name),
         ("hostname", name),
@@ -61,7 +61,7 @@ pub(super) fn ovn_ids(name: &str, south: &str, tunnel: Ipv4Addr) -> Vec<String> 
         ("ovn-encap-type", "geneve"),
         ("ovn-encap-ip", &tunnel.to_string()),
         ("ovn-bridge", "br-int"),
-        ("ovn-bridge-datapath-type", "netdev"),
+        ("ovn-bridge-datapath-type", datapath.name()),
     ];
     let set = ["--", "set", "open", "."].map(str::to_owned);
     set.into_iter().chain(ids.map(|(key, value)| format!("external-ids:{key}={value}"))).collect()

@@ -11,6 +11,7 @@ mod buffers;
 pub mod cluster;
 mod daemons;
 mod databases;
+mod datapath;
 mod directory;
 mod event;
 mod events;
@@ -20,6 +21,7 @@ mod pod;
 mod topology;
 
 pub use daemons::Daemon;
+pub use datapath::Datapath;
 pub use event::{Action, Event};
 pub use events::EVENTS;
 pub use needs::{cluster_programs, programs};
