@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use netbreak_user::lab::ovs::cluster::{
-    Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Setup, Visit,
+    Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Setup, Visit, event,
 };
 use netbreak_user::lab::ovs::{Datapath, cluster_programs};
 use netbreak_user::probe::Kind;
@@ -184,7 +184,7 @@ fn a_reload_breaks_what_the_switches_carry() {
     let control = run(&cluster, Place::Outside, &control);
     wait_until(PATIENCE, "every run has begun", || (0..=visitors.len()).all(|index| begun(index).exists()));
     let start = Instant::now();
-    cluster.reload(Duration::from_secs(1), Duration::from_millis(500)).unwrap();
+    cluster.happen(event("reload").unwrap()).unwrap();
     println!("the reload takes {:?}", start.elapsed());
     File::create(&over).unwrap();
     for (row, probes) in finish(visitors) {

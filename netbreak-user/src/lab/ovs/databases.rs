@@ -81,6 +81,25 @@ impl Daemons {
         self.write("ovs-vsctl", Daemon::Config, namespace, &[], words)
     }
 
+    /// The same without waiting for ovs-vswitchd, which need not run.
+    pub(super) fn configure(&self, namespace: &LabNamespace, words: &[&str]) -> Result<()> {
+        self.write("ovs-vsctl", Daemon::Config, namespace, &["--no-wait"], words)
+    }
+
+    /// What `ovs-vsctl` prints of the switch's configuration.
+    pub(super) fn read(&self, namespace: &LabNamespace, words: &[&str]) -> Result<String> {
+        let database = format!("--db={}", database(self.directory(), Daemon::Config));
+        let output = namespace.exec(&[&["ovs-vsctl", &database, "--timeout=30"], words].concat(), "")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// What a daemon answers to `ovs-appctl`.
+    pub(super) fn ask(&self, namespace: &LabNamespace, daemon: Daemon, words: &[&str]) -> Result<String> {
+        let control = self.control(daemon)?.display().to_string();
+        let output = namespace.exec(&[&["ovs-appctl", "-t", &control], words].concat(), "")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// Writes the logical network, and returns when ovn-northd has made its flows.
     pub(super) fn nbctl(&self, namespace: &LabNamespace, commands: &Commands) -> Result<()> {
         let words: Vec<&str> = commands.0.iter().map(String::as_str).collect();

@@ -15,6 +15,7 @@ mod datapath;
 mod directory;
 mod event;
 mod events;
+mod flows;
 mod needs;
 mod parent;
 mod pod;

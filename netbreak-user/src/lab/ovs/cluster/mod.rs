@@ -11,7 +11,9 @@
 //! ovn-controller of its own; the databases and `ovn-northd` are node1's. All daemons are real, and end with us. Over the kernel's
 //! datapath there is no `br-phy`: tunnels end at `eth1` itself.
 
+mod act;
 mod central;
+mod event;
 mod node;
 mod plan;
 mod ready;
@@ -19,19 +21,20 @@ mod rows;
 mod setup;
 mod underlay;
 
+pub use event::{EVENTS, Event, event};
 pub use plan::Place;
 pub use rows::{ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Visit};
 pub use setup::{PortType, Setup};
 
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use super::daemons::{Daemons, database};
 use super::{Daemon, needs};
 use crate::lab::LabNamespace;
+use event::Step;
 use plan::{NODES, NodePlan};
 
 /// Two nodes, three pods and a host outside, connected and ready. Dropping it removes everything.
@@ -105,40 +108,30 @@ impl Cluster {
         all.into_iter().flat_map(Daemons::pids).collect()
     }
 
-    /// What a reload of kube-ovn does: on both nodes at once ovn-controller and ovs-vswitchd end; after `down` ovs-vswitchd
-    /// runs again with empty OpenFlow tables, and after `empty` ovn-controller, too. Returns when it has filled them.
+    /// Lets an event happen to both nodes, and returns when its last step is done.
     ///
     /// # Errors
     /// With the step that failed.
-    pub fn reload(&mut self, down: Duration, empty: Duration) -> Result<()> {
-        self.stop()?;
-        thread::sleep(down);
-        self.resume(empty)
+    pub fn happen(&mut self, event: &Event) -> Result<()> {
+        event
+            .steps
+            .iter()
+            .try_for_each(|step| self.step(*step))
+            .with_context(|| format!("cannot bring about `{}`", event.name))
     }
 
-    /// The first half of a reload: ovn-controller and ovs-vswitchd end on both nodes.
-    ///
-    /// # Errors
-    /// With the step that failed.
-    pub fn stop(&mut self) -> Result<()> {
-        on_each(&mut self.nodes, &self.namespaces, &|daemons, _, _| node::stop(daemons))
-            .context("cannot stop the switches")
-    }
-
-    /// The other half: ovs-vswitchd starts on both nodes, and `empty` later ovn-controller. Returns when it has filled the
-    /// OpenFlow tables.
-    ///
-    /// # Errors
-    /// With the step that failed.
-    pub fn resume(&mut self, empty: Duration) -> Result<()> {
-        let setup = self.setup;
-        on_each(&mut self.nodes, &self.namespaces, &|daemons, namespace, _| {
-            node::restart(daemons, namespace, setup.datapath)
-        })
-        .context("cannot start the switches again")?;
-        thread::sleep(empty);
-        self.start_controllers()?;
-        self.sync()
+    fn step(&mut self, step: Step) -> Result<()> {
+        match step {
+            Step::Pause(time) => thread::sleep(time),
+            Step::Filled => self.sync()?,
+            _ => {
+                let setup = self.setup;
+                on_each(&mut self.nodes, &self.namespaces, &|daemons, namespace, plan| {
+                    act::act(step, daemons, namespace, plan, setup)
+                })?;
+            }
+        }
+        Ok(())
     }
 
     fn start_controllers(&mut self) -> Result<()> {

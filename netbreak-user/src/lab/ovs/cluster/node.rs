@@ -1,12 +1,12 @@
 //! Open vSwitch and ovn-controller of one node.
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, setpriority_process};
+use rustix::process::{Pid, setpriority_process};
 
 use super::plan::NodePlan;
 use super::setup::{PortType, Setup};
 use crate::lab::LabNamespace;
-use crate::lab::ovs::Daemon::{Config, Controller, Vswitchd};
+use crate::lab::ovs::Daemon::{Config, Vswitchd};
 use crate::lab::ovs::daemons::Daemons;
 use crate::lab::ovs::databases::ovn_ids;
 use crate::lab::ovs::pod::MTU;
@@ -129,13 +129,4 @@ const CAPABILITIES: &str = "\
 /// alone.
 fn forget_zero_snat(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
     daemons.vsctl(namespace, &CAPABILITIES.split_whitespace().skip(1).collect::<Vec<_>>())
-}
-
-/// Ends what a restart of the node's pod of Open vSwitch ends. The switch's configuration stays.
-pub(super) fn stop(daemons: &mut Daemons) -> Result<()> {
-    for daemon in [Controller, Vswitchd] {
-        daemons.signal(daemon, Signal::TERM)?;
-        daemons.ended(daemon)?;
-    }
-    Ok(())
 }
