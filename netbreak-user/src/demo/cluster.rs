@@ -1,87 +1,134 @@
-//! The cluster of two nodes: the eleven rows of kube-ovn's tables, and a reload of its switches.
+//! The cluster of two nodes: the eleven rows of kube-ovn's tables while something happens to its switches.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 
 use super::{follow_all, list, served::Server};
 use crate::{
     clock::{MILLISECOND, Nanos, SECOND},
-    lab::ovs::cluster::{Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Visit},
+    lab::ovs::{
+        Datapath,
+        cluster::{
+            Cluster, EVENTS, Event, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Setup, Visit,
+            event,
+        },
+    },
     netns::Namespace,
     options::{DemoOptions, Files},
     probe::{Kind, Spec},
     progress::Progress,
-    report,
-    report::VerdictWord,
+    report::{self, Report, VerdictWord},
     run::{Break, Plan, Source, Visited, Work, measure, publish},
     serve,
     stdout::write_stdout,
 };
 
-const EVENT: (&str, &str) =
-    ("reload", "ovs-vswitchd and ovn-controller of both nodes end, and start again one after the other");
+/// How often and how long everything is visited.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Time between two attempts of a probe.
+    pub interval: Nanos,
+    /// Of each stream, in bits per second.
+    pub stream_rate: u64,
+    /// Before the event, and how long all must have been answered after it for the run to end.
+    pub quiet: Nanos,
+    /// The most that it may take.
+    pub duration: Nanos,
+}
 
-/// How long ovs-vswitchd is down.
-const DOWN: Duration = Duration::from_secs(1);
-/// How long it then runs without ovn-controller.
-const EMPTY: Duration = Duration::from_secs(1);
-/// Before the reload, and how long all must have been answered after it.
-const QUIET: Nanos = 2 * SECOND;
-/// Time between two attempts of a probe: a switch in userspace carries them all, on one CPU perhaps.
-const INTERVAL: Nanos = 20 * MILLISECOND;
-/// Of each stream, in bits per second.
-const STREAM_RATE: u64 = 1_000_000;
+impl Pace {
+    /// What a switch in userspace carries, on one CPU perhaps.
+    pub fn new(duration: Nanos) -> Pace {
+        Pace { interval: 20 * MILLISECOND, stream_rate: 1_000_000, quiet: 2 * SECOND, duration }
+    }
+}
+
+/// A cluster, and who answers in it.
+pub struct Stage {
+    cluster: Arc<Mutex<Cluster>>,
+    _servers: Vec<Server>,
+}
+
+impl Stage {
+    /// Builds it, and returns when every row is answered.
+    ///
+    /// # Errors
+    /// Those of [`Cluster::new`], or a server that cannot be started.
+    pub fn new(setup: Setup) -> Result<Stage> {
+        let cluster = Cluster::new(setup)?;
+        let serve = |(place, address): (Place, Ipv4Addr)| {
+            let mut config = serve::Config::new(address.into());
+            (config.tcp, config.stream) = (SERVER_CONNECT.to_vec(), SERVER_STREAM.to_vec());
+            Server::start(cluster.namespace(place), config)
+        };
+        let servers = SERVERS.into_iter().map(serve).collect::<Result<Vec<_>>>()?;
+        Ok(Stage { cluster: Arc::new(Mutex::new(cluster)), _servers: servers })
+    }
+
+    /// The cluster, for what is to be done to it beside events.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Cluster) -> T) -> T {
+        work(&mut self.cluster.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Visits `rows` while the event happens. `path` adds the way of the packets to the report.
+    ///
+    /// # Errors
+    /// Whatever keeps the run from starting.
+    pub fn watch(&self, event: &'static Event, rows: &[Row], pace: Pace, path: bool) -> Result<Report> {
+        let (targets, sources, netns_names) = self.with(|cluster| {
+            let (targets, sources) = visits(cluster, rows, pace)?;
+            let names = cluster.names().map(|(inode, name)| (inode, name.to_owned()));
+            anyhow::Ok((targets, sources, names.to_vec()))
+        })?;
+        let cluster = Arc::clone(&self.cluster);
+        let happen = move || cluster.lock().unwrap_or_else(PoisonError::into_inner).happen(event);
+        let work = Work::Own { name: format!("`{}` on both nodes", event.name), work: Box::new(happen) };
+        let measured = measure(Plan {
+            targets,
+            tracer: Some(follow_all(&sources)),
+            sources,
+            path,
+            trigger: Some(Break { work, lead_in: pace.quiet, quiet_for: pace.quiet }),
+            progress: Progress::new(false),
+            netns_names,
+            give_up_privileges: false,
+            started: Box::new(|_| ()),
+        })?;
+        Ok(measured.report)
+    }
+}
 
 pub(super) fn run(options: &DemoOptions) -> Result<VerdictWord> {
     if options.list {
-        write_stdout(&list(&[EVENT], EVENT.0))?;
+        let all: Vec<_> = EVENTS.iter().map(|event| (event.name, event.summary)).collect();
+        write_stdout(&list(&all, EVENTS[0].name))?;
         return Ok(VerdictWord::Clean);
     }
-    if let Some(other) = options.fault.as_deref().filter(|name| *name != EVENT.0) {
-        bail!(
-            "--fault {other}: no such fault of this lab; `netbreak demo --lab ovn-cluster --list` shows them"
-        );
-    }
-    let files = Files::open(&options.output)?;
-    let cluster = Cluster::new()?;
-    let serve = |(place, address): (Place, std::net::Ipv4Addr)| {
-        let mut config = serve::Config::new(address.into());
-        (config.tcp, config.stream) = (SERVER_CONNECT.to_vec(), SERVER_STREAM.to_vec());
-        Server::start(cluster.namespace(place), config)
+    let event = match options.fault.as_deref() {
+        None => &EVENTS[0],
+        Some(name) => event(name).with_context(|| {
+            format!(
+                "--fault {name}: no such fault of this lab; `netbreak demo --lab ovn-cluster --list` shows them"
+            )
+        })?,
     };
-    let _servers = SERVERS.into_iter().map(serve).collect::<Result<Vec<_>>>()?;
-    let (targets, sources) = rows(&cluster, options.duration)?;
-    let netns_names = cluster.names().map(|(inode, name)| (inode, name.to_owned())).to_vec();
-    let cluster = Arc::new(Mutex::new(cluster));
-    let reloaded = Arc::clone(&cluster);
-    let reload = move || reloaded.lock().unwrap_or_else(PoisonError::into_inner).reload(DOWN, EMPTY);
-    let work = Work::Own { name: "the reload of both nodes".to_owned(), work: Box::new(reload) };
-    let measured = measure(Plan {
-        targets,
-        tracer: Some(follow_all(&sources)),
-        sources,
-        path: options.path,
-        trigger: Some(Break { work, lead_in: QUIET, quiet_for: QUIET }),
-        progress: Progress::new(false),
-        netns_names,
-        give_up_privileges: false,
-        started: Box::new(|_| ()),
-    })?;
-    publish(&measured.report, &options.output, files)?;
-    Ok(measured.report.verdict)
+    let files = Files::open(&options.output)?;
+    let stage = Stage::new(Setup::new(Datapath::of_this_kernel()))?;
+    let report = stage.watch(event, &ROWS, Pace::new(options.duration), options.path)?;
+    publish(&report, &options.output, files)?;
+    Ok(report.verdict)
 }
 
 /// The rows, and their probes by source. What is visited in two ways is one row.
-fn rows(cluster: &Cluster, duration: Nanos) -> Result<(Vec<Visited>, Vec<Source>)> {
+fn visits(cluster: &Cluster, rows: &[Row], pace: Pace) -> Result<(Vec<Visited>, Vec<Source>)> {
     let run_id = u64::from(std::process::id());
     let mut targets: Vec<Visited> = Vec::new();
     let mut sources: Vec<(Place, Source)> = Vec::new();
-    for row in &ROWS {
+    for row in rows {
         let address = IpAddr::from(row.address);
         let name = |visited: &Visited| visited.row.as_ref().map(|row| row.name.clone());
         let known =
@@ -106,9 +153,9 @@ fn rows(cluster: &Cluster, duration: Nanos) -> Result<(Vec<Visited>, Vec<Source>
             Visit::Tcp { connect, stream } => vec![(Kind::Tcp, Some(connect)), (Kind::Stream, Some(stream))],
         };
         sources[source].1.specs.extend(ways.into_iter().map(|(kind, port)| Spec {
-            duration,
-            interval: INTERVAL,
-            stream_rate_bps: STREAM_RATE,
+            duration: pace.duration,
+            interval: pace.interval,
+            stream_rate_bps: pace.stream_rate,
             ..Spec::new(target, kind, address, port, run_id)
         }));
     }

@@ -1,6 +1,6 @@
 //! `netbreak demo`: a disposable lab, probes, a break in the middle, a verdict.
 
-mod cluster;
+pub mod cluster;
 mod ovs;
 mod plain;
 mod served;

@@ -7,12 +7,12 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use netbreak_user::lab::ovs::cluster::{
-    Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Visit,
+    Cluster, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Setup, Visit, event,
 };
-use netbreak_user::lab::ovs::cluster_programs;
+use netbreak_user::lab::ovs::{Datapath, cluster_programs};
 use netbreak_user::probe::Kind;
 use netbreak_user::report::{Probe, Report};
 
@@ -142,7 +142,7 @@ fn every_row_of_a_cluster_is_answered() {
     }
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let start = Instant::now();
-    let cluster = Cluster::new().unwrap();
+    let cluster = Cluster::new(Setup::new(Datapath::Userspace)).unwrap();
     println!("the cluster takes {:?}", start.elapsed());
     let servers = serve(&cluster);
     all_answer(&cluster, |_| true);
@@ -166,7 +166,7 @@ fn a_reload_breaks_what_the_switches_carry() {
         return;
     }
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut cluster = Cluster::new().unwrap();
+    let mut cluster = Cluster::new(Setup::new(Datapath::Userspace)).unwrap();
     let _servers = serve(&cluster);
     let files = tempfile::tempdir().unwrap();
     let begun = |index: usize| files.path().join(index.to_string());
@@ -184,7 +184,7 @@ fn a_reload_breaks_what_the_switches_carry() {
     let control = run(&cluster, Place::Outside, &control);
     wait_until(PATIENCE, "every run has begun", || (0..=visitors.len()).all(|index| begun(index).exists()));
     let start = Instant::now();
-    cluster.reload(Duration::from_secs(1), Duration::from_millis(500)).unwrap();
+    cluster.happen(event("reload").unwrap()).unwrap();
     println!("the reload takes {:?}", start.elapsed());
     File::create(&over).unwrap();
     for (row, probes) in finish(visitors) {

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
 
 mod boot;
+mod ovn;
 
 use std::path::PathBuf;
 

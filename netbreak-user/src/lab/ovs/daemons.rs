@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::datapath::wait_for_processors;
 use super::directory::Directory;
 use super::parent::Parent;
 use crate::lab::{Guard, LabNamespace};
@@ -131,6 +132,9 @@ impl Daemons {
     pub(super) fn start(&mut self, daemon: Daemon, namespace: &LabNamespace) -> Result<()> {
         let name = daemon.program();
         ensure!(!self.running.contains_key(&daemon), "{name} runs already");
+        if daemon == Daemon::Vswitchd {
+            wait_for_processors();
+        }
         let directory = self.directory();
         let log = log(directory, daemon);
         // What it says before it opens its log is in it, too.

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
 
-use super::Daemon;
 use super::daemons::{Daemons, database};
+use super::{Daemon, Datapath};
 use crate::lab::LabNamespace;
 
 /// The logical network that every OVN lab has, as kube-ovn makes it, a command a line: the pods' subnet, the join network,
@@ -53,7 +53,7 @@ impl Commands {
 
 /// What ovn-controller reads from a switch's configuration: words for `ovs-vsctl`. `south` is the database of the logical
 /// flows, `tunnel` this end of tunnels.
-pub(super) fn ovn_ids(name: &str, south: &str, tunnel: Ipv4Addr) -> Vec<String> {
+pub(super) fn ovn_ids(name: &str, south: &str, tunnel: Ipv4Addr, datapath: Datapath) -> Vec<String> {
     let ids = [
         ("system-id", name),
         ("hostname", name),
@@ -61,7 +61,7 @@ pub(super) fn ovn_ids(name: &str, south: &str, tunnel: Ipv4Addr) -> Vec<String> 
         ("ovn-encap-type", "geneve"),
         ("ovn-encap-ip", &tunnel.to_string()),
         ("ovn-bridge", "br-int"),
-        ("ovn-bridge-datapath-type", "netdev"),
+        ("ovn-bridge-datapath-type", datapath.name()),
     ];
     let set = ["--", "set", "open", "."].map(str::to_owned);
     set.into_iter().chain(ids.map(|(key, value)| format!("external-ids:{key}={value}"))).collect()
@@ -79,6 +79,25 @@ impl Daemons {
     /// Writes the switch's configuration, and returns when ovs-vswitchd has done it.
     pub(super) fn vsctl(&self, namespace: &LabNamespace, words: &[&str]) -> Result<()> {
         self.write("ovs-vsctl", Daemon::Config, namespace, &[], words)
+    }
+
+    /// The same without waiting for ovs-vswitchd, which need not run.
+    pub(super) fn configure(&self, namespace: &LabNamespace, words: &[&str]) -> Result<()> {
+        self.write("ovs-vsctl", Daemon::Config, namespace, &["--no-wait"], words)
+    }
+
+    /// What `ovs-vsctl` prints of the switch's configuration.
+    pub(super) fn read(&self, namespace: &LabNamespace, words: &[&str]) -> Result<String> {
+        let database = format!("--db={}", database(self.directory(), Daemon::Config));
+        let output = namespace.exec(&[&["ovs-vsctl", &database, "--timeout=30"], words].concat(), "")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// What a daemon answers to `ovs-appctl`.
+    pub(super) fn ask(&self, namespace: &LabNamespace, daemon: Daemon, words: &[&str]) -> Result<String> {
+        let control = self.control(daemon)?.display().to_string();
+        let output = namespace.exec(&[&["ovs-appctl", "-t", &control], words].concat(), "")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Writes the logical network, and returns when ovn-northd has made its flows.

@@ -11,15 +11,18 @@ mod buffers;
 pub mod cluster;
 mod daemons;
 mod databases;
+mod datapath;
 mod directory;
 mod event;
 mod events;
+mod flows;
 mod needs;
 mod parent;
 mod pod;
 mod topology;
 
 pub use daemons::Daemon;
+pub use datapath::Datapath;
 pub use event::{Action, Event};
 pub use events::EVENTS;
 pub use needs::{cluster_programs, programs};

@@ -21,7 +21,7 @@ const OVN: [Need; 3] =
     [("ovn-nbctl", "ovn-central"), ("ovn-northd", "ovn-central"), ("ovn-controller", "ovn-host")];
 
 /// Only the cluster.
-const CLUSTER: [Need; 1] = [("nft", "nftables")];
+const CLUSTER: [Need; 2] = [("nft", "nftables"), ("ovs-appctl", "openvswitch-switch")];
 
 fn needs(kind: Kind) -> Vec<Need> {
     match kind {

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use anyhow::Result;
 
+use super::Datapath;
 use crate::lab::LabNamespace;
 
 /// As small as a tunnel would leave it.
@@ -27,13 +28,16 @@ pub(super) fn connect(
     pod: &LabNamespace,
     address: Ipv4Addr,
     mac: &str,
+    datapath: Datapath,
 ) -> Result<()> {
     let pair = format!(
         "link add {port} type veth peer name eth0 address {mac} netns {}\nlink set {port} up\n",
         pod.pid()
     );
     node.exec(&["ip", "-batch", "-"], &pair)?;
-    pod.exec(&["ethtool", "-K", "eth0", "tx", "off"], "")?;
+    if datapath == Datapath::Userspace {
+        pod.exec(&["ethtool", "-K", "eth0", "tx", "off"], "")?;
+    }
     let inside = format!(
         "link set eth0 mtu {MTU}\naddress add {address}/16 dev eth0\nlink set eth0 up\n\
          route add default via 10.16.0.1\n"

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::daemons::database;
 use super::databases::{Commands, NETWORK, ovn_ids};
 use super::pod::{self, MTU};
-use super::{Daemon, Kind, OvsLab, Place};
+use super::{Daemon, Datapath, Kind, OvsLab, Place};
 use crate::lab::topology::reach;
 
 /// pod1's address.
@@ -29,13 +29,14 @@ pub(super) fn build(lab: &mut OvsLab) -> Result<()> {
         pod::settle(lab.namespace(place))?;
     }
     lab.node().sysctls(&[NO_ANSWERS])?;
-    pod::connect(lab.node(), "p1h", lab.namespace(Place::Pod1), POD1, POD1_MAC)?;
-    pod::connect(lab.node(), "p2h", lab.namespace(Place::Pod2), POD2, POD2_MAC)?;
+    pod::connect(lab.node(), "p1h", lab.namespace(Place::Pod1), POD1, POD1_MAC, Datapath::Userspace)?;
+    pod::connect(lab.node(), "p2h", lab.namespace(Place::Pod2), POD2, POD2_MAC, Datapath::Userspace)?;
     create(lab, Daemon::Config)?;
     start(lab, Daemon::Config)?;
     start(lab, Daemon::Vswitchd)?;
     let mut switch = vec!["init"];
-    let ids = ovn_ids("node", &database(lab.directory(), Daemon::South), Ipv4Addr::LOCALHOST);
+    let ids =
+        ovn_ids("node", &database(lab.directory(), Daemon::South), Ipv4Addr::LOCALHOST, Datapath::Userspace);
     if lab.kind == Kind::Ovn {
         switch.extend(ids.iter().map(String::as_str));
     }

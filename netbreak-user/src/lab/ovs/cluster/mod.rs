@@ -8,31 +8,38 @@
 //!                                     └ eth0 outside
 //! ```
 //! What pods send to nodes and to the world outside leaves the logical router by a node's `ovn0`. Each node has a switch and an
-//! ovn-controller of its own; the databases and `ovn-northd` are node1's. All daemons are real, and end with us.
+//! ovn-controller of its own; the databases and `ovn-northd` are node1's. All daemons are real, and end with us. Over the kernel's
+//! datapath there is no `br-phy`: tunnels end at `eth1` itself.
 
+mod act;
 mod central;
+mod event;
 mod node;
 mod plan;
 mod ready;
 mod rows;
+mod setup;
 mod underlay;
 
+pub use event::{EVENTS, Event, event};
 pub use plan::Place;
 pub use rows::{ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Visit};
+pub use setup::{PortType, Setup};
 
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use super::daemons::{Daemons, database};
 use super::{Daemon, needs};
 use crate::lab::LabNamespace;
+use event::Step;
 use plan::{NODES, NodePlan};
 
 /// Two nodes, three pods and a host outside, connected and ready. Dropping it removes everything.
 pub struct Cluster {
+    setup: Setup,
     // Dropped in this order: the switches before their devices.
     nodes: [Daemons; 2],
     central: Daemons,
@@ -43,22 +50,22 @@ pub struct Cluster {
 type Work<'a> = &'a (dyn Fn(&mut Daemons, &LabNamespace, &NodePlan) -> Result<()> + Sync);
 
 impl Cluster {
-    /// Builds it, and returns when every row is answered. Takes about two seconds.
+    /// Builds it, and returns when every row is answered. Takes about two seconds over the userspace datapath.
     ///
     /// # Errors
     /// When a program is missing (with the packages to install), without root, or with the step that failed and what it
     /// said.
-    pub fn new() -> Result<Cluster> {
+    pub fn new(setup: Setup) -> Result<Cluster> {
         needs::check_cluster()?;
-        Cluster::build().context("cannot build the cluster of two nodes with OVN (which needs root)")
+        Cluster::build(setup).context("cannot build the cluster of two nodes with OVN (which needs root)")
     }
 
-    fn build() -> Result<Cluster> {
+    fn build(setup: Setup) -> Result<Cluster> {
         let namespaces = Place::ALL.map(|place| LabNamespace::new(place.name()));
         let [pod1, pod2, node1, node2, pod3, underlay, outside] = namespaces;
         let namespaces = [pod1?, pod2?, node1?, node2?, pod3?, underlay?, outside?];
         let nodes = [Daemons::new()?, Daemons::new()?];
-        let mut cluster = Cluster { nodes, central: Daemons::new()?, namespaces };
+        let mut cluster = Cluster { setup, nodes, central: Daemons::new()?, namespaces };
         underlay::build(&cluster)?;
         cluster.start_daemons()?;
         cluster.sync()?;
@@ -68,12 +75,12 @@ impl Cluster {
 
     fn start_daemons(&mut self) -> Result<()> {
         let south = database(self.central.directory(), Daemon::South);
-        let Cluster { nodes, central, namespaces } = self;
+        let Cluster { setup, nodes, central, namespaces } = self;
         let node1 = &namespaces[Place::Node1 as usize];
         thread::scope(|scope| {
             let central = scope.spawn(|| central::build(central, node1));
             on_each(nodes, namespaces, &|daemons, namespace, plan| {
-                node::build(daemons, namespace, plan, &south)
+                node::build(daemons, namespace, plan, (&south, *setup))
             })?;
             joined(central.join())
         })?;
@@ -101,39 +108,30 @@ impl Cluster {
         all.into_iter().flat_map(Daemons::pids).collect()
     }
 
-    /// What a reload of kube-ovn does: on both nodes at once ovn-controller and ovs-vswitchd end; after `down` ovs-vswitchd
-    /// runs again with empty OpenFlow tables, and after `empty` ovn-controller, too. Returns when it has filled them.
+    /// Lets an event happen to both nodes, and returns when its last step is done.
     ///
     /// # Errors
     /// With the step that failed.
-    pub fn reload(&mut self, down: Duration, empty: Duration) -> Result<()> {
-        self.stop()?;
-        thread::sleep(down);
-        self.resume(empty)
+    pub fn happen(&mut self, event: &Event) -> Result<()> {
+        event
+            .steps
+            .iter()
+            .try_for_each(|step| self.step(*step))
+            .with_context(|| format!("cannot bring about `{}`", event.name))
     }
 
-    /// The first half of a reload: ovn-controller and ovs-vswitchd end on both nodes.
-    ///
-    /// # Errors
-    /// With the step that failed.
-    pub fn stop(&mut self) -> Result<()> {
-        on_each(&mut self.nodes, &self.namespaces, &|daemons, _, _| node::stop(daemons))
-            .context("cannot stop the switches")
-    }
-
-    /// The other half: ovs-vswitchd starts on both nodes, and `empty` later ovn-controller. Returns when it has filled the
-    /// OpenFlow tables.
-    ///
-    /// # Errors
-    /// With the step that failed.
-    pub fn resume(&mut self, empty: Duration) -> Result<()> {
-        on_each(&mut self.nodes, &self.namespaces, &|daemons, namespace, _| {
-            node::restart(daemons, namespace)
-        })
-        .context("cannot start the switches again")?;
-        thread::sleep(empty);
-        self.start_controllers()?;
-        self.sync()
+    fn step(&mut self, step: Step) -> Result<()> {
+        match step {
+            Step::Pause(time) => thread::sleep(time),
+            Step::Filled => self.sync()?,
+            _ => {
+                let setup = self.setup;
+                on_each(&mut self.nodes, &self.namespaces, &|daemons, namespace, plan| {
+                    act::act(step, daemons, namespace, plan, setup)
+                })?;
+            }
+        }
+        Ok(())
     }
 
     fn start_controllers(&mut self) -> Result<()> {

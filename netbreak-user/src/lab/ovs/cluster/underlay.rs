@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::plan::{CONNECT, NODES, NodePlan, OUTSIDE, Ports, STREAM};
 use super::{Cluster, Place};
-use crate::lab::ovs::pod;
+use crate::lab::ovs::{Datapath, pod};
 
 /// A node forwards. Packets for its pods reach its own stack as well, on the ports of the switch: which shall not answer
 /// for `ovn0` instead of the switch.
@@ -26,7 +26,7 @@ pub(super) fn build(cluster: &Cluster) -> Result<()> {
     }
     plug(cluster, Place::Outside, OUTSIDE)?;
     tunnel_link(cluster)?;
-    NODES.iter().try_for_each(|node| furnish(cluster, node))
+    NODES.iter().try_for_each(|node| furnish(cluster, node, cluster.setup.datapath))
 }
 
 /// Connects the place's `eth0` to the bridge.
@@ -38,8 +38,8 @@ fn plug(cluster: &Cluster, place: Place, address: std::net::Ipv4Addr) -> Result<
     ip(cluster, place, &format!("address add {address}/16 dev eth0\nlink set eth0 up\n"))
 }
 
-/// Tunnels have a link of their own, as kube-ovn's option `--iface` gives them: `ovs-vswitchd` sends and receives them itself,
-/// so what is not tunnelled does not depend on it.
+/// Tunnels have a link of their own, as kube-ovn's option `--iface` gives them: over the userspace datapath `ovs-vswitchd` sends
+/// and receives them itself, so what is not tunnelled does not depend on it.
 fn tunnel_link(cluster: &Cluster) -> Result<()> {
     let pair = format!(
         "link add eth1 type veth peer name eth1 netns {}\nlink set eth1 up\n",
@@ -50,11 +50,11 @@ fn tunnel_link(cluster: &Cluster) -> Result<()> {
 }
 
 /// A node's pods and rules.
-fn furnish(cluster: &Cluster, node: &NodePlan) -> Result<()> {
+fn furnish(cluster: &Cluster, node: &NodePlan, datapath: Datapath) -> Result<()> {
     let namespace = cluster.namespace(node.place);
     namespace.sysctls(&NODE)?;
     for pod in node.pods {
-        pod::connect(namespace, pod.port, cluster.namespace(pod.place), pod.address, pod.mac)?;
+        pod::connect(namespace, pod.port, cluster.namespace(pod.place), pod.address, pod.mac, datapath)?;
     }
     namespace.exec(&["nft", "-f", "-"], &rules(node)).map(drop)
 }
