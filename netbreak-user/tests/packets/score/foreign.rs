@@ -24,7 +24,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const PAYLOAD: [u8; 56] = [0x5a; 56];
 
 /// A second lab, whose client sends to its server what ours sends to ours: connects from all of its ports again and again,
-/// datagrams likewise, and an echo request of the same identifier and sequence number for each of ours.
+/// datagrams likewise, and an echo request of the same identifier and sequence number for each of ours. And its server
+/// acknowledges a bit more than the SYN for each SYN of ours, as if it knew how our connections count.
 pub struct Foreign {
     served: Served,
     fault: &'static Fault,
@@ -42,8 +43,8 @@ impl Foreign {
         let mut served = Served::new();
         served.lab.apply(fault).unwrap();
         let over = Arc::<AtomicBool>::default();
-        let path = |served: &Served| served.lab.namespace(Role::Client).path();
-        let (here, there) = (path(ours), path(&served));
+        let path = |served: &Served, role| served.lab.namespace(role).path();
+        let (here, there) = (path(ours, Role::Client), path(&served, Role::Client));
         let pairs = [(IpAddr::from(CLIENT_V4), V4), (CLIENT_V6.into(), V6)];
         let mut senders: Vec<JoinHandle<()>> = pairs
             .into_iter()
@@ -52,8 +53,10 @@ impl Foreign {
                 std::thread::spawn(move || from_all_ports(client, server, &ports, &there, &over))
             })
             .collect();
-        let done = over.clone();
-        senders.push(std::thread::spawn(move || echo_alike(&here, &there, &done)));
+        let (client, done) = (here.clone(), over.clone());
+        senders.push(std::thread::spawn(move || echo_alike(&client, &there, &done)));
+        let (server, done) = (path(&served, Role::Server), over.clone());
+        senders.push(std::thread::spawn(move || acknowledge(&here, &server, &done)));
         Foreign { served, fault, over, senders }
     }
 
@@ -135,6 +138,47 @@ fn echo_alike(here: &PathBuf, there: &PathBuf, over: &AtomicBool) {
             _ => {}
         }
     }
+}
+
+/// Answers each SYN that leaves our client with a segment that acknowledges what a connection begun a moment later would
+/// have sent by then.
+fn acknowledge(here: &PathBuf, server: &PathBuf, over: &AtomicBool) {
+    let ours = Namespace::open(here).unwrap().run(sniffer).unwrap();
+    enter(server);
+    let v4 = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::TCP)).unwrap();
+    let v6 = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::TCP)).unwrap();
+    let mut frame = [0; 128];
+    while !over.load(Ordering::Relaxed) {
+        let Ok(length) = rustix::io::read(&ours, &mut frame) else { continue };
+        // Ethernet, IP without options, and the first 14 bytes of a SYN.
+        match length {
+            54.. if frame[12..14] == [8, 0] && frame[23] == 6 && frame[47] & SYN_ACK == SYN => {
+                let _ =
+                    v4.send_to(&acknowledgement(&frame[34..48]), &SocketAddr::from((CLIENT_V4, 0)).into());
+            }
+            74.. if frame[12..14] == [0x86, 0xdd] && frame[20] == 6 && frame[67] & SYN_ACK == SYN => {
+                let _ =
+                    v6.send_to(&acknowledgement(&frame[54..68]), &SocketAddr::from((CLIENT_V6, 0)).into());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// TCP's flags.
+const SYN: u8 = 0x02;
+const ACK: u8 = 0x10;
+const SYN_ACK: u8 = SYN | ACK;
+
+/// A segment without data, for the SYN with this header. Its checksum is none: whom it reaches throws it away.
+fn acknowledgement(syn: &[u8]) -> [u8; 20] {
+    let mut segment = [0; 20];
+    segment[..2].copy_from_slice(&syn[2..4]);
+    segment[2..4].copy_from_slice(&syn[..2]);
+    let first = u32::from_be_bytes(syn[4..8].try_into().unwrap());
+    segment[8..12].copy_from_slice(&first.wrapping_add(1000).to_be_bytes());
+    (segment[12], segment[13]) = (5 << 4, ACK);
+    segment
 }
 
 /// Hears everything that the calling thread's namespace sends and receives; a read ends after a while.
