@@ -76,8 +76,9 @@ impl Cmd {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         for (name, _) in std::env::vars_os() {
-            if !(self.inherits)(&name.to_string_lossy()) {
-                command.env_remove(name);
+            let shown = name.to_string_lossy();
+            if is_about_xtask(&shown) || !(self.inherits)(&shown) {
+                command.env_remove(&name);
             }
         }
         command
@@ -96,6 +97,12 @@ impl fmt::Display for Cmd {
         write!(f, "{}", quoted(&self.program))?;
         self.args.iter().try_for_each(|arg| write!(f, " {}", quoted(arg)))
     }
+}
+
+/// Whether cargo told only this program so. ring's build script asks for these variables too: under another cargo they
+/// would have it, and all that depends on it, built anew after each build by hand.
+fn is_about_xtask(name: &str) -> bool {
+    ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// `word` as a shell must be given it.
@@ -140,6 +147,16 @@ mod tests {
         assert_eq!(Cmd::new("echo").args(["yes"]).ask().as_deref(), Some("yes\n"));
         assert_eq!(Cmd::new("false").ask(), None);
         assert_eq!(Cmd::new("/nowhere/xtask").ask(), None);
+    }
+
+    #[test]
+    fn what_is_said_about_this_program_is_not_handed_down() {
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        let all = Cmd::new("env").ask().unwrap();
+        assert!(
+            !all.contains("CARGO_MANIFEST_") && !all.contains("CARGO_PKG_") && all.contains("CARGO"),
+            "{all}"
+        );
     }
 
     #[test]

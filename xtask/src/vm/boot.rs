@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -40,6 +40,9 @@ pub struct Ended {
 const MEMORY: &str = "1024";
 const PROCESSORS: &str = "2";
 
+/// The most that comes out of a guest, in bytes. A file with a hole of that size, until the guest writes to it.
+const DISK: u64 = 256 << 20;
+
 /// Boots and waits for the end.
 ///
 /// # Errors
@@ -49,11 +52,14 @@ pub fn run(guest: &Guest) -> Result<Ended> {
         fs::remove_dir_all(guest.out).with_context(|| format!("cannot remove {}", guest.out.display()))?;
     }
     fs::create_dir_all(guest.out).with_context(|| format!("cannot make {}", guest.out.display()))?;
-    let files = guest.out.join("files.tar");
+    let disk = guest.out.join("disk");
+    File::create(&disk)
+        .and_then(|file| file.set_len(DISK))
+        .with_context(|| format!("cannot make {}", disk.display()))?;
     let log = guest.out.join("console.log");
     let mut log = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let begin = Instant::now();
-    let mut qemu = Qemu::start(guest, &files)?;
+    let mut qemu = Qemu::start(guest, &disk)?;
     let mut console = Vec::new();
     let mut in_time = true;
     loop {
@@ -81,9 +87,10 @@ pub fn run(guest: &Guest) -> Result<Ended> {
         Some(complaint) => Verdict::Failed(complaint),
         None => console::verdict(&console),
     };
-    if let (Err(error), Verdict::Passed) = (unpack(&files, guest.out), &verdict) {
+    if let (Err(error), Verdict::Passed) = (unpack(&disk, guest.out), &verdict) {
         verdict = Verdict::Failed(format!("{error:#}"));
     }
+    fs::remove_file(&disk).with_context(|| format!("cannot remove {}", disk.display()))?;
     Ok(Ended { verdict, took, console })
 }
 
@@ -94,14 +101,14 @@ struct Qemu {
 }
 
 impl Qemu {
-    fn start(guest: &Guest, files: &Path) -> Result<Self> {
+    fn start(guest: &Guest, disk: &Path) -> Result<Self> {
         // setpriv: if this process is killed, so is the guest. It becomes QEMU: the child is QEMU.
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig=KILL", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"])
             .args(["-m", MEMORY, "-smp", PROCESSORS, "-nodefaults", "-no-user-config", "-display", "none"])
-            .args(["-no-reboot", "-serial", "stdio", "-serial"])
-            .arg(format!("file:{}", files.display()))
+            .args(["-no-reboot", "-serial", "stdio", "-drive"])
+            .arg(format!("if=virtio,format=raw,cache=unsafe,file={}", disk.display()))
             .arg("-kernel")
             .arg(guest.vmlinuz)
             .arg("-initrd")
@@ -162,20 +169,19 @@ fn read(console: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// Unpacks the scenario's files.
-fn unpack(files: &PathBuf, out: &Path) -> Result<()> {
-    let size = fs::metadata(files).with_context(|| format!("cannot read {}", files.display()))?.len();
-    ensure!(size > 0, "no files came out of the guest");
+/// Unpacks the scenario's files from the archive that the guest wrote over its disk.
+fn unpack(disk: &Path, out: &Path) -> Result<()> {
     let mut tar = Command::new("tar");
     let output = tar
-        .arg("-xf")
-        .arg(files)
+        .args(["--no-same-owner", "-xvf"])
+        .arg(disk)
         .arg("-C")
         .arg(out)
-        .arg("--no-same-owner")
         .output()
         .context("cannot start tar")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the files that came out of the guest are not whole: {}", said.trim());
-    fs::remove_file(files).with_context(|| format!("cannot remove {}", files.display()))
+    // Its first entry is the directory itself. A disk of zeros is an empty archive.
+    ensure!(!output.stdout.is_empty(), "the guest wrote no files to its disk");
+    Ok(())
 }

@@ -6,26 +6,34 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::initramfs::Built;
-use crate::build_ebpf;
 use crate::cmd::Cmd;
+use crate::{build_ebpf, image};
 
-/// Builds netbreak and the scenarios, and puts them without debug information into `directory`.
+/// Builds netbreak and the scenarios; what is made for guests only lies in `directory`.
+///
+/// In a guest netbreak's own work takes most of the time, and three times as much in a build for development. So it is the
+/// container image's binary, unless `dev` is asked for, which is built sooner. Scenarios mostly wait: theirs is for
+/// development always, as their dependencies are needed for the other tests anyway.
 ///
 /// # Errors
 /// When a build fails.
-pub fn all(directory: &Path) -> Result<Built> {
-    build_ebpf::run(false)?;
+pub fn all(directory: &Path, dev: bool) -> Result<Built> {
+    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let image = if dev { build_ebpf::run(false).map(|()| None)? } else { Some(image::binary()?) };
     let build = ["test", "--package=netbreak-user", "--test=vm", "--no-run"];
     Cmd::new("cargo").args(build).run()?;
     let question = Cmd::new("cargo").args(build).args(["--message-format=json"]);
     let messages = question.ask().with_context(|| format!("cannot find what was built: run {question}"))?;
     let built = |name| executable(&messages, name).with_context(|| format!("cargo built no {name}"));
-    let (netbreak, scenarios) = (built("netbreak")?, built("vm")?);
-    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let (of_scenarios, scenarios) = (built("netbreak")?, built("vm")?);
+    let netbreak = match image {
+        Some(root) => root.join("bin/netbreak"),
+        None => stripped(&of_scenarios, directory.join("netbreak"))?,
+    };
     Ok(Built {
-        netbreak: stripped(&netbreak, directory.join("netbreak"))?,
+        netbreak,
         scenarios: stripped(&scenarios, directory.join("scenarios"))?,
-        netbreak_of_scenarios: netbreak,
+        netbreak_of_scenarios: of_scenarios,
     })
 }
 

@@ -173,8 +173,8 @@ impl Apt {
     fn packages(&self, version: &str) -> Vec<String> {
         let image = format!("linux-image-{version}");
         let about = self.command("apt-cache").args(["show", &image]).ask().unwrap_or_default();
-        let parts = ["binary", "modules"].map(|part| format!("linux-{part}-{version}"));
-        if about.contains(&parts[0]) { parts.into() } else { vec![image] }
+        let parts = ["base", "binary", "modules"].map(|part| format!("linux-{part}-{version}"));
+        if about.contains(&parts[1]) { parts.into() } else { vec![image] }
     }
 
     fn download(&self, packages: &[String], to: &Path) -> Result<()> {

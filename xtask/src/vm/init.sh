@@ -24,9 +24,9 @@ cd /root
 /usr/libexec/scenarios --exact "$SCENARIO" --nocapture --test-threads=1
 status=$?
 
-say "files"
-stty -F /dev/ttyS1 raw -echo
-tar -C /out -c . | cat > /dev/ttyS1
+# The host reads the disk as an archive.
+modprobe -a virtio_pci virtio_blk 2>/dev/null # newer kernels have the first of them built in
+tar -C /out -c . | cat > /dev/vda
 # A kernel that has something to say must not say it in the middle of this line.
 dmesg -n 1
 if [ $status = 0 ]; then verdict=passed; else verdict="failed: exit status $status"; fi

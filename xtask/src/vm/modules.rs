@@ -8,8 +8,11 @@ const DEVICES: [&str; 14] = [
     "veth", "vrf", "vxlan",
 ];
 
+/// What lets a guest write to the disk that its files come out on.
+const DISK: [&str; 2] = ["virtio_blk", "virtio_pci"];
+
 /// The files of modules.dep (`kernel/a.ko: kernel/b.ko kernel/c.ko`, a line a module) that a guest gets: what lies in
-/// `kernel/net`, the devices that labs are made of, and what they need.
+/// `kernel/net`, the devices that labs are made of, the disk, and what they need.
 pub fn wanted(modules_dep: &str) -> BTreeSet<&str> {
     let needs: BTreeMap<&str, &str> = modules_dep.lines().filter_map(|line| line.split_once(':')).collect();
     let modules = needs.iter().filter(|(module, _)| is_wanted(module));
@@ -22,7 +25,11 @@ fn is_wanted(module: &str) -> bool {
         let name = file.split(['.', '/']).next();
         name.is_some_and(|name| DEVICES.contains(&name))
     };
-    module.starts_with("kernel/net/") || module.strip_prefix("kernel/drivers/net/").is_some_and(is_device)
+    let name = module.rsplit('/').next().and_then(|file| file.split('.').next());
+    let is_for_disk = name.is_some_and(|name| DISK.contains(&name));
+    is_for_disk
+        || module.starts_with("kernel/net/")
+        || module.strip_prefix("kernel/drivers/net/").is_some_and(is_device)
 }
 
 #[cfg(test)]
@@ -33,6 +40,7 @@ mod tests {
         kernel/net/openvswitch/openvswitch.ko: kernel/net/nsh/nsh.ko kernel/lib/libcrc32c.ko\n\
         kernel/net/nsh/nsh.ko:\nkernel/lib/libcrc32c.ko:\nkernel/lib/crc16.ko:\n\
         kernel/drivers/net/geneve.ko: kernel/net/ipv4/udp_tunnel.ko\nkernel/drivers/net/vxlan/vxlan.ko:\n\
+        kernel/drivers/virtio/virtio_pci.ko: kernel/drivers/virtio/virtio.ko\n\
         kernel/drivers/net/ethernet/intel/e1000/e1000.ko:\nkernel/drivers/net/tunnels.ko:\n";
 
     #[test]
@@ -43,6 +51,8 @@ mod tests {
             [
                 "kernel/drivers/net/geneve.ko",
                 "kernel/drivers/net/vxlan/vxlan.ko",
+                "kernel/drivers/virtio/virtio.ko",
+                "kernel/drivers/virtio/virtio_pci.ko",
                 "kernel/lib/libcrc32c.ko",
                 "kernel/net/ipv4/udp_tunnel.ko",
                 "kernel/net/nsh/nsh.ko",
