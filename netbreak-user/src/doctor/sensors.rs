@@ -2,7 +2,7 @@
 
 use super::{Finding, Observed};
 use crate::kernel::{
-    PATH, PID_1, TRACEPOINTS,
+    NOT_LOADED, PATH, PID_1, TRACEPOINTS, UPCALL,
     prerequisites::{Facts, in_full, no_symbols, turn_on},
 };
 use crate::report::{Sensor, SensorState};
@@ -33,6 +33,7 @@ fn programs(facts: &Facts, observed: &Observed) -> Vec<Finding> {
     TRACEPOINTS
         .iter()
         .chain(&PATH)
+        .chain([&UPCALL])
         .enumerate()
         .map(|(number, name)| {
             let why = if number == 0 { in_full(error) } else { rest.clone() };
@@ -48,6 +49,10 @@ fn program(sensor: &Sensor) -> Finding {
         (SensorState::Degraded, _) if sensor.name == PID_1 => {
             Some("a kernel whose struct bpf_prog_aux has no member init_owned, as Linux itself")
         }
+        (SensorState::Off, Some(NOT_LOADED)) => {
+            Some("nothing to do, unless a kernel datapath is to be watched")
+        }
+        (SensorState::Degraded, _) if sensor.name == UPCALL => Some("a kernel with CONFIG_KPROBES=y"),
         (SensorState::Degraded, _) => Some("nothing to do: each packet costs a little more"),
         (SensorState::Off, Some(why)) if why.contains("no tracepoint") => Some("a newer kernel"),
         (SensorState::Off, _) => Some("please report this, with the message"),

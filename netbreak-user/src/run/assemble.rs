@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::{Nanos, SECOND, seconds_since},
     kernel::{
-        PATH, PID_1, PlaceRow, Reasons, Symbols, Tables, Tracer, Trails,
+        PATH, PID_1, PlaceRow, Reasons, Symbols, Tables, Tracer, Trails, UPCALL,
         prerequisites::{self, Facts},
     },
     pcapng::Packet,
@@ -110,11 +110,12 @@ pub(super) fn report(gathered: Gathered, packets: &mut Vec<Packet>) -> Report {
         .collect();
     let seen: BTreeSet<u32> = gathered.events.iter().map(|event| event.netns).collect();
     let concerned = seen.iter().chain(&homes).copied().collect();
-    let hidden = gathered
-        .tracer
-        .and_then(|tracer| tracer.sensors().iter().find(|sensor| sensor.name == PID_1)?.why.as_deref());
+    let sensor_named = |name: &str| gathered.tracer?.sensors().iter().find(|sensor| sensor.name == name);
+    let hidden = sensor_named(PID_1).and_then(|sensor| sensor.why.as_deref());
+    let upcalls_off = sensor_named(UPCALL).filter(|sensor| sensor.state == SensorState::Off);
+    let no_upcalls = upcalls_off.and_then(|sensor| sensor.why.as_deref());
     let own = books::own_numbers(gathered.records.iter().zip(homes));
-    let books = books::books(&own, &seen, &gathered.before, &gathered.after, hidden, &names);
+    let books = books::books(&own, &seen, &gathered.before, &gathered.after, hidden, no_upcalls, &names);
     let tcp_segments = books::tcp_segments(netns, &gathered.before, &gathered.after);
     let verdict = verdict_word(&targets, gathered.trigger_failed);
     let failed = failed(&gathered);

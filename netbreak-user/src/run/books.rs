@@ -36,13 +36,15 @@ impl Snapshot {
 }
 
 /// The books of the probes' namespaces and of every one in which packets of theirs were seen. `hidden` says what this
-/// kernel hides from every tracing program, if it hides anything.
+/// kernel hides from every tracing program, if it hides anything, and `no_upcalls` why upcalls are not traced, if they are
+/// not.
 pub(super) fn books(
     own: &BTreeMap<u32, Own>,
     seen: &BTreeSet<u32>,
     before: &Snapshot,
     after: &Snapshot,
     hidden: Option<&str>,
+    no_upcalls: Option<&str>,
     names: &dyn Names,
 ) -> Vec<Book> {
     let counted = after.counters.since(&before.counters);
@@ -63,6 +65,13 @@ pub(super) fn books(
     }
     if let Some(hidden) = hidden {
         books.iter_mut().for_each(|book| add_hidden(book, hidden));
+    }
+    if let Some(why) = no_upcalls {
+        let is_of_upcalls = |book: &&mut Book| book.counter.starts_with("Openvswitch.");
+        for book in books.iter_mut().filter(is_of_upcalls) {
+            (book.traced, book.balanced) = (None, None);
+            book.why = Some(format!("not traced: {why}"));
+        }
     }
     books
 }

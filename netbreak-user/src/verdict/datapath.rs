@@ -4,7 +4,7 @@ use super::{
     Evidence,
     daemons::pid_at,
     last::Asked,
-    switch::{FILLER, Handed, SWITCH, away, ended, filler, started},
+    switch::{FILLER, Fate, Handed, SWITCH, away, ended, filler, started},
 };
 
 /// How they ended there.
@@ -28,8 +28,11 @@ pub fn sentence(evidence: &Evidence, at: &Handed, fault: Fault) -> String {
             who_was_to_answer(evidence, at)
         ),
         Fault::Upcall(Asked::Handed | Asked::Unknown) => format!(
-            "Open vSwitch {here} had no flow for what came by port {device} and asked ovs-vswitchd, which sent it \
-             nowhere: {}",
+            "Open vSwitch {here} had no flow for what came by port {device} and asked ovs-vswitchd, which {}: {}",
+            match at.fate {
+                Fate::Died => "sent it nowhere",
+                Fate::Late => "did not send it on in time",
+            },
             tables(evidence, at)
         ),
         Fault::Flow(reason) => {

@@ -7,6 +7,7 @@
 
 mod boot;
 mod ovn;
+mod ovs;
 
 use std::path::PathBuf;
 

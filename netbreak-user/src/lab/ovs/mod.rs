@@ -1,4 +1,4 @@
-//! A node with Open vSwitch to break: two pods and `ovn0` on a bridge of the userspace datapath, alone or under OVN.
+//! A node with Open vSwitch to break: two pods and `ovn0` on a bridge, alone or under OVN; by default over the userspace datapath.
 //!
 //! ```text
 //! pod1 eth0 – p1h ┐
@@ -96,26 +96,36 @@ impl Place {
 /// Two pods and a node with Open vSwitch, connected and ready. Dropping it removes everything.
 pub struct OvsLab {
     kind: Kind,
+    datapath: Datapath,
     // Dropped in this order: the switch before its devices.
     daemons: Daemons,
     namespaces: [LabNamespace; 3],
 }
 
 impl OvsLab {
-    /// Builds it, and returns when pod1 hears pod2 and `ovn0`. Takes a quarter of a second, with OVN a second or two.
+    /// Builds it over the userspace datapath, and returns when pod1 hears pod2 and `ovn0`. Takes a quarter of a second,
+    /// with OVN a second or two.
+    ///
+    /// # Errors
+    /// As [`OvsLab::over`].
+    pub fn new(kind: Kind) -> Result<OvsLab> {
+        OvsLab::over(kind, Datapath::Userspace)
+    }
+
+    /// The same over a datapath of choice.
     ///
     /// # Errors
     /// When a program is missing (with the packages to install), without root, or with the step that failed and what it
     /// said.
-    pub fn new(kind: Kind) -> Result<OvsLab> {
+    pub fn over(kind: Kind, datapath: Datapath) -> Result<OvsLab> {
         needs::check(kind)?;
-        OvsLab::build(kind)
+        OvsLab::build(kind, datapath)
             .with_context(|| format!("cannot build the lab `{}` (which needs root)", kind.name()))
     }
 
-    fn build(kind: Kind) -> Result<OvsLab> {
+    fn build(kind: Kind, datapath: Datapath) -> Result<OvsLab> {
         let [pod1, node, pod2] = Place::ALL.map(|place| LabNamespace::new(place.name()));
-        let mut lab = OvsLab { kind, daemons: Daemons::new()?, namespaces: [pod1?, node?, pod2?] };
+        let mut lab = OvsLab { kind, datapath, daemons: Daemons::new()?, namespaces: [pod1?, node?, pod2?] };
         topology::build(&mut lab)?;
         Ok(lab)
     }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::daemons::database;
 use super::databases::{Commands, NETWORK, ovn_ids};
 use super::pod::{self, MTU};
-use super::{Daemon, Datapath, Kind, OvsLab, Place};
+use super::{Daemon, Kind, OvsLab, Place};
 use crate::lab::topology::reach;
 
 /// pod1's address.
@@ -29,18 +29,19 @@ pub(super) fn build(lab: &mut OvsLab) -> Result<()> {
         pod::settle(lab.namespace(place))?;
     }
     lab.node().sysctls(&[NO_ANSWERS])?;
-    pod::connect(lab.node(), "p1h", lab.namespace(Place::Pod1), POD1, POD1_MAC, Datapath::Userspace)?;
-    pod::connect(lab.node(), "p2h", lab.namespace(Place::Pod2), POD2, POD2_MAC, Datapath::Userspace)?;
+    pod::connect(lab.node(), "p1h", lab.namespace(Place::Pod1), POD1, POD1_MAC, lab.datapath)?;
+    pod::connect(lab.node(), "p2h", lab.namespace(Place::Pod2), POD2, POD2_MAC, lab.datapath)?;
     create(lab, Daemon::Config)?;
     start(lab, Daemon::Config)?;
     start(lab, Daemon::Vswitchd)?;
     let mut switch = vec!["init"];
-    let ids =
-        ovn_ids("node", &database(lab.directory(), Daemon::South), Ipv4Addr::LOCALHOST, Datapath::Userspace);
+    let ids = ovn_ids("node", &database(lab.directory(), Daemon::South), Ipv4Addr::LOCALHOST, lab.datapath);
     if lab.kind == Kind::Ovn {
         switch.extend(ids.iter().map(String::as_str));
     }
-    switch.extend(BRIDGE.split_whitespace());
+    let datapath = format!("datapath_type={}", lab.datapath.name());
+    switch.extend(["--", "add-br", "br-int", "--", "set", "bridge", "br-int", &datapath]);
+    switch.extend(PORTS.split_whitespace());
     lab.daemons.vsctl(lab.node(), &switch)?;
     configure_ovn0(lab)?;
     if lab.kind == Kind::Ovn {
@@ -52,8 +53,7 @@ pub(super) fn build(lab: &mut OvsLab) -> Result<()> {
 }
 
 /// Without a controller it is a learning switch: so it is under OVN, too, until ovn-controller makes it `secure`.
-const BRIDGE: &str = "\
--- add-br br-int -- set bridge br-int datapath_type=netdev \
+const PORTS: &str = "\
 -- add-port br-int p1h -- set interface p1h external-ids:iface-id=pod1 \
 -- add-port br-int p2h -- set interface p2h external-ids:iface-id=pod2 \
 -- add-port br-int ovn0 -- set interface ovn0 type=internal mac=\"00:00:00:bb:00:01\" \

@@ -1,4 +1,4 @@
-use netbreak_common::{FAMILY_V4, PlaceKey, sensor};
+use netbreak_common::{FAMILY_V4, PlaceKey, UPCALL_COMMAND, UPCALL_UNKNOWN, sensor};
 
 use super::build::*;
 use crate::kernel::PlaceRow;
@@ -122,4 +122,36 @@ fn the_probes_own_numbers_make_books_of_their_own() {
     let count = |_: &str| Some(0);
     let all = books(HERE, &Cut::default(), &Cut::default(), Some(own), &count, &names());
     assert!(!all.iter().any(|book| book.counter == "Icmp6OutEchos"), "no IPv6 probe, no book");
+}
+
+/// Upcalls of a datapath of this namespace, by a port that was moved to another one.
+fn upcalls(errno: i32, command: u32, count: u64) -> PlaceRow {
+    let mut row = row(sensor::UPCALL, errno as u32 | command << UPCALL_COMMAND, 1, count);
+    (row.key.netns, row.key.location) = (ROUTER, HERE.into());
+    row
+}
+
+#[test]
+fn failed_upcalls_are_what_the_datapath_lost_and_misses_what_it_missed() {
+    let mut elsewhere = upcalls(libc::ENOTCONN, 1, 100);
+    elsewhere.key.location = ROUTER.into();
+    let rows = vec![upcalls(0, 1, 50), upcalls(libc::ENOTCONN, 1, 6), upcalls(libc::EAGAIN, 2, 3), elsewhere];
+    let end = cut(rows.clone(), rows);
+    assert_eq!(book(&end, None, "Openvswitch.lost", Some(9)).balanced, Some(true));
+    assert_eq!(book(&end, None, "Openvswitch.missed", Some(56)).balanced, Some(true));
+    assert_eq!(book(&end, None, "Openvswitch.lost", Some(10)).balanced, Some(false));
+    let unknown = vec![upcalls(UPCALL_UNKNOWN.into(), 0, 50)];
+    let end = cut(unknown.clone(), unknown);
+    for counter in ["Openvswitch.lost", "Openvswitch.missed"] {
+        let book = book(&end, None, counter, Some(50));
+        assert_eq!((book.traced, book.counted, book.balanced), (None, Some(50), None));
+        assert!(book.why.unwrap().starts_with("not traceable here"));
+    }
+}
+
+#[test]
+fn without_a_datapath_there_is_no_book_about_one() {
+    let count = |name: &str| if name.starts_with("Openvswitch") { None } else { Some(0) };
+    let all = books(HERE, &Cut::default(), &Cut::default(), None, &count, &names());
+    assert!(!all.iter().any(|book| book.counter.starts_with("Openvswitch")));
 }

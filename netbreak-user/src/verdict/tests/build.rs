@@ -30,6 +30,10 @@ pub const VETH: (u32, u32) = (ROUTER, 2);
 pub const TAP: (u32, u32) = (ROUTER, 3);
 pub const WIRE: (u32, u32) = (ROUTER, 4);
 pub const SERVERS: (u32, u32) = (SERVER, 2);
+/// Ports of Open vSwitch's kernel datapath on the router: one that it took, an internal one, and the datapath's own device.
+pub const PORT_OF_SWITCH: (u32, u32) = (ROUTER, 6);
+pub const INTERNAL: (u32, u32) = (ROUTER, 7);
+const DATAPATH: (u32, u32) = (ROUTER, 5);
 pub const NOWHERE: (u32, u32) = (0, 0);
 /// Our port, or echo identifier.
 pub const PORT: u16 = 4711;
@@ -38,7 +42,7 @@ pub const SERVICE: u16 = 7000;
 /// Time-out of the attempts.
 pub const TIMEOUT: Nanos = 1_000;
 
-pub const REASONS: [&str; 11] = [
+pub const REASONS: [&str; 13] = [
     "NETFILTER_DROP",
     "NO_SOCKET",
     "SOCKET_FILTER",
@@ -50,8 +54,10 @@ pub const REASONS: [&str; 11] = [
     "IP_INNOROUTES",
     "NEIGH_FAILED",
     "NOT_SPECIFIED",
+    "OVS_DROP_LAST_ACTION",
+    "DEV_READY",
 ];
-pub const SYMBOLS: [&str; 11] = [
+pub const SYMBOLS: [&str; 13] = [
     "nft_do_chain",
     "nf_hook_slow",
     "ip_forward",
@@ -63,6 +69,8 @@ pub const SYMBOLS: [&str; 11] = [
     "icmp_rcv",
     "tcp_v4_rcv",
     "packet_recvmsg",
+    "ovs_dp_process_packet",
+    "do_execute_actions",
 ];
 
 /// The number of a reason.
@@ -79,11 +87,18 @@ pub fn address(name: &str) -> u64 {
 pub fn names() -> Table {
     Table {
         reasons: REASONS.iter().map(|name| (reason(name), (*name).to_owned())).collect(),
-        devices: [(VETH, "d0", "veth"), (TAP, "d0", "tun"), (SERVERS, "s0", "veth")]
-            .map(|(at, name, kind)| {
-                (at, Device { name: name.to_owned(), kind: Some(kind.to_owned()), master: None })
-            })
-            .into(),
+        devices: [
+            (VETH, "d0", "veth", None),
+            (TAP, "d0", "tun", None),
+            (SERVERS, "s0", "veth", None),
+            (DATAPATH, "ovs-system", "openvswitch", None),
+            (INTERNAL, "ovn0", "openvswitch", None),
+            (PORT_OF_SWITCH, "p1h", "veth", Some(DATAPATH.1)),
+        ]
+        .map(|(at, name, kind, master)| {
+            (at, Device { name: name.to_owned(), kind: Some(kind.to_owned()), master })
+        })
+        .into(),
         symbols: SYMBOLS.iter().map(|name| (address(name), (*name).to_owned())).collect(),
         namespaces: [(ROUTER, "router".to_owned())].into(),
         addresses: [((SERVER, IpAddr::V4(REMOTE)), SERVERS.1)].into(),

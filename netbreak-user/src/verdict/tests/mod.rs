@@ -3,6 +3,7 @@
 mod around;
 mod books;
 pub mod build;
+mod datapath;
 mod deaths;
 mod last;
 mod path;
