@@ -3,13 +3,15 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::BPF_ANY;
-use netbreak_common::{ABSENT, FAMILY_V6, LEG_REPLY, LEG_REQUEST, PORT_WORDS, ProbeKey, ProbeValue};
+use netbreak_common::{
+    ABSENT, ALIAS_PORTS, FAMILY_V6, LEG_REPLY, LEG_REQUEST, PORT_WORDS, ProbeKey, ProbeValue,
+};
 
 use crate::{
     drop::whereabouts,
     maps,
     ours::Ours,
-    read::{Kernel, Probed, forget, load, offset, read, setting},
+    read::{Kernel, Probed, forget, forget_in_place, load, offset, read, setting, unbounded},
 };
 
 pub const FIN: u8 = 0x01;
@@ -71,21 +73,26 @@ fn find(segment: &Segment, leg: &mut u8) -> *mut ProbeValue {
 /// the packet comes to next, nothing remembers.
 #[inline(never)]
 fn find_tracked(skb: u64, segment: &Segment, leg: &mut u8) -> *mut ProbeValue {
-    let Some((original, its_leg)) = tracked(skb as Kernel, segment.family) else {
+    let mut original = MaybeUninit::uninit();
+    if !tracked(skb as Kernel, segment.family, leg, &mut original) {
         return core::ptr::null_mut();
-    };
+    }
     // Many ways lead here.
-    let (original, its_leg) = (forget(&original), forget(&its_leg));
+    forget_in_place(&mut original);
+    // SAFETY: it was written.
+    let original = unsafe { original.assume_init_ref() };
     let Some(value) = maps::PROBES.get_ptr_mut(original) else { return core::ptr::null_mut() };
-    *leg = its_leg;
-    let alias = forget(&segment.key(its_leg));
+    let mut alias = MaybeUninit::new(segment.key(forget(leg)));
+    forget_in_place(&mut alias);
+    // SAFETY: made above.
+    let alias = unsafe { alias.assume_init_ref() };
     if maps::ALIASES.insert(alias, original, BPF_ANY.into()).is_ok()
         && let Some(ports) = maps::ALIASED.get_ptr_mut(0)
     {
         let ports = ports.cast::<u8>();
         // SAFETY: within the array; single bytes.
         unsafe {
-            ports.add(usize::from(alias.local_port)).write_volatile(1);
+            ports.add(unbounded(alias.local_port.into()) as usize % ALIAS_PORTS).write_volatile(1);
             ports.add(usize::from(ANY_PORT)).write_volatile(1);
         }
     }
@@ -206,18 +213,18 @@ pub fn of_socket(segment: &Segment, is_numbered: bool, into: *mut Ours) -> bool 
 /// The first packet of the connection that a packet belongs to, if its addresses or ports are translated: as a
 /// connection of a probe, and the packet's leg. Null or unknown pointers read as zeros.
 #[inline(always)]
-fn tracked(skb: Kernel, family: u8) -> Option<(ProbeKey, u8)> {
+fn tracked(skb: Kernel, family: u8, leg: &mut u8, into: &mut MaybeUninit<ProbeKey>) -> bool {
     // include/uapi/linux/netfilter/nf_conntrack_common.h
     const IPS_NAT_MASK: u64 = 1 << 4 | 1 << 5;
     const IP_CT_IS_REPLY: u64 = 3;
     const NFCT_INFOMASK: u64 = 7;
     if setting!(offsets.skb_nfct) == ABSENT || setting!(offsets.conn_tuple) == ABSENT {
-        return None;
+        return false;
     }
     let entry: u64 = load::<_, Probed>(skb, offset!(skb_nfct));
     let connection = (entry & !NFCT_INFOMASK) as Kernel;
     if connection.is_null() || load::<u64, Probed>(connection, offset!(conn_status)) & IPS_NAT_MASK == 0 {
-        return None;
+        return false;
     }
     let mut tuple = MaybeUninit::<Tuple>::uninit();
     read(connection.wrapping_add(offset!(conn_tuple)), &mut tuple);
@@ -225,10 +232,11 @@ fn tracked(skb: Kernel, family: u8) -> Option<(ProbeKey, u8)> {
     let tuple = unsafe { tuple.assume_init_ref() };
     let local_port = u16::from_be(tuple.source_port);
     if !is_probe_port(local_port) {
-        return None;
+        return false;
     }
-    let leg = if entry & NFCT_INFOMASK >= IP_CT_IS_REPLY { LEG_REPLY } else { LEG_REQUEST };
-    Some((key(family, tuple.destination, u16::from_be(tuple.destination_port), local_port), leg))
+    *leg = if entry & NFCT_INFOMASK >= IP_CT_IS_REPLY { LEG_REPLY } else { LEG_REQUEST };
+    into.write(key(family, tuple.destination, u16::from_be(tuple.destination_port), local_port));
+    true
 }
 
 /// The beginning of `struct nf_conntrack_tuple` (include/net/netfilter/nf_conntrack_tuple.h); the loader has compared it
@@ -247,7 +255,9 @@ struct Tuple {
 fn key(family: u8, remote: [u32; 4], remote_port: u16, local_port: u16) -> ProbeKey {
     // SAFETY: the same 16 bytes.
     let remote = unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(remote) };
-    ProbeKey { remote, remote_port, local_port, family, pad: [0; 3] }
+    // Of three zeros in a row the compiler would make a call.
+    let [family, pad @ ..] = u32::from(family).to_le_bytes();
+    ProbeKey { remote, remote_port, local_port, family, pad }
 }
 
 /// The cheapest test, which a port fails that is nobody's.
@@ -269,8 +279,9 @@ pub fn is_probe_port(port: u16) -> bool {
 fn is_alias_port(port: u16) -> bool {
     let Some(ports) = maps::ALIASED.get_ptr(0) else { return false };
     let is_set = |port: u16| {
+        let index = unbounded(port.into()) as usize % ALIAS_PORTS;
         // SAFETY: within the array; a single byte.
-        unsafe { ports.cast::<u8>().add(usize::from(port)).read_volatile() == 1 }
+        unsafe { ports.cast::<u8>().add(index).read_volatile() == 1 }
     };
     is_set(ANY_PORT) && is_set(port)
 }

@@ -11,6 +11,7 @@ use netbreak_common::{PlaceKey, sensor};
 
 use crate::{
     account, event,
+    ours::{Ours, identify_slowly},
     packet::Packet,
     read::{Access, Direct, Kernel, Probed, Typed, forget, load, netns, offset, setting},
 };
@@ -44,18 +45,32 @@ pub fn kfree_skb_raw(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn dropped<C: EbpfContext, A: Access>(ctx: &C, skb: Kernel, location: u64, reason: u32, rx_sk: Kernel) {
+    if !count::<A>(skb, location, reason, rx_sk) {
+        return;
+    }
+    let mut ours = MaybeUninit::uninit();
+    if identify_slowly(skb as u64, ours.as_mut_ptr()) {
+        // SAFETY: it was written.
+        report(ctx, skb as u64, location, reason, unsafe { ours.assume_init_ref() });
+    }
+}
+
+/// Counts it. Returns whether it may be a packet of ours. Not inlined: what follows for such packets needs the stack, of
+/// which there are 512 bytes for all (`MAX_BPF_STACK`; a program's own before 6.13, private stacks).
+#[inline(never)]
+fn count<A: Access>(skb: Kernel, location: u64, reason: u32, rx_sk: Kernel) -> bool {
     let (ifindex, netns) = whereabouts::<A>(skb, rx_sk);
     let packet = Packet::of_skb::<A>(skb);
-    let place = PlaceKey {
-        location,
-        reason,
-        ifindex,
-        netns,
-        sensor: sensor::DROP,
-        family: packet.family,
-        protocol: packet.protocol,
-        pad: 0,
-    };
+    account::count(&place(location, reason, ifindex, netns, &packet), &packet, skb);
+    packet.may_be_ours()
+}
+
+/// Sends its event. Not inlined, and it looks at the packet anew, for the same reason.
+#[inline(never)]
+fn report<C: EbpfContext>(ctx: &C, skb: u64, location: u64, reason: u32, ours: &Ours) {
+    let packet = Packet::rarely_of_skb(skb as Kernel);
+    let (ifindex, netns) = rarely_whereabouts(skb as Kernel);
+    let place = place(location, reason, ifindex, netns, &packet);
     #[cfg(feature = "log")]
     aya_log_ebpf::debug!(
         ctx,
@@ -64,8 +79,13 @@ fn dropped<C: EbpfContext, A: Access>(ctx: &C, skb: Kernel, location: u64, reaso
         ifindex,
         packet.protocol
     );
-    account::count(&place, &packet, skb);
-    event::report_packet(ctx, &place, &packet, skb);
+    event::report(ctx, &place, &packet, skb as Kernel, ours);
+}
+
+#[inline(always)]
+fn place(location: u64, reason: u32, ifindex: u32, netns: u32, packet: &Packet) -> PlaceKey {
+    let Packet { family, protocol, .. } = *packet;
+    PlaceKey { location, reason, ifindex, netns, sensor: sensor::DROP, family, protocol, pad: 0 }
 }
 
 /// (ifindex, namespace) of a packet: from its device, else its socket and route, else the receiving socket.

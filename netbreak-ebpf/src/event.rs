@@ -12,30 +12,10 @@ use crate::{
     account::{device_name, lose},
     connection::{Segment, is_known_port, of_socket},
     maps,
-    ours::{Ours, identify_slowly},
+    ours::Ours,
     packet::{MOST_LINEAR, Packet},
-    read::{Kernel, Probed, forget, load, offset, read, setting},
+    read::{Kernel, Probed, forget_in_place, load, offset, read, setting},
 };
-
-/// Sends an event if `packet`, which is `skb`, belongs to an attempt.
-#[inline(always)]
-pub fn report_packet<C: EbpfContext>(ctx: &C, place: &PlaceKey, packet: &Packet, skb: Kernel) {
-    if packet.may_be_ours() {
-        report_ours(ctx, place, packet, skb);
-    }
-}
-
-/// Not inlined: what hardly any packet needs is not to cost others registers and stack.
-#[inline(never)]
-fn report_ours<C: EbpfContext>(ctx: &C, place: &PlaceKey, packet: &Packet, skb: Kernel) {
-    // Many ways lead here.
-    let packet = forget(packet);
-    let mut ours = MaybeUninit::uninit();
-    if identify_slowly(skb as u64, ours.as_mut_ptr()) {
-        // SAFETY: it was written.
-        report(ctx, place, &packet, skb, unsafe { ours.assume_init_ref() });
-    }
-}
 
 /// Sends an event if something that happened to a socket concerns an attempt. `packet` has the flow of what it sends.
 /// `segment`: sequence number and flags of the segment that it is about; without one only the flags are known.
@@ -61,15 +41,18 @@ pub fn report_socket<C: EbpfContext>(
         family: packet.family,
         flags,
     };
-    let mut ours = MaybeUninit::uninit();
-    if of_socket(&forget(&segment), sequence.is_some(), ours.as_mut_ptr()) {
+    let (mut ours, mut segment) = (MaybeUninit::uninit(), MaybeUninit::new(segment));
+    forget_in_place(&mut segment);
+    // SAFETY: made above.
+    if of_socket(unsafe { segment.assume_init_ref() }, sequence.is_some(), ours.as_mut_ptr()) {
         // SAFETY: it was written.
         report(ctx, place, packet, core::ptr::null(), unsafe { ours.assume_init_ref() });
     }
 }
 
-/// Sends an event. `skb` is null when something happened to a socket.
-#[inline(always)]
+/// Sends an event. `skb` is null when something happened to a socket. Not inlined: what hardly any packet needs is not to
+/// cost others registers and stack.
+#[inline(never)]
 pub fn report<C: EbpfContext>(ctx: &C, place: &PlaceKey, packet: &Packet, skb: Kernel, ours: &Ours) {
     if setting!(headers) == 1 {
         let Some(mut entry) = maps::EVENTS.reserve::<EventWithHeaders<MaybeUninit<Stack>>>(0) else {

@@ -7,7 +7,7 @@ use netbreak_common::{FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, wire};
 use crate::{
     connection::{FIN, SYN, Segment, is_known_port, of_packet},
     packet::{ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, Headers, ICMP, ICMP6, TCP, UDP},
-    read::{Access, Kernel, Rarely, bytes, forget, load, offset, read, setting},
+    read::{Access, Kernel, Rarely, bytes, forget_in_place, load, offset, read, setting},
 };
 
 /// A packet of an attempt. Functions write it to where they are told and return whether they did: of an `Option` that is
@@ -75,10 +75,10 @@ pub fn identify<A: Access>(skb: Kernel, into: *mut Ours) -> bool {
 }
 
 #[inline(always)]
-fn look<A: Access, const TAGGED: bool>(skb: Kernel, into: *mut Ours) -> bool {
+fn look<A: Access, const SLOWLY: bool>(skb: Kernel, into: *mut Ours) -> bool {
     let (mut segment, mut within) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     let into = Into { ours: into, segment: segment.as_mut_ptr(), within: within.as_mut_ptr() };
-    let mut said = outer::<A, TAGGED>(skb, &into);
+    let mut said = if SLOWLY { outer_slowly(skb as u64, &into) } else { outer::<A, false>(skb, &into) };
     if said == WITHIN {
         // SAFETY: it was written.
         said = inner::<A>(&A::merged(unsafe { within.assume_init() }), &into);
@@ -87,9 +87,9 @@ fn look<A: Access, const TAGGED: bool>(skb: Kernel, into: *mut Ours) -> bool {
         return said == OURS;
     }
     // Many ways lead here.
+    forget_in_place(&mut segment);
     // SAFETY: it was written.
-    let segment = forget(unsafe { segment.assume_init_ref() });
-    of_packet(skb as u64, &segment, into.ours)
+    of_packet(skb as u64, unsafe { segment.assume_init_ref() }, into.ours)
 }
 
 #[inline(always)]
@@ -115,6 +115,12 @@ fn outer<A: Access, const TAGGED: bool>(skb: Kernel, into: &Into) -> Said {
 #[inline(never)]
 pub fn identify_slowly(skb: u64, into: *mut Ours) -> bool {
     look::<Rarely, true>(skb as Kernel, into)
+}
+
+/// Not inlined: what it leaves on the stack is gone when the next one needs it.
+#[inline(never)]
+fn outer_slowly(skb: u64, into: &Into) -> Said {
+    outer::<Rarely, true>(skb as Kernel, into)
 }
 
 /// Not inlined: what is within a tunnel costs others neither registers nor stack.

@@ -8,7 +8,7 @@ use crate::{
     account::lose,
     connection::{SYN, is_known_port},
     ours::{MAGIC, is_tunnel_port},
-    read::{Access, Kernel, Rarely, bytes, forget, load, offset, read},
+    read::{Access, Kernel, Rarely, bytes, forget, forget_in_place, load, offset, read},
 };
 
 pub const ICMP: u8 = 1;
@@ -113,6 +113,13 @@ impl Packet {
     #[inline(always)]
     pub fn of_skb<A: Access>(skb: Kernel) -> Self {
         let mut packet = Self::empty();
+        packet.read_skb::<A>(skb);
+        packet
+    }
+
+    #[inline(always)]
+    fn read_skb<A: Access>(&mut self, skb: Kernel) {
+        let packet = self;
         let head = load::<Kernel, A>(skb, offset!(skb_head));
         let data = load::<Kernel, A>(skb, offset!(skb_data));
         let network = u32::from(load::<u16, A>(skb, offset!(skb_network_header)));
@@ -127,7 +134,7 @@ impl Packet {
             // `len` alone: a packet without an IP header need not have a network header either.
             packet.bytes = len;
             packet.source_port = ether_type;
-            return packet;
+            return;
         }
         packet.network::<A>(head, network, tail, ether_type);
 
@@ -138,7 +145,6 @@ impl Packet {
                 packet.segments = segments.into();
             }
         }
-        packet
     }
 
     /// As [`Packet::of_skb`], for what happens rarely: whatever the packet is, the verifier goes on in one way.
@@ -146,8 +152,9 @@ impl Packet {
     pub fn rarely_of_skb(skb: Kernel) -> Self {
         let mut packet = MaybeUninit::uninit();
         write_of_skb(skb as u64, packet.as_mut_ptr());
+        forget_in_place(&mut packet);
         // SAFETY: it was written.
-        forget(unsafe { packet.assume_init_ref() })
+        unsafe { packet.assume_init() }
     }
 
     /// As [`Packet::of_sock`], for what happens rarely.
@@ -155,8 +162,9 @@ impl Packet {
     pub fn rarely_of_sock<A: Access>(sk: Kernel) -> Self {
         let mut packet = MaybeUninit::uninit();
         write_of_sock::<A>(sk, packet.as_mut_ptr());
+        forget_in_place(&mut packet);
         // SAFETY: it was written.
-        forget(unsafe { packet.assume_init_ref() })
+        unsafe { packet.assume_init() }
     }
 
     /// `network` and `tail` are offsets from `head`.
@@ -306,8 +314,13 @@ impl Packet {
 /// Not inlined: what it leaves on the stack would be one more way for each.
 #[inline(never)]
 fn write_of_skb(skb: u64, into: *mut Packet) {
+    // Where it is wanted, not here: there is no room for it twice.
     // SAFETY: the caller's, of this size.
-    unsafe { into.write(Packet::of_skb::<Rarely>(skb as Kernel)) };
+    let packet = unsafe {
+        into.write(Packet::empty());
+        &mut *into
+    };
+    packet.read_skb::<Rarely>(skb as Kernel);
 }
 
 /// As [`write_of_skb`].

@@ -132,6 +132,22 @@ pub fn forget<T: Copy>(value: &T) -> T {
     unsafe { copy.assume_init() }
 }
 
+/// As [`forget`], where the value lies: a function's stack is short of room for a copy.
+#[inline(always)]
+pub fn forget_in_place<T: Copy>(value: &mut MaybeUninit<T>) {
+    let place = (&raw const *value).cast();
+    read(place, value);
+}
+
+/// The same number, of which the compiler knows nothing: it leaves in the program the bounds that it is given next. Before
+/// 5.16 the verifier forgets those of a number that was on the stack meanwhile (`__mark_reg_unknown` in
+/// `check_stack_read`, kernel/bpf/verifier.c).
+#[inline(always)]
+pub fn unbounded(number: u32) -> u32 {
+    // SAFETY: a local variable.
+    unsafe { core::ptr::read_volatile(&raw const number) }
+}
+
 /// The network namespace's inode number; 0 without a namespace.
 #[inline(always)]
 pub fn netns<A: Access>(owner: Kernel, offset_of_net: usize) -> u32 {

@@ -16,7 +16,7 @@ use crate::{
     event,
     ours::{Ours, identify_slowly},
     packet::Packet,
-    read::{Access, Kernel, Probed, Typed, forget, setting},
+    read::{Access, Kernel, Probed, Typed, setting},
     retransmit::place,
 };
 
@@ -43,36 +43,62 @@ pub fn tcp_send_reset_raw(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
     if !sk.is_null() {
-        let packet = Packet::rarely_of_sock::<Probed>(sk);
-        let place = place::<Probed>(sensor::RESET_SENT, reason, sk, &packet);
-        account::count_rarely(&place, &packet, 0);
-        event::report_socket(ctx, &place, &packet, || (None, RST));
-    } else if !skb.is_null() {
-        // The flow of the packet that is answered: the RST goes the other way.
-        let answered = Packet::rarely_of_skb(skb);
-        let packet = Packet {
-            source: answered.destination,
-            destination: answered.source,
-            source_port: answered.destination_port,
-            destination_port: answered.source_port,
-            segments: 1,
-            ..answered
-        };
-        let (ifindex, netns) = rarely_whereabouts(skb);
-        let place = PlaceKey { ifindex, netns, ..place::<Probed>(sensor::RESET_SENT, reason, sk, &packet) };
-        account::count_rarely(&place, &packet, skb as u64);
-        if !answered.may_be_ours() {
-            return;
-        }
-        let packet = forget(&packet);
-        let mut ours = MaybeUninit::<Ours>::uninit();
-        if identify_slowly(skb as u64, ours.as_mut_ptr()) {
-            // SAFETY: it was written.
-            let ours = unsafe { ours.assume_init_mut() };
-            (ours.leg, ours.flags) = (1 - ours.leg, RST);
-            event::report(ctx, &place, &packet, skb, ours);
-        }
+        return by_socket(ctx, sk, reason);
     }
+    let skb = skb as u64;
+    if skb == 0 || !count(skb, reason) {
+        return;
+    }
+    let mut ours = MaybeUninit::<Ours>::uninit();
+    if identify_slowly(skb, ours.as_mut_ptr()) {
+        // SAFETY: it was written.
+        let ours = unsafe { ours.assume_init_mut() };
+        (ours.leg, ours.flags) = (1 - ours.leg, RST);
+        report(ctx, skb, reason, ours);
+    }
+}
+
+/// A socket's. Not inlined, as `drop::count`.
+#[inline(never)]
+fn by_socket<C: EbpfContext>(ctx: &C, sk: Kernel, reason: u32) {
+    let packet = Packet::rarely_of_sock::<Probed>(sk);
+    let place = place::<Probed>(sensor::RESET_SENT, reason, sk, &packet);
+    account::count_rarely(&place, &packet, 0);
+    event::report_socket(ctx, &place, &packet, || (None, RST));
+}
+
+/// Counts the RST that answers a packet which belongs to no socket. Returns whether that may be one of ours. Not inlined,
+/// as `drop::count`.
+#[inline(never)]
+fn count(skb: u64, reason: u32) -> bool {
+    let mut packet = Packet::rarely_of_skb(skb as Kernel);
+    let may_be_ours = packet.may_be_ours();
+    answer(&mut packet);
+    account::count_rarely(&place_of_answer(skb, reason, &packet), &packet, skb);
+    may_be_ours
+}
+
+/// Sends its event. Not inlined, as `drop::report`.
+#[inline(never)]
+fn report<C: EbpfContext>(ctx: &C, skb: u64, reason: u32, ours: &Ours) {
+    let mut packet = Packet::rarely_of_skb(skb as Kernel);
+    answer(&mut packet);
+    event::report(ctx, &place_of_answer(skb, reason, &packet), &packet, skb as Kernel, ours);
+}
+
+/// The flow of the packet that is answered, the other way round.
+#[inline(always)]
+fn answer(packet: &mut Packet) {
+    core::mem::swap(&mut packet.source, &mut packet.destination);
+    core::mem::swap(&mut packet.source_port, &mut packet.destination_port);
+    packet.segments = 1;
+}
+
+#[inline(always)]
+fn place_of_answer(skb: u64, reason: u32, packet: &Packet) -> PlaceKey {
+    let (ifindex, netns) = rarely_whereabouts(skb as Kernel);
+    let Packet { family, protocol, .. } = *packet;
+    PlaceKey { location: 0, reason, ifindex, netns, sensor: sensor::RESET_SENT, family, protocol, pad: 0 }
 }
 
 /// (sk), `tcp_reset`.

@@ -1,5 +1,7 @@
 //! Retransmitted segments: `tcp_retransmit_skb` and, for SYN-ACKs, `tcp_retransmit_synack`.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{
     EbpfContext,
     macros::{btf_tracepoint, raw_tracepoint},
@@ -10,7 +12,7 @@ use netbreak_common::{PlaceKey, sensor};
 use crate::{
     account, event,
     packet::Packet,
-    read::{Access, Kernel, Probed, Typed, forget, load, netns, offset, setting},
+    read::{Access, Kernel, Probed, Typed, forget_in_place, load, netns, offset, setting},
 };
 
 /// (sk, skb[, err]), `__tcp_retransmit_skb`. Without `err` it fires only when the segment was sent.
@@ -70,8 +72,7 @@ fn retransmitted_synack<C: EbpfContext>(ctx: &C, request: Kernel) {
 /// The place of something that happened to a socket.
 #[inline(always)]
 pub fn place<A: Access>(sensor: u8, reason: u32, sk: Kernel, packet: &Packet) -> PlaceKey {
-    // Many ways lead here.
-    forget(&PlaceKey {
+    let mut place = MaybeUninit::new(PlaceKey {
         location: 0,
         reason,
         ifindex: 0,
@@ -80,5 +81,9 @@ pub fn place<A: Access>(sensor: u8, reason: u32, sk: Kernel, packet: &Packet) ->
         family: packet.family,
         protocol: packet.protocol,
         pad: 0,
-    })
+    });
+    // Many ways lead here.
+    forget_in_place(&mut place);
+    // SAFETY: made above.
+    unsafe { place.assume_init() }
 }
