@@ -62,6 +62,19 @@ pub fn ovs_dp_upcall_raw(ctx: RawTracePointContext) -> i32 {
 /// Counts it, and notes it for a packet of ours.
 #[inline(always)]
 fn upcalled(upcall: &Upcall, errno: u8) {
+    if !count(upcall, errno) {
+        return;
+    }
+    let mut ours = MaybeUninit::uninit();
+    if identify_slowly(upcall.packet, ours.as_mut_ptr()) {
+        // SAFETY: it was written.
+        note(upcall.packet, errno, unsafe { ours.assume_init_ref() });
+    }
+}
+
+/// Returns whether it may be a packet of ours. Not inlined, as `drop::count`.
+#[inline(never)]
+fn count(upcall: &Upcall, errno: u8) -> bool {
     let skb = upcall.packet as Kernel;
     let packet = Packet::rarely_of_skb(skb);
     let (ifindex, inode) = rarely_whereabouts(skb);
@@ -76,9 +89,7 @@ fn upcalled(upcall: &Upcall, errno: u8) {
         pad: 0,
     };
     account::count_rarely(&place, &packet, upcall.packet);
-    if packet.may_be_ours() {
-        note(upcall.packet, ifindex, inode, errno);
-    }
+    packet.may_be_ours()
 }
 
 /// The namespace that a datapath belongs to: its ports may have been moved to others. Without type information of the
@@ -103,16 +114,13 @@ fn command(info: Kernel) -> u32 {
 
 /// Not inlined: what hardly any packet needs.
 #[inline(never)]
-fn note(skb: u64, ifindex: u32, netns: u32, errno: u8) {
-    let mut ours = MaybeUninit::uninit();
-    if !identify_slowly(skb, ours.as_mut_ptr()) {
-        return;
-    }
-    // SAFETY: it was written.
-    let ours: Ours = forget(unsafe { ours.assume_init_ref() });
+fn note(skb: u64, errno: u8, ours: &Ours) {
+    // Many ways lead here.
+    let ours = forget(ours);
     if ours.probe >= setting!(probes) || !ours.is_known {
         return;
     }
+    let (ifindex, netns) = rarely_whereabouts(skb as Kernel);
     // SAFETY: a helper without arguments.
     let time = unsafe { bpf_ktime_get_ns() };
     let destination = ours.destination.to_ne_bytes();
