@@ -38,12 +38,14 @@ pub struct Pace {
     pub quiet: Nanos,
     /// The most that it may take.
     pub duration: Nanos,
+    /// Are the packets followed in the kernel?
+    pub traced: bool,
 }
 
 impl Pace {
     /// What a switch in userspace carries, on one CPU perhaps.
     pub fn new(duration: Nanos) -> Pace {
-        Pace { interval: 20 * MILLISECOND, stream_rate: 1_000_000, quiet: 2 * SECOND, duration }
+        Pace { interval: 20 * MILLISECOND, stream_rate: 1_000_000, quiet: 2 * SECOND, duration, traced: true }
     }
 }
 
@@ -89,7 +91,7 @@ impl Stage {
         let work = Work::Own { name: format!("`{}` on both nodes", event.name), work: Box::new(happen) };
         let measured = measure(Plan {
             targets,
-            tracer: Some(follow_all(&sources)),
+            tracer: pace.traced.then(|| follow_all(&sources)),
             sources,
             path,
             trigger: Some(Break { work, lead_in: pace.quiet, quiet_for: pace.quiet }),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use netbreak_user::lab::ovs::cluster::{Event, PortType};
 use netbreak_user::probe::Kind;
 use netbreak_user::report::{Probe, Report};
+
+use super::tables::Samples;
 
 /// What one run says of one probe.
 struct Sample {
@@ -17,40 +18,50 @@ struct Sample {
     places: BTreeMap<String, u64>,
 }
 
-/// What is repeated: which event, over which port, of which row, in which way.
-type Key = (usize, &'static str, &'static str, usize, String);
+/// What is repeated: the event by its turn, what differs beside it, the row by its turn and name.
+type Key = (usize, String, usize, String);
 
 /// All samples so far.
 #[derive(Default)]
 pub(super) struct Summary {
     samples: BTreeMap<Key, Vec<Sample>>,
-    events: Vec<&'static str>,
+    events: Vec<String>,
+    /// Of each run, by event and variant: seconds without an answer of a switch, and with empty tables.
+    tables: BTreeMap<(usize, String), Vec<(f64, f64)>>,
 }
 
 impl Summary {
-    pub(super) fn add(&mut self, event: &'static Event, ovn0: PortType, report: &Report) {
-        let known = self.events.iter().position(|name| *name == event.name);
+    /// Adds a run; returns how many of its kind there are now.
+    pub(super) fn add(&mut self, event: &str, variant: &str, report: &Report, tables: &Samples) -> usize {
+        let known = self.events.iter().position(|name| name == event);
         let number = known.unwrap_or_else(|| {
-            self.events.push(event.name);
+            self.events.push(event.to_owned());
             self.events.len() - 1
         });
         for (row, target) in report.targets.iter().enumerate() {
             for probe in &target.probes {
                 let title = target.row.as_ref().map_or(&target.target, |row| &row.name);
-                let name = format!("{} {title}", kind(probe.kind));
-                let order = row + if probe.kind == Kind::Icmp { 0 } else { 100 };
-                let key = (number, event.name, ovn0.name(), order, name);
+                let order = match probe.kind {
+                    Kind::Icmp => row,
+                    Kind::Stream => 200 + row,
+                    _ => 100 + row,
+                };
+                let key = (number, variant.to_owned(), order, format!("{} {title}", kind(probe.kind)));
                 self.samples.entry(key).or_default().push(sample(probe));
             }
         }
+        let all = self.tables.entry((number, variant.to_owned())).or_default();
+        all.extend(tables.seconds());
+        all.len() / 2
     }
 
     pub(super) fn markdown(&self) -> String {
         let mut text = String::from(
-            "| event | ovn0 | row | runs | not answered in time: median (least–most) | outage, s: median (least–most) | where and why, all runs |\n\
+            "| event | variant | row | runs | not answered in time: median (least–most) | outage, s: median (least–most) | where and why, all runs |\n\
              |---|---|---|--:|--:|--:|---|\n",
         );
-        for ((_, event, ovn0, _, row), samples) in &self.samples {
+        for ((event, variant, _, row), samples) in &self.samples {
+            let event = &self.events[*event];
             let broken = spread(samples.iter().map(|sample| sample.broken as f64), 0);
             let outage = spread(samples.iter().map(|sample| sample.outage_s), 2);
             let sent: u64 = samples.iter().map(|sample| sample.sent).sum();
@@ -66,8 +77,19 @@ impl Summary {
             let per_run = sent / runs as u64;
             let _ = writeln!(
                 text,
-                "| {event} | {ovn0} | {row} | {runs} | {broken} of {per_run} | {outage} | {} |",
+                "| {event} | {variant} | {row} | {runs} | {broken} of {per_run} | {outage} | {} |",
                 places.join("; ")
+            );
+        }
+        text += "\n| event | variant | runs | no answer from a switch, s | its tables less than half full, s |\n|---|---|--:|--:|--:|\n";
+        for ((event, variant), nodes) in &self.tables {
+            let away = spread(nodes.iter().map(|node| node.0), 2);
+            let empty = spread(nodes.iter().map(|node| node.1), 2);
+            let _ = writeln!(
+                text,
+                "| {} | {variant} | {} | {away} | {empty} |",
+                self.events[*event],
+                nodes.len() / 2
             );
         }
         text
@@ -93,6 +115,16 @@ fn sample(probe: &Probe) -> Sample {
     }
     if probe.unexplained > 0 {
         places.insert("unexplained".to_owned(), probe.unexplained);
+    }
+    if let Some(stream) = probe.stream {
+        places.insert("resets of the stream".to_owned(), stream.resets);
+        places.retain(|_, attempts| *attempts > 0);
+    }
+    for rst in &probe.rsts {
+        let by = rst.netns_name.as_deref().unwrap_or("nobody known");
+        let state = rst.state.as_deref().unwrap_or("no known state");
+        let reason = rst.reason.as_deref().unwrap_or("no known reason");
+        *places.entry(format!("RSTs by {by} in {state} ({reason})")).or_default() += rst.segments;
     }
     Sample {
         sent: probe.sent,
