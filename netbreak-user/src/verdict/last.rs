@@ -223,10 +223,10 @@ fn is_a_reader(symbol: Option<&str>) -> bool {
 /// Did the kernel datapath take the packet from this device, its port? It takes all that comes in; what is sent into an
 /// internal port is taken at once, what comes in there is out of the datapath.
 fn is_switched(stop: &Stop, device: &Stop, names: &dyn Names) -> bool {
-    let took = match (port(names, device.netns, device.ifindex), device.stage) {
-        (Some(Port::Taken), STAGE_RECEIVE) | (Some(Port::Internal), STAGE_TRANSMIT) => true,
-        _ => false,
-    };
+    let took = matches!(
+        (port(names, device.netns, device.ifindex), device.stage),
+        (Some(Port::Taken), STAGE_RECEIVE) | (Some(Port::Internal), STAGE_TRANSMIT)
+    );
     // Whoever reads a packet socket on the port has a copy.
     took && stop.stage != STAGE_SOCKET
 }
