@@ -1,26 +1,33 @@
 //! Many boots, some of them at the same time, and what came of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
+use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use std::{iter, thread};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::boot::{self, Ended, Guest};
 use super::console::{self, Verdict};
 use super::fetch::{self, Fetched};
 use super::initramfs::{self, Built};
-use super::kernels::KERNELS;
+use super::kernels;
 use super::place::Place;
 use super::plan::Run;
 use super::table;
 
 /// How much of a failed guest's console is shown.
 const TAIL: usize = 40;
+
+/// A run that is over.
+struct Done<'a> {
+    run: &'a Run,
+    end: Result<Ended>,
+}
 
 type Kernels = BTreeMap<&'static str, Fetched>;
 
@@ -33,30 +40,25 @@ pub fn all(place: &Place, built: &Built, runs: &[Run], jobs: u8, timeout: Durati
     let kernels = fetch(place, runs)?;
     pack(place, built, &kernels)?;
     eprintln!("+ {} guests, {jobs} at a time", runs.len());
-    let next = AtomicUsize::new(0);
-    let ended: Vec<Mutex<Option<Result<Ended>>>> = runs.iter().map(|_| Mutex::new(None)).collect();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| {
-                while let Some((run, slot)) = {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    runs.get(at).zip(ended.get(at))
-                } {
-                    let end = one(place, &kernels, run, timeout);
-                    tell(place, run, &end);
-                    if let Ok(mut slot) = slot.lock() {
-                        *slot = Some(end);
-                    }
-                }
-            });
-        }
+    let waiting = Mutex::new(runs.iter());
+    let work = || {
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let boot = |run| {
+            let end = one(place, &kernels, run, timeout);
+            tell(place, run, &end);
+            Done { run, end }
+        };
+        iter::from_fn(next).map(boot).collect::<Vec<_>>()
+    };
+    let done: Vec<Done> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
     });
-    let ended: Vec<Result<Ended>> = ended
-        .into_iter()
-        .map(|slot| slot.into_inner().ok().flatten().unwrap_or_else(|| Err(anyhow!("it was not run"))))
-        .collect();
-    print!("{}", table::render(&rows(runs, &ended, &kernels)));
-    let failed = ended.iter().filter(|end| !is_passed(end)).count();
+    print!("{}", table::render(&rows(&done, &kernels)));
+    let failed = done.iter().filter(|done| !is_passed(&done.end)).count();
     eprintln!("{} of {} passed in {:.0} s", runs.len() - failed, runs.len(), begin.elapsed().as_secs_f64());
     if failed > 0 {
         bail!("{failed} of {} guests failed", runs.len());
@@ -66,7 +68,7 @@ pub fn all(place: &Place, built: &Built, runs: &[Run], jobs: u8, timeout: Durati
 
 fn fetch(place: &Place, runs: &[Run]) -> Result<Kernels> {
     let cache = place.kernels();
-    let needed = KERNELS.iter().filter(|kernel| runs.iter().any(|run| run.kernel == *kernel));
+    let needed = kernels::KERNELS.iter().filter(|kernel| runs.iter().any(|run| run.kernel == *kernel));
     let kernels = needed.map(|kernel| Ok((kernel.name, fetch::ensure(kernel, &cache)?))).collect();
     fetch::forget_lists(&cache)?;
     kernels
@@ -126,41 +128,33 @@ fn tell(place: &Place, run: &Run, end: &Result<Ended>) {
 }
 
 fn is_passed(end: &Result<Ended>) -> bool {
-    end.as_ref().is_ok_and(|end| end.verdict == Verdict::Passed)
+    matches!(end, Ok(Ended { verdict: Verdict::Passed, .. }))
 }
 
 fn cell(end: &Result<Ended>) -> String {
     match end {
-        Ok(end) if is_passed_verdict(&end.verdict) => format!("{:.1} s", end.took.as_secs_f64()),
+        Ok(Ended { verdict: Verdict::Passed, took, .. }) => format!("{:.1} s", took.as_secs_f64()),
         Ok(_) => "FAILED".to_owned(),
         Err(_) => "ERROR".to_owned(),
     }
 }
 
-fn is_passed_verdict(verdict: &Verdict) -> bool {
-    *verdict == Verdict::Passed
-}
-
 /// Scenarios down, kernels across; a cell is the time that it took, or that it did not pass.
-fn rows(runs: &[Run], ended: &[Result<Ended>], kernels: &Kernels) -> Vec<Vec<String>> {
-    let columns: Vec<_> = KERNELS.iter().filter(|kernel| kernels.contains_key(kernel.name)).collect();
-    let heads = columns.iter().map(|kernel| kernel.name.to_owned());
-    let versions =
-        columns.iter().filter_map(|kernel| kernels.get(kernel.name)).map(|kernel| short(&kernel.release));
-    let mut rows: Vec<Vec<String>> = vec![
-        ["scenario".to_owned()].into_iter().chain(heads).collect(),
-        [String::new()].into_iter().chain(versions).collect(),
-    ];
-    let mut scenarios: Vec<_> = runs.iter().map(|run| &run.scenario).collect();
-    scenarios.sort();
-    scenarios.dedup();
+fn rows(done: &[Done], kernels: &Kernels) -> Vec<Vec<String>> {
+    let columns: Vec<_> =
+        kernels::KERNELS.iter().filter_map(|kernel| Some((kernel.name, kernels.get(kernel.name)?))).collect();
+    let row = |head: &str, cell: &dyn Fn(&'static str, &Fetched) -> String| -> Vec<String> {
+        let cells = columns.iter().map(|(name, kernel)| cell(name, kernel));
+        [head.to_owned()].into_iter().chain(cells).collect()
+    };
+    let mut rows =
+        vec![row("scenario", &|name, _| name.to_owned()), row("", &|_, kernel| short(&kernel.release))];
+    let scenarios: BTreeSet<&str> = done.iter().map(|done| done.run.scenario.as_str()).collect();
     for scenario in scenarios {
-        let of = |name| {
-            runs.iter().zip(ended).find(|(run, _)| run.kernel.name == name && run.scenario == *scenario)
-        };
-        let cells =
-            columns.iter().map(|kernel| of(kernel.name).map_or_else(String::new, |(_, end)| cell(end)));
-        rows.push([scenario.clone()].into_iter().chain(cells).collect());
+        let is_it = |name| move |done: &&Done| done.run.kernel.name == name && done.run.scenario == scenario;
+        rows.push(row(scenario, &|name, _| {
+            done.iter().find(is_it(name)).map_or_else(String::new, |done| cell(&done.end))
+        }));
     }
     rows
 }
@@ -168,4 +162,41 @@ fn rows(runs: &[Run], ended: &[Result<Ended>], kernels: &Kernels) -> Vec<Vec<Str
 /// `6.12.117+deb12` of `6.12.117+deb12-cloud-amd64`.
 fn short(release: &str) -> String {
     release.strip_suffix("-cloud-amd64").unwrap_or(release).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_a_row_for_each_scenario_and_a_column_for_each_kernel() {
+        let run = |name, scenario: &str| Run {
+            kernel: kernels::find(name).unwrap(),
+            scenario: scenario.to_owned(),
+        };
+        let runs = [run("6.12", "ovs::flow"), run("5.10", "boot"), run("6.12", "boot")];
+        let end = |verdict| Ok(Ended { verdict, took: Duration::from_millis(4_230), console: Vec::new() });
+        let ends =
+            [end(Verdict::Passed), end(Verdict::Failed("why".to_owned())), Err(anyhow::anyhow!("no QEMU"))];
+        let done: Vec<_> = runs.iter().zip(ends).map(|(run, end)| Done { run, end }).collect();
+        let fetched = |release: &str| Fetched {
+            release: release.to_owned(),
+            vmlinuz: "vmlinuz".into(),
+            modules: "modules.cpio".into(),
+        };
+        let kernels = Kernels::from([
+            ("6.12", fetched("6.12.117+deb12-cloud-amd64")),
+            ("5.10", fetched("5.10.0-32-cloud-amd64")),
+        ]);
+        assert_eq!(
+            rows(&done, &kernels),
+            [
+                ["scenario", "5.10", "6.12"],
+                ["", "5.10.0-32", "6.12.117+deb12"],
+                ["boot", "FAILED", "ERROR"],
+                ["ovs::flow", "", "4.2 s"],
+            ]
+        );
+        assert_eq!(done.iter().filter(|done| is_passed(&done.end)).count(), 1);
+    }
 }
