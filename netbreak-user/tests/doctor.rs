@@ -7,7 +7,7 @@
 
 use netbreak_user::doctor;
 use netbreak_user::kernel::prerequisites::{Facts, explain_start_error};
-use netbreak_user::kernel::{KernelBtf, Options, PID_1, Tracer, blind_on_pid_1};
+use netbreak_user::kernel::{KernelBtf, Options, PID_1, Tracer, UPCALL, blind_on_pid_1};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use serde_json::Value;
 
@@ -68,12 +68,15 @@ fn root_has_every_sensor() {
     for sensor in seen["sensors"].as_array().unwrap() {
         // A namespace may end between being found and being entered, an administrator may hide symbols, and some
         // kernels run no tracing program on top of process 1.
-        if !["namespaces", "symbols", PID_1].contains(&sensor["name"].as_str().unwrap()) {
+        // Without Open vSwitch there is nothing to see of it.
+        if !["namespaces", "symbols", PID_1, UPCALL].contains(&sensor["name"].as_str().unwrap()) {
             assert_eq!(sensor["state"], "on", "{sensor:#}");
         }
     }
     let said = seen["sensors"].as_array().unwrap().iter().any(|sensor| sensor["name"] == PID_1);
     assert_eq!(said, blind_on_pid_1(&KernelBtf::open().unwrap()), "{seen:#}");
+    let loaded = seen["facts"]["openvswitch"] == true;
+    assert_eq!(state(&seen, UPCALL), if loaded { "on" } else { "off" }, "{seen:#}");
     let shown = seen["facts"]["kernel_addresses"] == true;
     assert_eq!(state(&seen, "symbols"), if shown { "on" } else { "off" }, "{seen:#}");
     assert_eq!(missing(&seen), [""; 0]);

@@ -2,10 +2,10 @@
 
 use super::{Finding, Observed};
 use crate::kernel::{
-    NOT_LOADED, PATH, PID_1, TRACEPOINTS, UPCALL,
+    PATH, PID_1, TRACEPOINTS, UPCALL,
     prerequisites::{Facts, in_full, no_symbols, turn_on},
 };
-use crate::report::{Sensor, SensorState};
+use crate::report::{NO_DATAPATH, Sensor, SensorState};
 
 /// Every sensor, in the order of reports.
 pub fn findings(facts: &Facts, observed: &Observed) -> Vec<Finding> {
@@ -49,7 +49,7 @@ fn program(sensor: &Sensor) -> Finding {
         (SensorState::Degraded, _) if sensor.name == PID_1 => {
             Some("a kernel whose struct bpf_prog_aux has no member init_owned, as Linux itself")
         }
-        (SensorState::Off, Some(NOT_LOADED)) => {
+        (SensorState::Off, Some(NO_DATAPATH)) => {
             Some("nothing to do, unless a kernel datapath is to be watched")
         }
         (SensorState::Degraded, _) if sensor.name == UPCALL => Some("a kernel with CONFIG_KPROBES=y"),

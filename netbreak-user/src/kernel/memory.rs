@@ -7,7 +7,7 @@
 use netbreak_common::{
     ALIAS_PORTS, Asked, CHUNK, CachedPlace, Chunk, FlowKey4, FlowKey6, Losses, MAX_ALIASES, MAX_PLACES,
     MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue,
-    RING_BYTES, Routing, SENDERS, Settings,
+    RING_BYTES, Routing, SENDERS, Settings, Upcall,
 };
 
 use super::registry::Room;
@@ -67,6 +67,7 @@ pub fn maps(flows: u32, room: Room) -> Vec<Map> {
         ("LEDGER", Array, ID, size_of::<Passage>(), room.entries()),
         ("ROUTING", PerCpuArray, ID, size_of::<Routing>(), 1),
         ("SENDERS", Array, ID, size_of::<Asked>(), SENDERS),
+        ("UPCALL", PerCpuArray, ID, size_of::<Upcall>(), 1),
         ("EVENTS", Ring, 0, 0, RING_BYTES),
         (".rodata", Array, ID, size_of::<Settings>(), 1),
     ]

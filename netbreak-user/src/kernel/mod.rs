@@ -21,7 +21,7 @@ mod trails;
 
 pub use btf::{BtfError, KernelBtf};
 pub use cost::{Accounting, Cost, Floor};
-pub use ovs::{NOT_LOADED, UPCALL};
+pub use ovs::UPCALL;
 pub use programs::{Form, PATH, PID_1, TRACEPOINTS, blind_on_pid_1};
 pub use reasons::Reasons;
 pub use registry::{Registry, Room};

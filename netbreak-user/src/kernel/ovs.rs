@@ -8,7 +8,7 @@ use aya::{
 };
 
 use super::{btf::KernelBtf, programs::reason};
-use crate::report::{Sensor, SensorState};
+use crate::report::{NO_DATAPATH, Sensor, SensorState};
 
 /// The module of the kernel datapath.
 pub const OPENVSWITCH: &str = "openvswitch";
@@ -22,7 +22,7 @@ pub fn attach(ebpf: &mut Ebpf, btf: &KernelBtf) -> Sensor {
     let sensor = |state, why: Option<String>| Sensor { name: UPCALL.to_owned(), state, why };
     let is_module = Path::new("/sys/module").join(OPENVSWITCH).exists();
     if !is_module && btf.tracepoint_arguments(UPCALL).is_none() {
-        return sensor(SensorState::Off, Some(NOT_LOADED.to_owned()));
+        return sensor(SensorState::Off, Some(NO_DATAPATH.to_owned()));
     }
     // The end first: of an upcall whose beginning was not seen it tells nothing.
     let probes = ["ovs_dp_upcall_ends", "ovs_dp_upcall_begins"];
@@ -49,9 +49,6 @@ pub fn attach(ebpf: &mut Ebpf, btf: &KernelBtf) -> Sensor {
         ),
     }
 }
-
-/// Why there is nothing to attach to.
-pub const NOT_LOADED: &str = "openvswitch is not loaded: there is no kernel datapath";
 
 fn attach_probe(ebpf: &mut Ebpf, program: &str) -> Result<(), ProgramError> {
     let program: &mut KProbe = ebpf.program_mut(program).ok_or(ProgramError::NotLoaded)?.try_into()?;

@@ -12,7 +12,7 @@ use super::{
     terminal::Terminal,
     view::{Asked, View},
 };
-use crate::report::{Sensor, SensorState};
+use crate::report::Sensor;
 
 /// One of the three ways.
 enum Way {
@@ -49,7 +49,7 @@ impl Output {
             })?;
             return Ok(output);
         }
-        for sensor in sensors.iter().filter(|sensor| sensor.state != SensorState::On) {
+        for sensor in sensors.iter().filter(|sensor| sensor.is_missed()) {
             let why = sensor.why.as_deref().unwrap_or("it is not on");
             // Nobody reads it: the rows come all the same.
             let _ = writeln!(io::stderr(), "netbreak: {}: {why}", sensor.name);

@@ -135,6 +135,16 @@ pub struct Sensor {
     pub why: Option<String>,
 }
 
+/// Why a sensor of Open vSwitch's kernel datapath is off where there is none: nothing is missing then.
+pub const NO_DATAPATH: &str = "openvswitch is not loaded: there is no kernel datapath";
+
+impl Sensor {
+    /// Is something not seen because of it?
+    pub fn is_missed(&self) -> bool {
+        self.state != SensorState::On && self.why.as_deref() != Some(NO_DATAPATH)
+    }
+}
+
 /// Whether a sensor runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -146,8 +146,7 @@ fn queue(side: &Side, dead: &Dead) -> Option<String> {
 
 /// Upcalls that failed, by datapath, port and handler.
 fn upcalls(side: &Side, dead: &Dead) -> Option<String> {
-    let is_upcall = dead.cause == Cause::OvsUpcall || matches!(dead.doing, Some(Doing::Upcall(_)));
-    let (_, port) = dead.device.filter(|_| is_upcall)?;
+    let (_, port) = dead.device.filter(|_| dead.cause == Cause::OvsUpcall)?;
     let (name, datapath) = side.datapaths.iter().find(|(_, datapath)| datapath.lost > 0)?;
     let of_port = datapath.ports.get(port).filter(|upcalls| upcalls.failed > 0);
     let of_port = of_port.map(|upcalls| format!(", {} of {port} failed", upcalls.failed)).unwrap_or_default();

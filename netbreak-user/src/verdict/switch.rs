@@ -17,7 +17,7 @@ pub(super) const SWITCH: &str = "ovs-vswitchd";
 pub(super) const FILLER: &str = "ovn-controller";
 
 /// Packets that die so soon after the start of the switch die of it.
-const AFTER_START: Nanos = SECOND;
+const AFTER_START: Nanos = 2 * SECOND;
 
 /// What became of packets that were handed to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::value::{count, known, number};
 use crate::report::{
     DropRow, DropTotal, SensorState,
     text::{
-        drops::{flow, is_copy_of_a_delivered_echo, name_of},
+        drops::{is_copy_of_a_delivered_echo, name_of, whose},
         format::{self, NOT_MEASURED, span},
     },
 };
@@ -74,7 +74,7 @@ fn flow_row(page: &Page, index: usize, row: &DropRow) -> Markup {
         tr {
             td.number { (count(&field("packets"), row.packets)) }
             td.number { (count(&field("bytes"), row.bytes)) }
-            td { (flow(&row.flow).replace('\n', " ")) }
+            td { (whose(row).replace('\n', " ")) }
             td { (known(&field("reason"), row.reason.as_deref())) }
             td { (known(&field("symbol"), row.symbol.as_deref())) }
             td { (known(&field("device"), row.device.as_deref())) }

@@ -110,7 +110,7 @@ fn table(rows: &[&DropRow], report: &Report, width: usize) -> String {
             row.netns.map(|inode| name_of(report, inode).map_or_else(|| inode.to_string(), str::to_owned));
         table.add_row([
             row.packets.to_string(),
-            flow(&row.flow),
+            whose(row),
             format!("{}\n{}", known(row.reason.as_deref()), known(row.symbol.as_deref())),
             format!("{}\n{}", known(row.device.as_deref()), known(netns.as_deref())),
         ]);
@@ -125,8 +125,20 @@ fn known(value: Option<&str>) -> String {
     value.unwrap_or(NOT_MEASURED).to_owned()
 }
 
+/// The flow of a row; what the kernel frees of its messages to programs, such as the copy of a packet that ovs-vswitchd could
+/// not be handed (`queue_userspace_packet`, net/openvswitch/datapath.c), is said to be no packet.
+pub(in crate::report) fn whose(row: &DropRow) -> String {
+    let is_message = row.flow.proto == "0x0000"
+        && row.device.is_none()
+        && row
+            .symbol
+            .as_deref()
+            .is_some_and(|symbol| symbol.starts_with("netlink_") || symbol.contains("_cmd_"));
+    if is_message { "netlink message, no packet".to_owned() } else { flow(&row.flow) }
+}
+
 /// `udp 10.0.1.1:4242` and, on the next line, `→ 10.0.2.2:9`: two IPv6 addresses do not fit beside each other.
-pub(in crate::report) fn flow(flow: &Flow) -> String {
+fn flow(flow: &Flow) -> String {
     let end = |address: &Option<String>, port: Option<u16>| match (address, port) {
         (None, _) => NOT_MEASURED.to_owned(),
         (Some(address), None) => address.clone(),
@@ -149,7 +161,12 @@ mod tests {
     fn a_packet_without_protocol_says_so() {
         let unset = Flow { src: None, sport: None, dst: None, dport: None, proto: "0x0000".into() };
         assert_eq!(flow(&unset), "protocol not set yet");
-        assert_eq!(flow(&Flow { proto: "0x0806".into(), ..unset }), "0x0806");
+        assert_eq!(flow(&Flow { proto: "0x0806".into(), ..unset.clone() }), "0x0806");
+        let mut row = fixtures::broken().drops[0].clone();
+        (row.flow, row.device, row.symbol) = (unset, None, Some("netlink_unicast".to_owned()));
+        assert_eq!(whose(&row), "netlink message, no packet");
+        row.symbol = Some("ip_output".to_owned());
+        assert_eq!(whose(&row), "protocol not set yet");
     }
 
     /// Both directions count together; another port, another protocol and a smaller place do not.

@@ -91,7 +91,7 @@ pub(in crate::report) fn named_losses(report: &Report) -> [(&'static str, u64, &
 }
 
 pub(super) fn sensors(page: &mut Page, report: &Report) {
-    for sensor in &report.run.sensors {
+    for sensor in report.run.sensors.iter().filter(|sensor| sensor.is_missed()) {
         let state = match sensor.state {
             SensorState::On => continue,
             SensorState::Degraded => "degraded",
