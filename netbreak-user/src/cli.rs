@@ -9,7 +9,7 @@ mod shared;
 mod test_server;
 mod watch;
 
-pub use demo::{DemoArgs, DemoFrom, DemoLab};
+pub use demo::{DemoArgs, DemoFrom, DemoLab, DemoOvn0};
 pub use matrix::MatrixArgs;
 pub use report::ReportArgs;
 pub use run::RunArgs;

@@ -8,7 +8,7 @@ Examples:
   netbreak demo --list
   netbreak demo --fault blackhole --html demo.html
   netbreak demo --lab ovn --fault vswitchd-kill
-  netbreak demo --lab ovn-cluster";
+  netbreak demo --lab ovn-cluster --fault switch-restart";
 
 /// Arguments of `netbreak demo`.
 #[derive(Debug, Args)]
@@ -26,6 +26,12 @@ pub struct DemoArgs {
     /// Where the probes of the labs `ovs` and `ovn` leave from, to visit the others
     #[arg(long, value_enum, value_name = "PLACE", default_value = "pod1")]
     pub from: DemoFrom,
+    /// What the device ovn0 of the lab `ovn-cluster` is
+    #[arg(long, value_enum, value_name = "TYPE", default_value = "internal")]
+    pub ovn0: DemoOvn0,
+    /// Time between two attempts of a probe of the lab `ovn-cluster`
+    #[arg(long, value_name = "TIME", default_value = "20ms")]
+    pub interval: String,
     /// How long to probe [default: 8s; with ovn-cluster until all has been well again for 2s, at most 60s]
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,
@@ -49,7 +55,7 @@ pub enum DemoLab {
     Ovs,
     /// The same under OVN, with a router and a join network, as in kube-ovn
     Ovn,
-    /// Two nodes under OVN and a host outside: the eleven rows of kube-ovn's tables, and a reload
+    /// Two nodes under OVN and a host outside, over the kernel's datapath if openvswitch is loaded: the eleven rows of kube-ovn's tables
     OvnCluster,
 }
 
@@ -60,4 +66,13 @@ pub enum DemoFrom {
     Pod1,
     /// The node: its packets reach the switch by ovn0
     Node,
+}
+
+/// What a node's `ovn0` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DemoOvn0 {
+    /// An internal port of the switch, as kube-ovn makes it
+    Internal,
+    /// One end of a veth pair, whose other end is a port of the switch
+    Veth,
 }

@@ -9,100 +9,29 @@ use anyhow::{Context, Result};
 
 use super::{follow_all, list, served::Server};
 use crate::{
-    clock::{MILLISECOND, Nanos, SECOND},
+    cli::DemoOvn0,
+    clock::{Nanos, SECOND},
     lab::ovs::{
         Datapath,
         cluster::{
-            Cluster, EVENTS, Event, Place, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Setup, Visit,
-            event,
+            Cluster, EVENTS, Place, PortType, ROWS, Row, SERVER_CONNECT, SERVER_STREAM, SERVERS, Setup,
+            Visit, event,
         },
     },
     netns::Namespace,
     options::{DemoOptions, Files},
     probe::{Kind, Spec},
     progress::Progress,
-    report::{self, Report, VerdictWord},
+    report::{self, VerdictWord},
     run::{Break, Plan, Source, Visited, Work, measure, publish},
     serve,
     stdout::write_stdout,
 };
 
-/// How often and how long everything is visited.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// Time between two attempts of a probe.
-    pub interval: Nanos,
-    /// Of each stream, in bits per second.
-    pub stream_rate: u64,
-    /// Before the event, and how long all must have been answered after it for the run to end.
-    pub quiet: Nanos,
-    /// The most that it may take.
-    pub duration: Nanos,
-    /// Are the packets followed in the kernel?
-    pub traced: bool,
-}
-
-impl Pace {
-    /// What a switch in userspace carries, on one CPU perhaps.
-    pub fn new(duration: Nanos) -> Pace {
-        Pace { interval: 20 * MILLISECOND, stream_rate: 1_000_000, quiet: 2 * SECOND, duration, traced: true }
-    }
-}
-
-/// A cluster, and who answers in it.
-pub struct Stage {
-    cluster: Arc<Mutex<Cluster>>,
-    _servers: Vec<Server>,
-}
-
-impl Stage {
-    /// Builds it, and returns when every row is answered.
-    ///
-    /// # Errors
-    /// Those of [`Cluster::new`], or a server that cannot be started.
-    pub fn new(setup: Setup) -> Result<Stage> {
-        let cluster = Cluster::new(setup)?;
-        let serve = |(place, address): (Place, Ipv4Addr)| {
-            let mut config = serve::Config::new(address.into());
-            (config.tcp, config.stream) = (SERVER_CONNECT.to_vec(), SERVER_STREAM.to_vec());
-            Server::start(cluster.namespace(place), config)
-        };
-        let servers = SERVERS.into_iter().map(serve).collect::<Result<Vec<_>>>()?;
-        Ok(Stage { cluster: Arc::new(Mutex::new(cluster)), _servers: servers })
-    }
-
-    /// The cluster, for what is to be done to it beside events.
-    pub fn with<T>(&self, work: impl FnOnce(&mut Cluster) -> T) -> T {
-        work(&mut self.cluster.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Visits `rows` while the event happens. `path` adds the way of the packets to the report.
-    ///
-    /// # Errors
-    /// Whatever keeps the run from starting.
-    pub fn watch(&self, event: &'static Event, rows: &[Row], pace: Pace, path: bool) -> Result<Report> {
-        let (targets, sources, netns_names) = self.with(|cluster| {
-            let (targets, sources) = visits(cluster, rows, pace)?;
-            let names = cluster.names().map(|(inode, name)| (inode, name.to_owned()));
-            anyhow::Ok((targets, sources, names.to_vec()))
-        })?;
-        let cluster = Arc::clone(&self.cluster);
-        let happen = move || cluster.lock().unwrap_or_else(PoisonError::into_inner).happen(event);
-        let work = Work::Own { name: format!("`{}` on both nodes", event.name), work: Box::new(happen) };
-        let measured = measure(Plan {
-            targets,
-            tracer: pace.traced.then(|| follow_all(&sources)),
-            sources,
-            path,
-            trigger: Some(Break { work, lead_in: pace.quiet, quiet_for: pace.quiet }),
-            progress: Progress::new(false),
-            netns_names,
-            give_up_privileges: false,
-            started: Box::new(|_| ()),
-        })?;
-        Ok(measured.report)
-    }
-}
+/// Before the event, and how long all must have been answered after it for the run to end.
+const QUIET: Nanos = 2 * SECOND;
+/// What each stream sends between two attempts of another probe, in bits: 1 Mbit/s at the default interval.
+const STREAM_BITS: u64 = 20_000;
 
 pub(super) fn run(options: &DemoOptions) -> Result<VerdictWord> {
     if options.list {
@@ -119,18 +48,44 @@ pub(super) fn run(options: &DemoOptions) -> Result<VerdictWord> {
         })?,
     };
     let files = Files::open(&options.output)?;
-    let stage = Stage::new(Setup::new(Datapath::of_this_kernel()))?;
-    let report = stage.watch(event, &ROWS, Pace::new(options.duration), options.path)?;
-    publish(&report, &options.output, files)?;
-    Ok(report.verdict)
+    let ovn0 = match options.ovn0 {
+        DemoOvn0::Internal => PortType::Internal,
+        DemoOvn0::Veth => PortType::Veth,
+    };
+    let cluster = Cluster::new(Setup { ovn0, ..Setup::new(Datapath::of_this_kernel()) })?;
+    let serve = |(place, address): (Place, Ipv4Addr)| {
+        let mut config = serve::Config::new(address.into());
+        (config.tcp, config.stream) = (SERVER_CONNECT.to_vec(), SERVER_STREAM.to_vec());
+        Server::start(cluster.namespace(place), config)
+    };
+    let _servers = SERVERS.into_iter().map(serve).collect::<Result<Vec<_>>>()?;
+    let (targets, sources) = visits(&cluster, options)?;
+    let netns_names = cluster.names().map(|(inode, name)| (inode, name.to_owned())).to_vec();
+    let cluster = Arc::new(Mutex::new(cluster));
+    let broken = Arc::clone(&cluster);
+    let happen = move || broken.lock().unwrap_or_else(PoisonError::into_inner).happen(event);
+    let work = Work::Own { name: format!("`{}` on both nodes", event.name), work: Box::new(happen) };
+    let measured = measure(Plan {
+        targets,
+        tracer: Some(follow_all(&sources)),
+        sources,
+        path: options.path,
+        trigger: Some(Break { work, lead_in: QUIET, quiet_for: QUIET }),
+        progress: Progress::new(false),
+        netns_names,
+        give_up_privileges: false,
+        started: Box::new(|_| ()),
+    })?;
+    publish(&measured.report, &options.output, files)?;
+    Ok(measured.report.verdict)
 }
 
 /// The rows, and their probes by source. What is visited in two ways is one row.
-fn visits(cluster: &Cluster, rows: &[Row], pace: Pace) -> Result<(Vec<Visited>, Vec<Source>)> {
+fn visits(cluster: &Cluster, options: &DemoOptions) -> Result<(Vec<Visited>, Vec<Source>)> {
     let run_id = u64::from(std::process::id());
     let mut targets: Vec<Visited> = Vec::new();
     let mut sources: Vec<(Place, Source)> = Vec::new();
-    for row in rows {
+    for row in &ROWS {
         let address = IpAddr::from(row.address);
         let name = |visited: &Visited| visited.row.as_ref().map(|row| row.name.clone());
         let known =
@@ -155,9 +110,9 @@ fn visits(cluster: &Cluster, rows: &[Row], pace: Pace) -> Result<(Vec<Visited>, 
             Visit::Tcp { connect, stream } => vec![(Kind::Tcp, Some(connect)), (Kind::Stream, Some(stream))],
         };
         sources[source].1.specs.extend(ways.into_iter().map(|(kind, port)| Spec {
-            duration: pace.duration,
-            interval: pace.interval,
-            stream_rate_bps: pace.stream_rate,
+            duration: options.duration,
+            interval: options.interval,
+            stream_rate_bps: STREAM_BITS * SECOND / options.interval.max(1),
             ..Spec::new(target, kind, address, port, run_id)
         }));
     }

@@ -1,6 +1,6 @@
 //! `netbreak demo`: a disposable lab, probes, a break in the middle, a verdict.
 
-pub mod cluster;
+mod cluster;
 mod ovs;
 mod plain;
 mod served;

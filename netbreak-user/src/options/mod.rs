@@ -30,7 +30,7 @@ pub use watch::{Follow, WatchOptions};
 
 use std::net::IpAddr;
 
-use crate::cli::{DemoArgs, DemoFrom, DemoLab, RunArgs, ServeArgs};
+use crate::cli::{DemoArgs, DemoFrom, DemoLab, DemoOvn0, RunArgs, ServeArgs};
 use crate::clock::{Nanos, SECOND};
 use crate::probe::Kind;
 use crate::run_id;
@@ -207,6 +207,10 @@ pub struct DemoOptions {
     pub list: bool,
     /// Where the probes leave from, in a lab with Open vSwitch.
     pub from: DemoFrom,
+    /// What `ovn0` is, in a cluster.
+    pub ovn0: DemoOvn0,
+    /// Between two attempts of a probe, in a cluster.
+    pub interval: Nanos,
     /// How long to probe.
     pub duration: Nanos,
     /// Report the way of the probes' packets.
@@ -226,6 +230,8 @@ impl DemoOptions {
             fault: args.fault.clone(),
             list: args.list,
             from: args.from,
+            ovn0: args.ovn0,
+            interval: time::validate_time("--interval", &args.interval)?,
             duration: match &args.duration {
                 Some(typed) => time::validate_time("--duration", typed)?,
                 None if args.lab == DemoLab::OvnCluster => 60 * SECOND,

@@ -16,8 +16,8 @@ use super::directory::Directory;
 use super::parent::Parent;
 use crate::lab::{Guard, LabNamespace};
 
-/// How long a daemon may take to start or to end.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a daemon may take to start or to end, on a machine that has little time for it.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at it.
 const PAUSE: Duration = Duration::from_millis(2);
 

@@ -6,8 +6,6 @@ use std::fmt::Write as _;
 use netbreak_user::probe::Kind;
 use netbreak_user::report::{Probe, Report};
 
-use super::tables::Samples;
-
 /// What one run says of one probe.
 struct Sample {
     sent: u64,
@@ -26,13 +24,12 @@ type Key = (usize, String, usize, String);
 pub(super) struct Summary {
     samples: BTreeMap<Key, Vec<Sample>>,
     events: Vec<String>,
-    /// Of each run, by event and variant: seconds without an answer of a switch, and with empty tables.
-    tables: BTreeMap<(usize, String), Vec<(f64, f64)>>,
+    runs: BTreeMap<(usize, String), usize>,
 }
 
 impl Summary {
     /// Adds a run; returns how many of its kind there are now.
-    pub(super) fn add(&mut self, event: &str, variant: &str, report: &Report, tables: &Samples) -> usize {
+    pub(super) fn add(&mut self, event: &str, variant: &str, report: &Report) -> usize {
         let known = self.events.iter().position(|name| name == event);
         let number = known.unwrap_or_else(|| {
             self.events.push(event.to_owned());
@@ -50,14 +47,14 @@ impl Summary {
                 self.samples.entry(key).or_default().push(sample(probe));
             }
         }
-        let all = self.tables.entry((number, variant.to_owned())).or_default();
-        all.extend(tables.seconds());
-        all.len() / 2
+        let runs = self.runs.entry((number, variant.to_owned())).or_default();
+        *runs += 1;
+        *runs
     }
 
     pub(super) fn markdown(&self) -> String {
         let mut text = String::from(
-            "| event | variant | row | runs | not answered in time: median (least–most) | outage, s: median (least–most) | where and why, all runs |\n\
+            "| event | ovn0 | row | runs | not answered in time: median (least–most) | outage, s: median (least–most) | where and why, all runs |\n\
              |---|---|---|--:|--:|--:|---|\n",
         );
         for ((event, variant, _, row), samples) in &self.samples {
@@ -81,19 +78,21 @@ impl Summary {
                 places.join("; ")
             );
         }
-        text += "\n| event | variant | runs | no answer from a switch, s | its tables less than half full, s |\n|---|---|--:|--:|--:|\n";
-        for ((event, variant), nodes) in &self.tables {
-            let away = spread(nodes.iter().map(|node| node.0), 2);
-            let empty = spread(nodes.iter().map(|node| node.1), 2);
-            let _ = writeln!(
-                text,
-                "| {} | {variant} | {} | {away} | {empty} |",
-                self.events[*event],
-                nodes.len() / 2
-            );
-        }
         text
     }
+}
+
+/// What a run lost, row by row, and what happened meanwhile: for the console.
+pub(super) fn lines(report: &Report) -> String {
+    let probes =
+        report.targets.iter().flat_map(|target| target.probes.iter().map(move |probe| (target, probe)));
+    let said = probes.map(|(target, probe)| {
+        let (title, sample) = (target.row.as_ref().map_or("", |row| &row.name), sample(probe));
+        let Sample { sent, broken, outage_s, places } = sample;
+        format!("  {} {title}: {broken} of {sent}, {outage_s:.2} s, {places:?}", kind(probe.kind))
+    });
+    let changes = report.changes.iter().map(|change| format!("  {:.2} s {}", change.at_s, change.detail));
+    said.chain(changes).collect::<Vec<_>>().join("\n")
 }
 
 fn kind(kind: Kind) -> &'static str {

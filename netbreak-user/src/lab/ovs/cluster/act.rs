@@ -29,6 +29,7 @@ pub(super) fn act(
         Step::Ip(commands) => namespace.exec(&["ip", "-batch", "-"], &commands(node)).map(drop),
         Step::RemoveTunnel => remove_tunnel(daemons, namespace),
         Step::ForgetConnections => daemons.ask(namespace, Vswitchd, &["dpctl/flush-conntrack"]).map(drop),
+        Step::Sysctl(key, value) => namespace.sysctl(key, value),
         // The whole cluster's business.
         Step::Pause(_) | Step::Filled => Ok(()),
     }

@@ -39,6 +39,8 @@ pub(super) enum Step {
     RemoveTunnel,
     /// Every connection that the node's kernel tracks is forgotten.
     ForgetConnections,
+    /// A value under `/proc/sys/net`.
+    Sysctl(&'static str, &'static str),
 }
 
 /// How a daemon ends.
@@ -55,6 +57,7 @@ pub(super) enum Manner {
 use Manner::{Asked, Killed, Terminated};
 use Step::{
     Configure, End, Filled, ForgetConnections, Ip, Pause, RemoveTunnel, RestoreFlows, SaveFlows, Start,
+    Sysctl,
 };
 
 /// How long a daemon is away.
@@ -66,6 +69,9 @@ const GO_ON: Step = Configure("--if-exists remove open_vswitch . other_config fl
 /// How long ovn-controller waits after its connection to the switch before it clears the tables, in milliseconds.
 const PATIENT: Step = Configure("set open_vswitch . external-ids:ovn-ofctl-wait-before-clear=8000");
 const IMPATIENT: Step = Configure("remove open_vswitch . external-ids ovn-ofctl-wait-before-clear");
+
+/// A segment outside the window that the kernel expects is no reason to call it invalid.
+const LIBERAL: Step = Sysctl("netfilter/nf_conntrack_tcp_be_liberal", "1");
 
 /// Every event, in the order of `netbreak demo --list`. The first one is what happens if nothing is named.
 pub const EVENTS: &[Event] = &[
@@ -163,6 +169,16 @@ pub const EVENTS: &[Event] = &[
         name: "conntrack",
         summary: "the kernel forgets all connections that it tracks",
         steps: &[ForgetConnections],
+    },
+    Event {
+        name: "conntrack-liberal",
+        summary: "the same with nf_conntrack_tcp_be_liberal",
+        steps: &[LIBERAL, ForgetConnections],
+    },
+    Event {
+        name: "ovn0-down-liberal",
+        summary: "ovn0 is down for a second, with nf_conntrack_tcp_be_liberal",
+        steps: &[LIBERAL, Ip(down), GAP, Ip(up)],
     },
 ];
 
