@@ -47,9 +47,14 @@ impl Place {
         self.directory.join("built")
     }
 
-    /// The first file system for a kernel; without a name, what is the same for all.
-    pub fn initrd(&self, kernel: Option<&str>) -> PathBuf {
-        self.directory.join("initrd").join(kernel.unwrap_or("all"))
+    /// First file systems, which are made for each task: hundreds of megabytes.
+    pub fn initrds(&self) -> PathBuf {
+        self.directory.join("initrd")
+    }
+
+    /// That of a kernel.
+    pub fn initrd(&self, kernel: &str) -> PathBuf {
+        self.initrds().join(kernel)
     }
 
     /// What comes out of a guest: `target/vm/out/6.12/boot/doctor`.

@@ -57,6 +57,8 @@ pub fn all(place: &Place, built: &Built, runs: &[Run], jobs: u8, timeout: Durati
             .flat_map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
             .collect()
     });
+    let initrds = place.initrds();
+    fs::remove_dir_all(&initrds).with_context(|| format!("cannot remove {}", initrds.display()))?;
     print!("{}", table::render(&rows(&done, &kernels)));
     let failed = done.iter().filter(|done| !is_passed(&done.end)).count();
     eprintln!("{} of {} passed in {:.0} s", runs.len() - failed, runs.len(), begin.elapsed().as_secs_f64());
@@ -76,14 +78,14 @@ fn fetch(place: &Place, runs: &[Run]) -> Result<Kernels> {
 
 /// Writes the first file system of every kernel: what is the same for all, and its modules.
 fn pack(place: &Place, built: &Built, kernels: &Kernels) -> Result<()> {
-    let all = place.initrd(None);
-    let directory = all.parent().context("an archive lies in no directory")?;
-    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let directory = place.initrds();
+    let all = directory.join("all");
+    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let context = |path: &Path| format!("cannot write {}", path.display());
     let file = File::create(&all).with_context(|| context(&all))?;
     initramfs::write(built, BufWriter::new(file)).with_context(|| context(&all))?;
     for (name, kernel) in kernels {
-        let path = place.initrd(Some(name));
+        let path = place.initrd(name);
         let mut file = File::create(&path).with_context(|| context(&path))?;
         for part in [&all, &kernel.modules] {
             let mut part = File::open(part).with_context(|| format!("cannot read {}", part.display()))?;
@@ -97,7 +99,7 @@ fn one(place: &Place, kernels: &Kernels, run: &Run, timeout: Duration) -> Result
     let kernel = kernels.get(run.kernel.name).context("its kernel was not fetched")?;
     boot::run(&Guest {
         vmlinuz: &kernel.vmlinuz,
-        initrd: &place.initrd(Some(run.kernel.name)),
+        initrd: &place.initrd(run.kernel.name),
         scenario: &run.scenario,
         out: &place.out(run),
         timeout,
