@@ -19,7 +19,7 @@ use netbreak_user::run::{Break, Plan, Source, Visited, Work, follow, measure};
 use crate::out;
 
 /// How long each break lasts.
-const BROKEN: Duration = Duration::from_secs(3);
+const BROKEN: Duration = Duration::from_secs(2);
 
 fn event(name: &str) -> &'static Event {
     LabKind::Ovs.events().find(|event| event.name == name).unwrap()
@@ -134,7 +134,9 @@ fn empty_tables() {
     let by_reason = |death: &Death| death.reason.as_deref() == Some("OVS_DROP_LAST_ACTION");
     for target in ["pod2", "ovn0"] {
         let probe = probe(&report, target);
-        most(probe, &probe.deaths, |death| {
+        // On a slow machine it lasts so long that neighbours fail as well.
+        let in_switch = probe.deaths.iter().filter(|death| death.cause != Cause::Neighbour);
+        most(probe, in_switch, |death| {
             death.cause == Cause::OvsFlow && death.device.as_deref() == Some("p1h")
         });
         assert_eq!(attempts(&probe.deaths, by_reason) > 0, has_reasons, "{:#?}", probe.deaths);
