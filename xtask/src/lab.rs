@@ -21,6 +21,6 @@ pub fn score(filter: Option<&str>) -> Result<()> {
         .env("NETBREAK_REQUIRE", "1")
         .env("NETBREAK_FAULT", filter.unwrap_or_default())
         .args(["test", "--package=netbreak-user", "--test=packets", "--", "--nocapture", "--exact"])
-        .args(["score::every_fault_is_located_and_counted"])
+        .args(["scored::every_fault_is_located_and_counted"])
         .run()
 }

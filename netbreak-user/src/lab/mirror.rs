@@ -58,7 +58,8 @@ fn step(step: &Step) -> Step {
         }
         Step::Sysctl(side, key, value) => Step::Sysctl(role(side), text(key), value),
         Step::Xdp(side, device, mode) => Step::Xdp(role(side), text(device), mode),
-        Step::FullSocket(_)
+        Step::Machine(..)
+        | Step::FullSocket(_)
         | Step::FullBacklog(_)
         | Step::HalfOpen(_)
         | Step::PacketSockets

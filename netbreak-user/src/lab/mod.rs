@@ -16,7 +16,7 @@ mod truth;
 mod xdp;
 
 pub use fault::{Effect, Expected, Family, Fault, Need, Service, Truth};
-pub use faults::{FAULTS, INSIDE, find};
+pub use faults::{FAULTS, IN_GUESTS, INSIDE, find};
 pub use namespace::{Guard, LabNamespace};
 pub use step::{Step, XdpMode};
 pub use topology::{CLIENT_V4, CLIENT_V6, SERVER_V4, SERVER_V6};

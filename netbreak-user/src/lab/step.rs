@@ -1,5 +1,6 @@
 //! One thing that is done to the lab to break or to mend it.
 
+use std::fs;
 use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
@@ -19,6 +20,8 @@ pub enum Step {
     Run(Role, &'static [&'static str]),
     /// A value under `/proc/sys/net`.
     Sysctl(Role, &'static str, &'static str),
+    /// A value under `/proc/sys/net` of the machine's first namespace, which holds for all of them.
+    Machine(&'static str, &'static str),
     /// A program on this device that drops probe packets.
     Xdp(Role, &'static str, XdpMode),
     /// A UDP socket of the server on this port whose receive buffer is full and stays so.
@@ -55,6 +58,10 @@ impl Step {
             Step::Nft(role, rules) => lab.nft(role, rules),
             Step::Run(role, argv) => lab.exec(role, argv).map(drop),
             Step::Sysctl(role, key, value) => lab.namespace(role).sysctl(key, value),
+            Step::Machine(key, value) => {
+                let file = format!("/proc/sys/net/{key}");
+                fs::write(&file, value).with_context(|| format!("cannot write {value} to {file}"))
+            }
             Step::Xdp(role, device, mode) => {
                 let attached = lab.namespace(role).run(|| xdp::attach(device, mode))?;
                 let link = attached.with_context(|| {

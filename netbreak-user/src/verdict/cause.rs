@@ -6,7 +6,31 @@ use crate::report::Cause;
 /// From a drop's reason; where the kernel gives none that tells, from the functions it passed.
 pub fn of_drop(ending: &Ending) -> Cause {
     let by_reason = ending.reason.as_deref().and_then(|reason| of_reason(reason, ending));
-    by_reason.or_else(|| ending.chain().find_map(of_function)).unwrap_or(Cause::Other)
+    let by_function = || ending.chain().find_map(of_function).or_else(|| of_owner(ending));
+    by_reason.or_else(by_function).unwrap_or(Cause::Other)
+}
+
+/// Where there are no reasons: from the function that freed the packet itself, which frees for little else.
+fn of_owner(ending: &Ending) -> Option<Cause> {
+    if ending.reason.is_some() {
+        return None;
+    }
+    Some(match ending.symbol.as_deref()? {
+        symbol if is_purge(None, Some(symbol)) => Cause::Socket,
+        // What a qdisc refused (`__dev_xmit_skb`, part of `__dev_queue_xmit`).
+        "kfree_skb_list" if ending.passes("__dev_queue_xmit") => Cause::Queue,
+        // `sch_handle_ingress` and `sch_handle_egress` are part of them.
+        "__netif_receive_skb_core" | "__dev_queue_xmit" => Cause::Tc,
+        // `ip_route_input_noref` refused the source (net/ipv4/ip_input.c).
+        "ip_rcv_finish_core" => Cause::Route,
+        "__udp4_lib_rcv"
+        | "__udp6_lib_rcv"
+        | "udp_queue_rcv_one_skb"
+        | "udpv6_queue_rcv_one_skb"
+        | "tcp_v4_rcv"
+        | "tcp_v6_rcv" => Cause::Socket,
+        _ => return None,
+    })
 }
 
 fn of_reason(reason: &str, ending: &Ending) -> Option<Cause> {
@@ -43,7 +67,13 @@ fn of_reason(reason: &str, ending: &Ending) -> Option<Cause> {
 /// Was the packet freed unread from a queue that went away: a socket's, or a TAP device's (`tun_queue_purge` in
 /// drivers/net/tun.c, which gives no reason)?
 pub fn is_purge(reason: Option<&str>, symbol: Option<&str>) -> bool {
-    reason == Some("QUEUE_PURGE") || symbol == Some("tun_queue_purge")
+    match reason {
+        Some(reason) => reason == "QUEUE_PURGE" || symbol == Some("tun_queue_purge"),
+        None => matches!(
+            symbol,
+            Some("tun_queue_purge" | "skb_queue_purge" | "udp_destruct_common" | "inet_sock_destruct")
+        ),
+    }
 }
 
 /// For reasons that do not tell (NOT_SPECIFIED) and kernels without reasons.
@@ -114,7 +144,7 @@ mod tests {
 
     #[test]
     fn causes_follow_from_reason_then_from_functions() {
-        let table: [(Option<&str>, &[&str], Cause); 25] = [
+        let table: [(Option<&str>, &[&str], Cause); 32] = [
             (Some("NETFILTER_DROP"), &["nft_do_chain", "nf_hook_slow", "ip_forward"], Cause::Netfilter),
             (Some("NETFILTER_DROP"), &[], Cause::Netfilter),
             (None, &["nft_do_chain"], Cause::Netfilter),
@@ -140,6 +170,13 @@ mod tests {
             (Some("NOT_SPECIFIED"), &["do_execute_actions", "ovs_execute_actions"], Cause::OvsFlow),
             (None, &["ovs_dp_process_packet", "ovs_vport_receive"], Cause::OvsUpcall),
             (Some("NOT_SPECIFIED"), &["somewhere_new"], Cause::Other),
+            (None, &["kfree_skb_list", "__dev_queue_xmit", "ip_finish_output2"], Cause::Queue),
+            (None, &["__dev_queue_xmit", "ip_finish_output2"], Cause::Tc),
+            (Some("NOT_SPECIFIED"), &["__dev_queue_xmit"], Cause::Other),
+            (None, &["udp_destruct_common"], Cause::Socket),
+            (None, &["skb_queue_purge", "neigh_destroy"], Cause::Neighbour),
+            (None, &["tcp_v4_rcv", "ip_protocol_deliver_rcu"], Cause::Socket),
+            (None, &["somewhere_new", "__dev_queue_xmit"], Cause::Other),
         ];
         for (reason, chain, cause) in table {
             assert_eq!(of_drop(&ending(reason, chain)), cause, "{reason:?} {chain:?}");

@@ -43,11 +43,11 @@ pub fn notes(side: &Side, dead: &Dead) -> Vec<String> {
         .collect()
 }
 
-/// Did connection tracking drop them, and no rule? Both leave NETFILTER_DROP. A rule of nft is on the stack, one of
+/// Did connection tracking drop them, and no rule? Both leave NETFILTER_DROP, or nothing where there are no reasons. A rule of nft is on the stack, one of
 /// iptables is not (`ipt_do_table` has returned); but only connection tracking counts them: as `drop` where packets enter
 /// (`nf_conntrack_in`), as `insert_failed` where they leave (`__nf_conntrack_confirm`).
 pub fn is_conntrack(side: &Side, dead: &Dead) -> bool {
-    dead.reason == Some("NETFILTER_DROP")
+    matches!(dead.reason, Some("NETFILTER_DROP") | None)
         && dead.symbol == Some("nf_hook_slow")
         && tracked(side, dead).is_some_and(|dropped| dropped >= dead.attempts)
 }
@@ -280,6 +280,7 @@ mod tests {
         let table = |dead: Dead| is_conntrack(&side(), &dead);
         assert!(table(dead("nf_hook_slow", "netfilter prerouting")));
         assert!(table(dead("nf_hook_slow", "netfilter output")));
+        assert!(table(Dead { reason: None, ..dead("nf_hook_slow", "netfilter output") }));
         // A rule of nft; a hook without connection tracking; one where it counted two.
         assert!(!table(dead("nft_do_chain", "netfilter prerouting")));
         assert!(!table(dead("nf_hook_slow", "netfilter forward")));

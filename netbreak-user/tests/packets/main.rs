@@ -16,4 +16,5 @@ mod merge;
 mod pcap;
 mod retransmits;
 mod score;
+mod scored;
 mod watch;

@@ -6,8 +6,16 @@
 #![expect(clippy::unwrap_used, reason = "what helps a test may fail it")]
 
 mod boot;
+#[expect(dead_code, unused_imports, reason = "tests on this machine use the rest of it")]
+#[path = "../common/mod.rs"]
+mod common;
+mod faults;
 mod ovn;
 mod ovs;
+#[expect(dead_code, reason = "tests on this machine use the rest of it")]
+#[path = "../packets/score/mod.rs"]
+mod score;
+mod sees;
 
 use std::path::PathBuf;
 

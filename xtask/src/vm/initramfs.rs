@@ -18,7 +18,7 @@ const SCENARIOS: &str = "/usr/libexec/scenarios";
 const INIT: &str = include_str!("init.sh");
 
 /// Programs of this machine. busybox stands in for every other.
-const PROGRAMS: [&str; 29] = [
+const PROGRAMS: [&str; 30] = [
     "busybox",
     "dash",
     "ip",
@@ -30,6 +30,7 @@ const PROGRAMS: [&str; 29] = [
     "iptables-legacy",
     "ip6tables-legacy",
     "iptables-save",
+    "conntrack",
     "ping",
     "ethtool",
     "unshare",

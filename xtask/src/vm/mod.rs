@@ -14,6 +14,7 @@ mod modules;
 mod place;
 mod plan;
 mod runs;
+mod support;
 mod table;
 
 use std::time::Duration;
@@ -59,7 +60,9 @@ pub fn run(options: &Options) -> Result<()> {
         return Ok(());
     }
     let timeout = options.timeout.map_or(plan::TIMEOUT, Duration::from_secs);
-    runs::all(&place, &built, &plan::named(&options.names, &scenarios)?, options.jobs, timeout)
+    let runs = plan::named(&options.names, &scenarios)?;
+    runs::all(&place, &built, &runs, options.jobs, timeout)?;
+    support::check(&place, &runs)
 }
 
 /// What `cargo xtask test` runs of them.
@@ -70,7 +73,8 @@ pub fn planned() -> Result<()> {
     let place = prepare()?;
     let built = build::all(&place.built(), false)?;
     let runs = plan::planned(&build::scenarios(&built.scenarios)?)?;
-    runs::all(&place, &built, &runs, JOBS, plan::TIMEOUT)
+    runs::all(&place, &built, &runs, JOBS, plan::TIMEOUT)?;
+    support::check(&place, &runs)
 }
 
 fn prepare() -> Result<Place> {

@@ -43,6 +43,7 @@ macro_rules! requests {
 }
 
 mod benign;
+mod guest;
 mod iptables;
 mod link;
 mod nat;
@@ -81,9 +82,13 @@ pub static FAULTS: LazyLock<Vec<&'static Fault>> = LazyLock::new(|| {
 /// Faults inside what another fault builds, such as a tunnel: alone they hit nothing.
 pub static INSIDE: &[Fault] = tunnel::INSIDE;
 
+/// Faults that need a machine of their own, such as a guest: they change all of it, or need modules that many kernels are
+/// built without.
+pub static IN_GUESTS: &[Fault] = guest::FAULTS;
+
 /// The fault of that name.
 pub fn find(name: &str) -> Option<&'static Fault> {
-    FAULTS.iter().copied().chain(INSIDE).find(|fault| fault.name == name)
+    FAULTS.iter().copied().chain(INSIDE).chain(IN_GUESTS).find(|fault| fault.name == name)
 }
 
 const ALL: &[Kind] = &[Kind::Icmp, Kind::Tcp, Kind::Http, Kind::Udp, Kind::Stream];
@@ -116,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_fault_has_a_name_of_its_own() {
-        let all = || FAULTS.iter().copied().chain(INSIDE);
+        let all = || FAULTS.iter().copied().chain(INSIDE).chain(IN_GUESTS);
         let mut names: Vec<&str> = all().map(|fault| fault.name).collect();
         names.sort_unstable();
         let all = names.len();

@@ -42,6 +42,25 @@ pub enum When {
     ToTheEnd,
 }
 
+/// How fast attempts leave, and how long they have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// On the processor itself.
+    Native,
+    /// On one that is emulated, some twenty times slower.
+    Emulated,
+}
+
+impl Pace {
+    /// Thirty attempts of a probe.
+    fn plan(self) -> [&'static str; 4] {
+        match self {
+            Pace::Native => ["--interval", "10ms", "--duration", "300ms"],
+            Pace::Emulated => ["--interval", "50ms", "--duration", "1500ms"],
+        }
+    }
+}
+
 impl Case {
     /// Those that every fault hits.
     pub fn families(&self) -> Vec<Family> {
@@ -50,14 +69,14 @@ impl Case {
     }
 
     /// Runs it in a lab of its own.
-    pub fn run(&self) -> Score {
+    pub fn run(&self, pace: Pace) -> Score {
         let mut served = Served::new();
         // A SYN-ACK that dies is not sent again: then each packet that the fault killed was an attempt of ours.
         served.lab.namespace(Role::Server).sysctl("ipv4/tcp_synack_retries", "0").unwrap();
         let foreign = self.foreign.map(|fault| Foreign::beside(&served, fault));
         let witness = Witness::new();
         let done = match self.when {
-            When::Throughout => self.throughout(&mut served),
+            When::Throughout => self.throughout(&mut served, pace),
             When::ForAWhile | When::ForLong | When::ToTheEnd => self.midway(&mut served),
         };
         let truths = self.faults.iter().map(|fault| served.lab.read_truth(fault).unwrap()).collect();
@@ -65,7 +84,7 @@ impl Case {
         judge(&Seen::new(self, &served, &done, truths, foreign, &witness))
     }
 
-    fn throughout(&self, served: &mut Served) -> Done {
+    fn throughout(&self, served: &mut Served, pace: Pace) -> Done {
         self.faults.iter().for_each(|fault| served.lab.apply(fault).unwrap());
         // Shorter than the first pause of TCP (1 s): no SYN is sent twice.
         // A neighbour is given up after about 400 ms, and only then do the packets die that waited for it.
@@ -74,11 +93,11 @@ impl Case {
         let timeout = match self.effect {
             // Nothing is to time out, however busy the machine is.
             Effect::Spares => "2s",
-            _ if waits => "650ms",
+            _ if waits || pace == Pace::Emulated => "650ms",
             _ => "300ms",
         };
-        let done = self.start(served, &["--interval", "10ms", "--duration", "300ms", "--timeout", timeout]);
-        let done = done.finish();
+        let plan = [&pace.plan()[..], &["--timeout", timeout]].concat();
+        let done = self.start(served, &plan).finish();
         self.faults.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
         done
     }

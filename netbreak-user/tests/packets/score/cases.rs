@@ -1,6 +1,6 @@
 //! Every case of the score, as data.
 
-use netbreak_user::lab::{Effect, FAULTS, Fault, Truth, find};
+use netbreak_user::lab::{Effect, Fault, Truth, find};
 use netbreak_user::probe::Kind;
 use netbreak_user::report::Leg;
 
@@ -137,9 +137,9 @@ const STREAMS: &[(&[&str], When)] = &[
     (&["neighbour"], When::Throughout),
 ];
 
-/// All of them.
-pub fn all() -> Vec<Case> {
-    let single = FAULTS.iter().flat_map(|fault| of(fault));
+/// All of them: each of `faults` alone, and the others.
+pub fn all(faults: &[&'static Fault]) -> Vec<Case> {
+    let single = faults.iter().flat_map(|fault| of(fault));
     let together =
         TOGETHER.iter().map(|(names, effect, exact)| Case { exact: *exact, ..case(names, *effect, SINGLE) });
     let pairs = pairs(ON_THE_WAY)

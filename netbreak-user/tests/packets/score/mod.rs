@@ -1,8 +1,6 @@
 //! The score: every fault of the lab, alone and with others, throughout a run and for a while. Each lost attempt must be
 //! a death at the fault's place, of its cause, and there must be as many as the kernel counted. Where this kernel hides
 //! some from all programs, no more are missing than a witness saw, and each of them is an attempt without an explanation.
-//!
-//! `cargo xtask lab score [FILTER]` prints the table. NETBREAK_FAULT is a part of the names of the cases to run.
 
 mod case;
 mod cases;
@@ -11,32 +9,24 @@ mod judge;
 mod seen;
 mod table;
 
+pub use case::{Case, Pace};
+pub use cases::all;
+
 use std::sync::Mutex;
 
-use crate::common::skipped;
-use case::Case;
 use judge::Score;
 
-/// Labs at one time: a run mostly waits.
-const WORKERS: usize = 4;
-
-#[test]
-fn every_fault_is_located_and_counted() {
-    if skipped(&["ip", "tc", "nft", "iptables", "iptables-legacy", "ip6tables-legacy", "ethtool"]) {
-        return;
-    }
-    let filter = std::env::var("NETBREAK_FAULT").unwrap_or_default();
-    let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.name.contains(&filter)).collect();
-    assert!(!cases.is_empty(), "no case has {filter:?} in its name");
+/// Runs cases, in so many labs at a time, prints the table, and fails if a case does.
+pub fn all_pass(cases: &[Case], workers: usize, pace: Pace) {
     let queue = Mutex::new(cases.iter().enumerate().rev().collect::<Vec<_>>());
     let scores: Mutex<Vec<(usize, Score)>> = Mutex::default();
     std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
+        for _ in 0..workers {
             scope.spawn(|| {
                 loop {
                     let Some((index, case)) = queue.lock().unwrap().pop() else { return };
                     // What panics is no score; the others are worth having all the same.
-                    let score = std::panic::catch_unwind(|| case.run());
+                    let score = std::panic::catch_unwind(|| case.run(pace));
                     let score = score.unwrap_or_else(|_| Score::failed(case));
                     scores.lock().unwrap().push((index, score));
                 }

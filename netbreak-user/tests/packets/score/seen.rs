@@ -70,12 +70,15 @@ impl<'a> Seen<'a> {
         self.case.faults.iter().filter_map(|fault| fault.expected).any(|expected| self.is(death, expected))
     }
 
-    /// What the exact table says of a fault's place. `None` where it cannot tell the fault's drops from others: many
+    /// What the exact table says of a fault's place. `None` where it has no reasons on this kernel, or cannot tell the fault's drops from others: many
     /// things are freed for no reason given, and only flows tell them apart, for which a flood beside us may have left no
     /// room. The deaths are exact all the same.
     pub fn total(&self, fault: &Fault) -> Option<u64> {
         let expected = fault.expected?;
         if expected.reasons.is_empty() || expected.reasons.contains(&"NOT_SPECIFIED") {
+            return None;
+        }
+        if self.report.drop_totals.iter().all(|row| row.reason.is_none()) {
             return None;
         }
         let netns = self.served.inode(expected.role);
