@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn every_event_has_a_name_of_its_own_and_ends_with_what_it_began_with() {
         for one in EVENTS {
-            assert!(std::ptr::eq(event(one.name).unwrap(), one), "{}", one.name);
+            assert_eq!(EVENTS.iter().filter(|other| other.name == one.name).count(), 1, "{}", one.name);
+            assert_eq!(event(one.name).unwrap().summary, one.summary);
             let ends = one.steps.iter().filter(|step| matches!(step, End(..))).count();
             let starts = one.steps.iter().filter(|step| matches!(step, Start(_))).count();
             assert_eq!(ends, starts, "{}", one.name);
