@@ -24,9 +24,10 @@ const PLAN: &[Planned] = &[
     Planned { scenarios: "sees", kernels: &["5.10"] },
     Planned { scenarios: "faults::conntrack_full", kernels: &["5.10"] },
     Planned { scenarios: "faults", kernels: &[] },
-    // With reasons of its own, and without.
-    Planned { scenarios: "ovs", kernels: &["5.10", "6.12"] },
-    Planned { scenarios: "ovn::restart", kernels: &["6.12"] },
+    Planned { scenarios: "ovs::no_handler", kernels: &["newest"] },
+    Planned { scenarios: "ovs::ovn0_down", kernels: &["newest"] },
+    // The slowest of them, where guests have little time.
+    Planned { scenarios: "ovs::empty_tables", kernels: &[] },
     // Experiments of many minutes.
     Planned { scenarios: "ovn", kernels: &[] },
 ];
