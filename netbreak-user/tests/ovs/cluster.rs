@@ -224,7 +224,7 @@ fn the_demo_prints_the_tables_of_a_reload() {
     let report = netbreak_user::report::json::parse(&std::fs::read_to_string(&json).unwrap()).unwrap();
     // Each row was broken and is well again at the end, and every dead echo has its place.
     let told: Vec<&str> = report.changes.iter().map(|change| change.detail.as_str()).collect();
-    for words in ["the reload of both nodes started", "the reload of both nodes was done"] {
+    for words in ["`reload` on both nodes started", "`reload` on both nodes was done"] {
         assert!(told.contains(&words), "{told:#?}");
     }
     let probes = || report.targets.iter().flat_map(|target| &target.probes);
