@@ -67,7 +67,14 @@ pub(super) const FAULTS: &[Fault] = &[
     rewrites!(
         "masquerade-random",
         "the router hides the client's address behind its own, and ports behind random ones",
-        chain!("postrouting" "100", "oifname \"r1\" masquerade random")
+        // Not the ports of connections in labs: of a SYN that is given the port of another connection of the same probe
+        // the kernel side finds that one, by name, and takes it for foreign.
+        chain!(
+            "postrouting" "100",
+            "oifname \"r1\" meta l4proto tcp masquerade to :58000-65535 random",
+            "oifname \"r1\" meta l4proto udp masquerade to :58000-65535 random",
+            "oifname \"r1\" meta l4proto { icmp, icmpv6 } masquerade random",
+        )
     ),
     rewrites!(
         "masquerade-ports",
