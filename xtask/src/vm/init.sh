@@ -10,7 +10,8 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts none /dev/pts
 mount -t tmpfs none /dev/shm
 mount -t tmpfs none /run
-mount -t tmpfs none /tmp
+# Not one of its own over /tmp: a checkout may lie there, and with it the place of netbreak.
+chmod 1777 /tmp
 mkdir -p /run/netns /run/lock
 mount -t tracefs none /sys/kernel/tracing
 mount -t bpf none /sys/fs/bpf
