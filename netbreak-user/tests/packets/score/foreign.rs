@@ -120,47 +120,53 @@ fn connect(from: &SockAddr, to: &SockAddr) {
 
 /// Sends an echo request for each one that leaves our client.
 fn echo_alike(here: &PathBuf, there: &PathBuf, over: &AtomicBool) {
-    let ours = Namespace::open(here).unwrap().run(sniffer).unwrap();
-    enter(there);
-    let v4 = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).unwrap();
-    let v6 = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)).unwrap();
-    let mut frame = [0; 128];
-    while !over.load(Ordering::Relaxed) {
-        let Ok(length) = rustix::io::read(&ours, &mut frame) else { continue };
-        // Ethernet, IP without options, and the first eight bytes of an echo request.
-        match length {
-            42.. if frame[12..14] == [8, 0] && frame[23] == 1 && frame[34] == 8 => {
-                let _ = v4.send_to(&echo(&frame[34..42]), &SocketAddr::new(V4, 0).into());
-            }
-            62.. if frame[12..14] == [0x86, 0xdd] && frame[20] == 58 && frame[54] == 128 => {
-                let _ = v6.send_to(&echo(&frame[54..62]), &SocketAddr::new(V6, 0).into());
-            }
-            _ => {}
+    let protocols = (Protocol::ICMPV4, Protocol::ICMPV6);
+    // Ethernet, IP without options, and the first eight bytes of an echo request.
+    answer(here, there, protocols, over, |frame| match frame.len() {
+        42.. if frame[12..14] == [8, 0] && frame[23] == 1 && frame[34] == 8 => {
+            Some((V4, echo(&frame[34..42])))
         }
-    }
+        62.. if frame[12..14] == [0x86, 0xdd] && frame[20] == 58 && frame[54] == 128 => {
+            Some((V6, echo(&frame[54..62])))
+        }
+        _ => None,
+    });
 }
 
 /// Answers each SYN that leaves our client with a segment that acknowledges what a connection begun a moment later would
 /// have sent by then.
 fn acknowledge(here: &PathBuf, server: &PathBuf, over: &AtomicBool) {
+    // Ethernet, IP without options, and the first 14 bytes of a SYN.
+    answer(here, server, (Protocol::TCP, Protocol::TCP), over, |frame| match frame.len() {
+        54.. if frame[12..14] == [8, 0] && frame[23] == 6 && frame[47] & SYN_ACK == SYN => {
+            Some((CLIENT_V4.into(), acknowledgement(&frame[34..48])))
+        }
+        74.. if frame[12..14] == [0x86, 0xdd] && frame[20] == 6 && frame[67] & SYN_ACK == SYN => {
+            Some((CLIENT_V6.into(), acknowledgement(&frame[54..68])))
+        }
+        _ => None,
+    });
+}
+
+/// Looks at each frame that our client sends or receives: what `reply` says of it, to whom and what, is sent from `there`, by
+/// these protocols of IPv4 and IPv6.
+fn answer(
+    here: &PathBuf,
+    there: &PathBuf,
+    (v4, v6): (Protocol, Protocol),
+    over: &AtomicBool,
+    reply: impl Fn(&[u8]) -> Option<(IpAddr, Vec<u8>)>,
+) {
     let ours = Namespace::open(here).unwrap().run(sniffer).unwrap();
-    enter(server);
-    let v4 = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::TCP)).unwrap();
-    let v6 = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::TCP)).unwrap();
+    enter(there);
+    let v4 = Socket::new(Domain::IPV4, Type::RAW, Some(v4)).unwrap();
+    let v6 = Socket::new(Domain::IPV6, Type::RAW, Some(v6)).unwrap();
     let mut frame = [0; 128];
     while !over.load(Ordering::Relaxed) {
         let Ok(length) = rustix::io::read(&ours, &mut frame) else { continue };
-        // Ethernet, IP without options, and the first 14 bytes of a SYN.
-        match length {
-            54.. if frame[12..14] == [8, 0] && frame[23] == 6 && frame[47] & SYN_ACK == SYN => {
-                let _ =
-                    v4.send_to(&acknowledgement(&frame[34..48]), &SocketAddr::from((CLIENT_V4, 0)).into());
-            }
-            74.. if frame[12..14] == [0x86, 0xdd] && frame[20] == 6 && frame[67] & SYN_ACK == SYN => {
-                let _ =
-                    v6.send_to(&acknowledgement(&frame[54..68]), &SocketAddr::from((CLIENT_V6, 0)).into());
-            }
-            _ => {}
+        if let Some((to, packet)) = reply(&frame[..length]) {
+            let socket = if to.is_ipv4() { &v4 } else { &v6 };
+            let _ = socket.send_to(&packet, &SocketAddr::new(to, 0).into());
         }
     }
 }
@@ -171,8 +177,8 @@ const ACK: u8 = 0x10;
 const SYN_ACK: u8 = SYN | ACK;
 
 /// A segment without data, for the SYN with this header. Its checksum is none: whom it reaches throws it away.
-fn acknowledgement(syn: &[u8]) -> [u8; 20] {
-    let mut segment = [0; 20];
+fn acknowledgement(syn: &[u8]) -> Vec<u8> {
+    let mut segment = vec![0; 20];
     segment[..2].copy_from_slice(&syn[2..4]);
     segment[2..4].copy_from_slice(&syn[..2]);
     let first = u32::from_be_bytes(syn[4..8].try_into().unwrap());

@@ -76,25 +76,32 @@ fn reload() {
     dies_of_flows("reload");
 }
 
+/// Each of these events so many times, in turns.
+fn repeat(times: usize, events: &[&str]) {
+    load();
+    let mut series = Series::default();
+    for _ in 0..times {
+        for event in events {
+            series.watch(event, "internal");
+        }
+    }
+}
+
 /// One run of each event.
 #[test]
 fn events() {
-    load();
-    let mut series = Series::default();
-    let events =
-        ["switch-kill", "controller-restart", "database-restart", "ovn0-address", "ovn0-down", "tunnel"];
-    for event in events {
-        series.watch(event, "internal");
-    }
+    repeat(
+        1,
+        &["switch-kill", "controller-restart", "database-restart", "ovn0-address", "ovn0-down", "tunnel"],
+    );
 }
 
 /// By how much a break gets shorter.
 #[test]
 fn mitigations() {
-    load();
-    let mut series = Series::default();
-    for _ in 0..3 {
-        for event in [
+    repeat(
+        3,
+        &[
             "switch-restart",
             "switch-restart-saved",
             "switch-restart-wait",
@@ -103,10 +110,8 @@ fn mitigations() {
             "controller-restart-patient",
             "reload",
             "reload-wait",
-        ] {
-            series.watch(event, "internal");
-        }
-    }
+        ],
+    );
 }
 
 /// Is it the internal port? In turns, so that whatever else changes meanwhile concerns both.
@@ -126,11 +131,5 @@ fn port_type() {
 /// What resets a long connection.
 #[test]
 fn resets() {
-    load();
-    let mut series = Series::default();
-    for _ in 0..3 {
-        for event in ["conntrack", "conntrack-liberal", "ovn0-address", "ovn0-down", "ovn0-down-liberal"] {
-            series.watch(event, "internal");
-        }
-    }
+    repeat(3, &["conntrack", "conntrack-liberal", "ovn0-address", "ovn0-down", "ovn0-down-liberal"]);
 }
