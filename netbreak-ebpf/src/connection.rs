@@ -25,6 +25,8 @@ const ACK: u8 = 0x10;
 /// first is 66 µs.
 const MISSED: u32 = 1 << 10;
 const MISSED_OF_STREAM: u32 = 1 << 16;
+/// More than a packet has before a device cuts it into segments (GSO_MAX_SIZE, include/linux/netdevice.h).
+const MOST_AT_ONCE: u32 = 1 << 20;
 /// Of whom only the SYN was seen has sent only that: each attempt's is.
 const ONLY_SYN: u32 = 1;
 
@@ -55,18 +57,6 @@ impl Segment {
         };
         key(self.family, remote, remote_port, local_port)
     }
-}
-
-/// By its own addresses and ports: the connection, and the leg; null if it is nobody's.
-#[inline(always)]
-fn find(segment: &Segment, leg: &mut u8) -> *mut ProbeValue {
-    *leg = LEG_REQUEST;
-    let value = lookup(&segment.key(LEG_REQUEST));
-    if !value.is_null() {
-        return value;
-    }
-    *leg = LEG_REPLY;
-    lookup(&segment.key(LEG_REPLY))
 }
 
 /// By those that connection tracking remembers of the first packet. What the connection is called here is kept: where
@@ -149,20 +139,23 @@ fn follow(value: *mut ProbeValue, segment: &Segment, skb: u64) {
             (&raw mut (*value).is_open).write_volatile(1);
         }
         let passed = segment.end.wrapping_sub((*value).first_sequence);
-        // Retransmits go back.
-        if (*value).is_open == 1 && passed.wrapping_sub((*value).sent) as i32 > 0 {
+        // Retransmits go back. What a translation in this namespace gives the connection's name has other numbers.
+        if (*value).is_open == 1 && (1..MOST_AT_ONCE).contains(&passed.wrapping_sub((*value).sent)) {
             (&raw mut (*value).sent).write_volatile(passed);
         }
     }
 }
 
-/// The connection of this name; null if it is nobody's.
+/// The connection that calls itself so; null if none does.
 #[inline(never)]
-fn lookup(name: &ProbeKey) -> *mut ProbeValue {
+fn named(name: &ProbeKey) -> *mut ProbeValue {
     let found = if is_probe_port(name.local_port) { maps::PROBES.get_ptr_mut(name) } else { None };
-    if let Some(value) = found {
-        return value;
-    }
+    found.unwrap_or(core::ptr::null_mut())
+}
+
+/// The connection that is called so behind a translation; null if none is.
+#[inline(never)]
+fn translated(name: &ProbeKey) -> *mut ProbeValue {
     if !is_alias_port(name.local_port) {
         return core::ptr::null_mut();
     }
@@ -173,20 +166,12 @@ fn lookup(name: &ProbeKey) -> *mut ProbeValue {
     }
 }
 
-/// The attempt that a segment, the packet `skb`, belongs to. Not inlined: hardly any segment comes here. A number for a
-/// pointer: the verifier need know nothing about it.
+/// The attempt of the packet `skb`, if it is one of this connection; false for null.
 #[inline(never)]
-pub fn of_packet(skb: u64, segment: &Segment, into: *mut Ours) -> bool {
-    let mut leg = LEG_REQUEST;
-    let mut value = find(segment, &mut leg);
-    if value.is_null() && segment.flags & SYN != 0 {
-        value = find_tracked(skb, segment, &mut leg);
-    }
+fn packet_of(value: *mut ProbeValue, leg: u8, segment: &Segment, skb: u64, into: *mut Ours) -> bool {
     if value.is_null() {
         return false;
     }
-    // Many ways lead here.
-    let leg = forget(&leg);
     if leg == LEG_REQUEST {
         // A RST on its way to the target is no attempt: it ends one, or a firewall made it.
         if segment.flags & RST != 0 {
@@ -201,13 +186,38 @@ pub fn of_packet(skb: u64, segment: &Segment, into: *mut Ours) -> bool {
     (setting!(probes) == 0 || value.is_open != 0) && attempt(value, leg, segment, true, into)
 }
 
+/// The attempt that a segment, the packet `skb`, belongs to. Not inlined: hardly any segment comes here. A number for a
+/// pointer: the verifier need know nothing about it.
+///
+/// A translation may give a connection the port of another one of the same probe: the name alone does not tell, and the
+/// numbers choose (`attempt`).
+#[inline(never)]
+pub fn of_packet(skb: u64, segment: &Segment, into: *mut Ours) -> bool {
+    let mut leg = LEG_REPLY;
+    let (request, reply) = (segment.key(LEG_REQUEST), segment.key(LEG_REPLY));
+    packet_of(named(&request), LEG_REQUEST, segment, skb, into)
+        || packet_of(named(&reply), LEG_REPLY, segment, skb, into)
+        || packet_of(translated(&request), LEG_REQUEST, segment, skb, into)
+        || packet_of(translated(&reply), LEG_REPLY, segment, skb, into)
+        || segment.flags & SYN != 0
+            && packet_of(find_tracked(skb, segment, &mut leg), forget(&leg), segment, skb, into)
+}
+
 /// The attempt of something that happened to a socket with this flow. Is `sequence` that of a segment?
 #[inline(never)]
 pub fn of_socket(segment: &Segment, is_numbered: bool, into: *mut Ours) -> bool {
-    let mut leg = LEG_REQUEST;
-    let value = find(segment, &mut leg);
-    // SAFETY: as in `of_packet`.
-    !value.is_null() && attempt(unsafe { &*value }, forget(&leg), segment, is_numbered, into)
+    let (request, reply) = (segment.key(LEG_REQUEST), segment.key(LEG_REPLY));
+    socket_of(named(&request), LEG_REQUEST, segment, is_numbered, into)
+        || socket_of(named(&reply), LEG_REPLY, segment, is_numbered, into)
+        || socket_of(translated(&request), LEG_REQUEST, segment, is_numbered, into)
+        || socket_of(translated(&reply), LEG_REPLY, segment, is_numbered, into)
+}
+
+/// The attempt of what happened to a socket, if it is one of this connection's; false for null.
+#[inline(always)]
+fn socket_of(value: *mut ProbeValue, leg: u8, segment: &Segment, is_numbered: bool, into: *mut Ours) -> bool {
+    // SAFETY: as in `packet_of`.
+    !value.is_null() && attempt(unsafe { &*value }, leg, segment, is_numbered, into)
 }
 
 /// The first packet of the connection that a packet belongs to, if its addresses or ports are translated: as a

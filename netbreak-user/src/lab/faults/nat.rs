@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::FAULT;
-use crate::lab::Role::Router;
+use crate::lab::Role::{Client, Router};
 use crate::lab::{Effect, Fault, Need, Service, Step};
 use crate::probe::Kind;
 
@@ -63,19 +63,39 @@ const NODE_PORT: Service = Service {
     ports: &[(5201, 30_082), (7000, 30_080), (8080, 30_081), (4000, 30_053)],
 };
 
+const LOCAL_PORTS: &str = "ipv4/ip_local_port_range";
+
 pub(super) const FAULTS: &[Fault] = &[
-    rewrites!(
-        "masquerade-random",
-        "the router hides the client's address behind its own, and ports behind random ones",
-        // Not the ports of connections in labs: of a SYN that is given the port of another connection of the same probe
-        // the kernel side finds that one, by name, and takes it for foreign.
-        chain!(
-            "postrouting" "100",
-            "oifname \"r1\" meta l4proto tcp masquerade to :58000-65535 random",
-            "oifname \"r1\" meta l4proto udp masquerade to :58000-65535 random",
-            "oifname \"r1\" meta l4proto { icmp, icmpv6 } masquerade random",
-        )
-    ),
+    // Few ports on both sides: connections get ports that other ones of the same probe have on this side.
+    Fault {
+        name: "masquerade-random",
+        summary: "the router hides the client's address behind its own, and ports behind random ones, some in use",
+        needs: Need::Nftables,
+        demo: false,
+        effect: Effect::Spares,
+        apply: &[
+            Step::Sysctl(Client, LOCAL_PORTS, "40000 40199"),
+            Step::Nft(
+                Router,
+                concat!(
+                    "table inet rewrites {\n",
+                    chain!(
+                        "postrouting" "100",
+                        "oifname \"r1\" meta l4proto tcp masquerade to :40000-40199 random",
+                        "oifname \"r1\" meta l4proto udp masquerade to :40000-40199 random",
+                        "oifname \"r1\" meta l4proto { icmp, icmpv6 } masquerade random",
+                    ),
+                    "}\n"
+                ),
+            ),
+        ],
+        undo: &[
+            Step::Nft(Router, "delete table inet rewrites"),
+            // The kernel's (`inet_init_net`, net/ipv4/af_inet.c).
+            Step::Sysctl(Client, LOCAL_PORTS, "32768 60999"),
+        ],
+        ..FAULT
+    },
     rewrites!(
         "masquerade-ports",
         "the router hides the client's address behind its own, and ports behind some of its own",
