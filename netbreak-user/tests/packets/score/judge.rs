@@ -1,5 +1,7 @@
 //! Right, wrong, or not at all.
 
+use std::any::Any;
+
 use netbreak_user::lab::{Effect, Truth};
 use netbreak_user::probe::Kind;
 use netbreak_user::report::{Cause, Death};
@@ -37,10 +39,17 @@ pub struct Score {
 }
 
 impl Score {
-    /// Of a case that did not come to its end; why was printed.
-    pub fn failed(case: &Case) -> Score {
-        let complaints = vec!["it panicked: see above".to_owned()];
+    /// Of a case that did not come to its end, and why.
+    pub fn failed(case: &Case, panic: &(dyn Any + Send)) -> Score {
+        let why = panic.downcast_ref::<String>().map(String::as_str);
+        let why = why.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("see above");
+        let complaints = vec![format!("it panicked: {why}")];
         Score { name: case.name.clone(), complaints, ..Score::default() }
+    }
+
+    /// What must not be, and the case's name.
+    pub fn complaint(&self) -> String {
+        format!("{}:\n  {}\n", self.name, self.complaints.join("\n  "))
     }
 }
 

@@ -27,7 +27,7 @@ pub fn all_pass(cases: &[Case], workers: usize, pace: Pace) {
                     let Some((index, case)) = queue.lock().unwrap().pop() else { return };
                     // What panics is no score; the others are worth having all the same.
                     let score = std::panic::catch_unwind(|| case.run(pace));
-                    let score = score.unwrap_or_else(|_| Score::failed(case));
+                    let score = score.unwrap_or_else(|panic| Score::failed(case, &*panic));
                     scores.lock().unwrap().push((index, score));
                 }
             });
@@ -37,7 +37,8 @@ pub fn all_pass(cases: &[Case], workers: usize, pace: Pace) {
     scores.sort_by_key(|(index, _)| *index);
     let scores: Vec<Score> = scores.into_iter().map(|(_, score)| score).collect();
     println!("\n{}", table::render(&scores));
-    let failed: Vec<&str> =
-        scores.iter().filter(|score| !score.complaints.is_empty()).map(|score| score.name.as_str()).collect();
-    assert!(failed.is_empty(), "{} of {} cases failed: {}", failed.len(), scores.len(), failed.join(", "));
+    let failed: Vec<&Score> = scores.iter().filter(|score| !score.complaints.is_empty()).collect();
+    // Behind the table, which is long: whoever keeps only the end of what a test prints has what matters.
+    let complaints: String = failed.iter().map(|score| score.complaint()).collect();
+    assert!(failed.is_empty(), "{} of {} cases failed\n{complaints}", failed.len(), scores.len());
 }

@@ -9,7 +9,7 @@ use super::judge::Score;
 const HEADER: [&str; 10] =
     ["fault", "probes", "sent", "lost", "right", "wrong", "unexplained", "hidden", "counted", ""];
 
-/// What is to be said of cases that failed, one line a case, and totals.
+/// One line a case, and totals.
 pub fn render(scores: &[Score]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(HEADER).add_rows(scores.iter().map(row));
@@ -17,9 +17,6 @@ pub fn render(scores: &[Score]) -> String {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let mut text = String::new();
-    for score in scores.iter().filter(|score| !score.complaints.is_empty()) {
-        let _ = writeln!(text, "{}: {}\n  {}\n", score.name, verdict(score), score.complaints.join("\n  "));
-    }
     for line in table.lines() {
         let _ = writeln!(text, "{}", line.trim_end());
     }
