@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use netbreak_common::{Event, LEG_REPLY, sensor};
 
 use super::{
-    Evidence, cause,
+    Change, Evidence, cause,
     end::{End, Proof},
     ending::Ending,
+    gone,
     group::Group,
     last::{Asked, Doing, Last, UPCALL_STAGE, last},
-    port::unusable,
     stage,
     starved::Sleeps,
 };
@@ -59,7 +59,7 @@ impl<'a> Case<'a> {
             // What a socket still held when it was closed had arrived.
             .find(|(_, ending)| !ending.is_a_copy() && !ending.passes("sk_stream_kill_queues"));
         match first {
-            Some((event, ending)) => Some(of_drop(self.evidence, event, ending, None)),
+            Some((event, ending)) => Some(of_drop(self.evidence, self.record.kind, event, ending, None)),
             None => self.end(attempt).filter(|end| end.at < answered),
         }
     }
@@ -74,7 +74,7 @@ impl<'a> Case<'a> {
         // else's it was one itself.
         let since = last.as_ref().filter(|last| !last.is_refused).map_or(0, |last| last.at);
         let events: Vec<&Event> = events.iter().copied().filter(|event| event.time >= since).collect();
-        dropped(self.evidence, &events, last.as_ref(), is_stream)
+        dropped(self.evidence, self.record.kind, &events, last.as_ref())
             .or_else(|| reported(&events))
             // Of a write without a connection the SYN may have got somewhere.
             .or_else(|| {
@@ -87,7 +87,8 @@ impl<'a> Case<'a> {
 }
 
 /// The last drop that was no copy's.
-fn dropped(evidence: &Evidence, events: &[&Event], last: Option<&Last>, is_stream: bool) -> Option<End> {
+fn dropped(evidence: &Evidence, kind: Kind, events: &[&Event], last: Option<&Last>) -> Option<End> {
+    let is_stream = kind == Kind::Stream;
     let (event, ending) = events
         .iter()
         .filter(|event| event.sensor == sensor::DROP)
@@ -103,10 +104,10 @@ fn dropped(evidence: &Evidence, events: &[&Event], last: Option<&Last>, is_strea
         })
         // The last stage that any of its packets reached: the reply comes after the request.
         .max_by_key(|(event, _)| (event.leg == LEG_REPLY && !is_stream, event.time))?;
-    Some(of_drop(evidence, event, ending, last))
+    Some(of_drop(evidence, kind, event, ending, last))
 }
 
-fn of_drop(evidence: &Evidence, event: &Event, ending: Ending, last: Option<&Last>) -> End {
+fn of_drop(evidence: &Evidence, kind: Kind, event: &Event, ending: Ending, last: Option<&Last>) -> End {
     // On a socket's queue a packet has no device any more: it came by the one where it was seen last.
     let came_by = last.filter(|last| event.ifindex == 0 && last.netns == Some(event.netns));
     let ifindex = came_by.map_or((event.ifindex != 0).then_some(event.ifindex), |last| last.ifindex);
@@ -122,6 +123,7 @@ fn of_drop(evidence: &Evidence, event: &Event, ending: Ending, last: Option<&Las
         doing: None,
     };
     in_switch(&mut group, evidence, event, &ending, last);
+    in_tunnel(&mut group, evidence, kind, event);
     End { group, at: event.time, proof: Proof::Dropped }
 }
 
@@ -141,12 +143,30 @@ fn in_switch(group: &mut Group, evidence: &Evidence, event: &Event, ending: &End
     }
     if ending.passes("do_execute_actions")
         && matches!(group.reason.as_deref(), None | Some("NOT_SPECIFIED" | "DEV_READY"))
-        && let Some(gone) = unusable(evidence.names, evidence.changes, event.netns, event.time)
+        && let Some(gone) = gone::switch_port(evidence.names, evidence.changes, event.netns, event.time)
     {
-        group.cause = Cause::Link;
-        group.device = Some(gone.device.clone());
-        group.ifindex = Some(gone.ifindex);
+        by_link(group, gone);
     }
+}
+
+/// What a tunnel carries meets no socket while the tunnel's device is gone, or a socket whose device is just going. A
+/// datagram may have met no socket itself.
+fn in_tunnel(group: &mut Group, evidence: &Evidence, kind: Kind, event: &Event) {
+    let of_tunnels = matches!(group.symbol.as_deref(), Some("geneve_udp_encap_recv" | "vxlan_rcv"));
+    let no_socket = group.reason.as_deref() == Some("NO_SOCKET")
+        && group.stage.as_deref() == Some("udp receive")
+        && kind != Kind::Udp;
+    if (of_tunnels || no_socket)
+        && let Some(gone) = gone::tunnel(evidence.names, evidence.changes, event.netns, event.time)
+    {
+        by_link(group, gone);
+    }
+}
+
+fn by_link(group: &mut Group, gone: &Change) {
+    group.cause = Cause::Link;
+    group.device = Some(gone.device.clone());
+    group.ifindex = Some(gone.ifindex);
 }
 
 /// An ICMP error about it.

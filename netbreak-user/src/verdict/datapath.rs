@@ -2,9 +2,9 @@
 
 use super::{
     Evidence,
-    daemons::pid_at,
+    daemons::Absence,
     last::Asked,
-    switch::{FILLER, Fate, Handed, SWITCH, away, ended, filler, started},
+    switch::{self, Fate, Handed, SWITCH, away, ended, filler},
 };
 
 /// How they ended there.
@@ -33,15 +33,15 @@ pub fn sentence(evidence: &Evidence, at: &Handed, fault: Fault) -> String {
                 Fate::Died => "sent it nowhere",
                 Fate::Late => "did not send it on in time",
             },
-            tables(evidence, at)
+            why(evidence, at)
         ),
         Fault::Flow(reason) => {
-            format!("{} what came by port {device} {here}: {}", flow(reason), tables(evidence, at))
+            format!("{} what came by port {device} {here}: {}", flow(reason), why(evidence, at))
         }
         Fault::Vanished => format!(
             "Open vSwitch {here} took them by port {device} and let them out by none, as a flow without actions \
              does (this kernel gives no reason for it): {}",
-            tables(evidence, at)
+            why(evidence, at)
         ),
     }
 }
@@ -82,6 +82,13 @@ fn flow(reason: Option<&str>) -> String {
 
 /// Who was to answer, and whether it was there.
 fn who_was_to_answer(evidence: &Evidence, at: &Handed) -> String {
+    // Who starts finds the ports with its predecessor's handlers, and removes the flows before it makes its own
+    // (`open_dpif_backer`, ofproto/ofproto-dpif.c).
+    if let Some(started) = started(evidence, at).filter(|started| !started.stopped) {
+        let pid = started.successor.unwrap_or(started.pid);
+        let time = ended(evidence, started);
+        return format!("; {SWITCH} (pid {pid}) started at {time}, and its own handlers were not there yet");
+    }
     match away(evidence, SWITCH, at) {
         Some(away) => format!("; {SWITCH} (pid {}) was {}", away.pid, away.words(evidence.start)),
         None => format!(": look at `ovs-dpctl show` (lost) {}", at.here),
@@ -89,23 +96,24 @@ fn who_was_to_answer(evidence: &Evidence, at: &Handed) -> String {
 }
 
 /// Who fills the tables, if they may have been empty; else where to look.
-fn tables(evidence: &Evidence, at: &Handed) -> String {
-    let look = format!("look at `ovs-dpctl dump-flows` {} and at `ovs-appctl ofproto/trace`", at.here);
-    if let Some(started) = started(evidence, SWITCH, at) {
+fn why(evidence: &Evidence, at: &Handed) -> String {
+    if let Some(started) = started(evidence, at) {
         let pid = started.successor.unwrap_or(started.pid);
         let what = if started.stopped { "went on" } else { "started" };
         let time = ended(evidence, started);
-        let filler = pid_at(evidence.daemons, evidence.absences, FILLER, Some(at.netns), at.span.0);
-        let tables = match filler.filter(|_| !started.stopped) {
-            Some(filler) => {
-                format!(", its OpenFlow tables empty until {FILLER} (pid {filler}) has filled them")
-            }
-            None => String::new(),
+        return match switch::tables(evidence, started, at) {
+            Some(tables) => format!("{SWITCH} (pid {pid}) {what} at {time}, {tables}"),
+            None => format!("{SWITCH} (pid {pid}) {what} at {time}"),
         };
-        return format!("{SWITCH} (pid {pid}) {what} at {time}{tables}");
     }
     if let Some(away) = away(evidence, SWITCH, at) {
         return format!("{SWITCH} (pid {}) was {}", away.pid, away.words(evidence.start));
     }
+    let look = format!("look at `ovs-dpctl dump-flows` {} and at `ovs-appctl ofproto/trace`", at.here);
     format!("{look}{}", filler(evidence, at))
+}
+
+/// When ovs-vswitchd started, if they began to die after that: flows that are there work without it.
+fn started<'a>(evidence: &Evidence<'a>, at: &Handed) -> Option<&'a Absence> {
+    switch::started(evidence, SWITCH, at).filter(|absence| absence.until <= Some(at.span.0))
 }

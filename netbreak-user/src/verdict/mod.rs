@@ -12,6 +12,7 @@ mod end;
 mod ending;
 mod explain;
 mod floods;
+mod gone;
 mod group;
 mod last;
 mod listed;

@@ -1,17 +1,10 @@
 //! Ports of Open vSwitch's kernel datapath.
 
-use super::{Change, Names};
-use crate::{
-    clock::{Nanos, SECOND},
-    watch::{Turn, What},
-};
+use super::Names;
 
 /// What the devices that the datapath makes are (`internal_dev_link_ops`, net/openvswitch/vport-internal_dev.c): its own
 /// (`ovs-system`), one for each bridge, and those that are added as internal ports, such as `ovn0`.
 const KIND: &str = "openvswitch";
-
-/// So much later than it happened a change may have been read.
-const SEEN_WITHIN: Nanos = SECOND / 5;
 
 /// How a device is a port of the kernel datapath.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,27 +25,6 @@ pub fn port(names: &dyn Names, netns: u32, ifindex: u32) -> Option<Port> {
     // `netdev_master_upper_dev_link` in `ovs_netdev_link`.
     let master = names.device(netns, device.master?)?;
     is_made(master.kind.as_deref()).then_some(Port::Taken)
-}
-
-/// The port of a datapath in this namespace that could not be used at this time, if it was the only one: that is where
-/// packets were to leave by.
-pub fn unusable<'a>(names: &dyn Names, changes: &'a [Change], netns: u32, at: Nanos) -> Option<&'a Change> {
-    let mut found: Option<&Change> = None;
-    for change in changes {
-        let was_gone = change.what == What::Link
-            && change.turn == Turn::Gone
-            && change.netns == netns
-            && change.at <= at + SEEN_WITHIN
-            && change.until.is_none_or(|until| until + SEEN_WITHIN >= at)
-            && port(names, netns, change.ifindex).is_some();
-        if was_gone {
-            if found.is_some_and(|other| other.device != change.device) {
-                return None;
-            }
-            found = Some(change);
-        }
-    }
-    found
 }
 
 #[cfg(test)]
@@ -81,28 +53,10 @@ mod tests {
         names
     }
 
-    fn down(ifindex: u32, at: Nanos, until: Option<Nanos>) -> Change {
-        let (device, key) = (format!("if{ifindex}"), "state".to_owned());
-        let (what, turn, detail) = (What::Link, Turn::Gone, "down".to_owned());
-        Change { at, until, netns: ROUTER, ifindex, device, what, key, turn, subnet: None, detail }
-    }
-
     #[test]
     fn ports_are_known_by_their_kind_or_their_master() {
         let names = table();
         let found = [5, 6, 7, 8, 9].map(|ifindex| port(&names, ROUTER, ifindex));
         assert_eq!(found, [Some(Port::Internal), Some(Port::Taken), None, None, None]);
-    }
-
-    #[test]
-    fn the_one_port_that_was_down_is_meant() {
-        let names = table();
-        let changes = [down(5, 2 * SECOND, Some(4 * SECOND)), down(7, 2 * SECOND, None)];
-        let unusable = |changes, at| unusable(&names, changes, ROUTER, at).map(|change| change.ifindex);
-        assert_eq!(unusable(&changes, 3 * SECOND), Some(5));
-        assert_eq!(unusable(&changes, SECOND), None);
-        assert_eq!(unusable(&changes, 5 * SECOND), None);
-        let two = [down(5, 2 * SECOND, None), down(6, 2 * SECOND, None)];
-        assert_eq!(unusable(&two, 3 * SECOND), None);
     }
 }

@@ -16,8 +16,9 @@ pub(super) const SWITCH: &str = "ovs-vswitchd";
 /// The daemon that fills its OpenFlow tables under OVN.
 pub(super) const FILLER: &str = "ovn-controller";
 
-/// Packets that die so soon after the start of the switch die of it.
-const AFTER_START: Nanos = 2 * SECOND;
+/// Packets that begin to die so soon after the start of the switch die of it: it first reads its configuration, then
+/// removes the datapath's flows, and makes new ones of empty tables.
+const AFTER_START: Nanos = 5 * SECOND;
 
 /// What became of packets that were handed to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,13 +108,11 @@ fn switch(evidence: &Evidence, at: &Handed, away: Option<&Absence>) -> String {
     if let Some(started) = started(evidence, SWITCH, at).filter(|_| was_read) {
         let pid = started.successor.unwrap_or(started.pid);
         let what = if started.stopped { "which went on" } else { "which started" };
-        let tables = match pid_at(evidence.daemons, evidence.absences, FILLER, Some(at.netns), at.span.0) {
-            Some(filler) if !started.stopped => {
-                format!("; its OpenFlow tables are empty until {FILLER} (pid {filler}) has filled them")
-            }
-            _ => String::new(),
+        let time = ended(evidence, started);
+        return match tables(evidence, started, at) {
+            Some(tables) => format!("{SWITCH} (pid {pid}), {what} at {time}; {tables}"),
+            None => format!("{SWITCH} (pid {pid}), {what} at {time}"),
         };
-        return format!("{SWITCH} (pid {pid}), {what} at {}{tables}", ended(evidence, started));
     }
     if let Some(away) = away {
         return format!("{SWITCH} (pid {}, {})", away.pid, away.words(evidence.start));
@@ -124,6 +123,31 @@ fn switch(evidence: &Evidence, at: &Handed, away: Option<&Absence>) -> String {
     format!(
         "{SWITCH}{pid}: look at `ovs-ofctl dump-flows` of its bridges and at `ovs-appctl ofproto/trace`{filler}"
     )
+}
+
+/// Until when the tables of a switch that has started are empty, if something is known of the one that fills them.
+pub(super) fn tables(evidence: &Evidence, started: &Absence, at: &Handed) -> Option<String> {
+    if started.stopped {
+        return None;
+    }
+    let is_meant = |absence: &&Absence| {
+        absence.is_of(FILLER, Some(at.netns))
+            && absence.from <= at.span.1
+            && absence.until.is_none_or(|until| Some(until) >= started.until)
+    };
+    let filler = match evidence.absences.iter().rfind(is_meant) {
+        Some(away) => match (away.until, away.successor) {
+            (Some(_), Some(pid)) if !away.stopped => {
+                format!("{FILLER} (pid {pid}), which started at {},", ended(evidence, away))
+            }
+            _ => format!("{FILLER} (pid {}), {},", away.pid, away.words(evidence.start)),
+        },
+        None => {
+            let pid = pid_at(evidence.daemons, evidence.absences, FILLER, Some(at.netns), at.span.0)?;
+            format!("{FILLER} (pid {pid})")
+        }
+    };
+    Some(format!("its OpenFlow tables are empty until {filler} has filled them"))
 }
 
 /// What is known of the one that fills its tables, if it was away or has just come.

@@ -169,6 +169,26 @@ impl Daemons {
         Ok(())
     }
 
+    /// Where a bridge takes OpenFlow.
+    pub(super) fn openflow(&self, bridge: &str) -> PathBuf {
+        self.directory().join(format!("{bridge}.mgmt"))
+    }
+
+    /// Waits until ovs-vswitchd has read its configuration and has this bridge, as who starts it with `--detach` does
+    /// (`daemonize_complete` in vswitchd/ovs-vswitchd.c).
+    pub(super) fn has_bridge(&self, bridge: &str) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = UnixStream::connect(self.openflow(bridge)) {
+            ensure!(
+                Instant::now() < deadline,
+                "ovs-vswitchd has no bridge {bridge} after {} s ({error})",
+                PATIENCE.as_secs()
+            );
+            sleep(PAUSE);
+        }
+        Ok(())
+    }
+
     /// An error with its last words if a daemon has ended that nobody has asked to.
     pub(super) fn all_run(&mut self) -> Result<()> {
         let directory = self.directory.path();

@@ -45,7 +45,7 @@ fn openflow(
     command: &[&str],
     arguments: &[&str],
 ) -> Result<String> {
-    let bridge = format!("unix:{}", daemons.directory().join("br-int.mgmt").display());
+    let bridge = format!("unix:{}", daemons.openflow("br-int").display());
     let argv = [&["ovs-ofctl", "-O", "OpenFlow15"], command, &[&bridge], arguments].concat();
     let output = namespace.exec(&argv, "")?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -111,7 +111,9 @@ fn what_a_switch_read_died_in_it() {
         ),
         "{just_started}"
     );
-    let long_ago = said(vec![away(SWITCH, 7, 0, Some(SECOND))]);
+    let later = read().map(|hop| Hop { time: hop.time + 4 * SECOND, ..hop });
+    let absences = vec![away(SWITCH, 7, 0, Some(SECOND))];
+    let long_ago = died(&later, &[], &Around { absences, ..node() }).explain;
     assert!(long_ago.contains("died in ovs-vswitchd (pid 17): look"), "{long_ago}");
     let refilled = said(vec![away(FILLER, 8, SECOND, Some(5 * SECOND / 2))]);
     let told = "; ovn-controller (pid 18), which fills its OpenFlow tables, started at 2.50 s";

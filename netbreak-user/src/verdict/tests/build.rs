@@ -34,6 +34,8 @@ pub const SERVERS: (u32, u32) = (SERVER, 2);
 pub const PORT_OF_SWITCH: (u32, u32) = (ROUTER, 6);
 pub const INTERNAL: (u32, u32) = (ROUTER, 7);
 const DATAPATH: (u32, u32) = (ROUTER, 5);
+/// A tunnel's device on the router.
+pub const TUNNEL: (u32, u32) = (ROUTER, 8);
 pub const NOWHERE: (u32, u32) = (0, 0);
 /// Our port, or echo identifier.
 pub const PORT: u16 = 4711;
@@ -57,7 +59,7 @@ pub const REASONS: [&str; 13] = [
     "OVS_DROP_LAST_ACTION",
     "DEV_READY",
 ];
-pub const SYMBOLS: [&str; 13] = [
+pub const SYMBOLS: [&str; 15] = [
     "nft_do_chain",
     "nf_hook_slow",
     "ip_forward",
@@ -71,6 +73,8 @@ pub const SYMBOLS: [&str; 13] = [
     "packet_recvmsg",
     "ovs_dp_process_packet",
     "do_execute_actions",
+    "__udp4_lib_rcv",
+    "geneve_udp_encap_recv",
 ];
 
 /// The number of a reason.
@@ -93,6 +97,7 @@ pub fn names() -> Table {
             (SERVERS, "s0", "veth", None),
             (DATAPATH, "ovs-system", "openvswitch", None),
             (INTERNAL, "ovn0", "openvswitch", None),
+            (TUNNEL, "genev_sys_6081", "geneve", Some(DATAPATH.1)),
             (PORT_OF_SWITCH, "p1h", "veth", Some(DATAPATH.1)),
         ]
         .map(|(at, name, kind, master)| {

@@ -15,9 +15,9 @@ use crate::{
     watch::{Process, Turn, What},
 };
 
-const AT: u64 = 3 * SECOND;
+const AT: u64 = 9 * SECOND;
 
-/// An echo that left at three seconds and passed `hops`.
+/// An echo that left at nine seconds and passed `hops`.
 fn died(hops: &[Hop], events: &[Event], around: &Around) -> Death {
     let mut trails = Trails::default();
     trails.unanswered(0, 0, [Some(&passage(0, hops)), None]);
@@ -51,7 +51,7 @@ fn restarted(until: u64) -> Around {
         name: "ovs-vswitchd".to_owned(),
         pid: 7,
         netns: Some(ROUTER),
-        from: SECOND,
+        from: 2 * SECOND,
         until: Some(until),
         stopped: false,
         successor: Some(17),
@@ -88,13 +88,13 @@ fn an_upcall_that_failed_has_its_errno() {
     let refused = died(
         &[received(), asked(libc::ENOTCONN)],
         &[drop("NOT_SPECIFIED", "ovs_dp_process_packet")],
-        &restarted(4 * SECOND),
+        &restarted(10 * SECOND),
     );
     assert_eq!((refused.cause, refused.reason.as_deref()), (Cause::OvsUpcall, Some("ENOTCONN")));
     assert_eq!(refused.stage.as_deref(), Some("openvswitch upcall"));
     assert!(
         refused.explain.ends_with(
-            "no handler of ovs-vswitchd was there to ask (ENOTCONN); ovs-vswitchd (pid 7) was not running from 1.00 s to 4.00 s"
+            "no handler of ovs-vswitchd was there to ask (ENOTCONN); ovs-vswitchd (pid 7) was not running from 2.00 s to 10.00 s"
         ),
         "{}",
         refused.explain
@@ -142,22 +142,22 @@ fn what_ovs_vswitchd_has_and_never_sent_died_of_its_tables() {
 #[test]
 fn tables_that_are_not_filled_yet_are_told() {
     let event = drop("OVS_DROP_LAST_ACTION", "do_execute_actions");
-    let death = died(&[received()], &[event], &restarted(5 * SECOND / 2));
+    let death = died(&[received()], &[event], &restarted(17 * SECOND / 2));
     assert_eq!(death.cause, Cause::OvsFlow);
     assert_eq!(
         death.explain,
         "an Open vSwitch flow without an output dropped (OVS_DROP_LAST_ACTION) what came by port p1h in router: \
-         ovs-vswitchd (pid 17) started at 2.50 s, its OpenFlow tables empty until ovn-controller (pid 8) has filled \
+         ovs-vswitchd (pid 17) started at 8.50 s, its OpenFlow tables are empty until ovn-controller (pid 8) has filled \
          them"
     );
     // By the continuity of the path alone.
-    let death = died(&[received(), consumed()], &[], &restarted(5 * SECOND / 2));
+    let death = died(&[received(), consumed()], &[], &restarted(17 * SECOND / 2));
     assert!(
         death.explain.ends_with("empty until ovn-controller (pid 8) has filled them"),
         "{}",
         death.explain
     );
-    let long_ago = died(&[received()], &[event], &restarted(SECOND + 1));
+    let long_ago = died(&[received()], &[event], &restarted(4 * SECOND));
     assert!(long_ago.explain.contains("look at `ovs-dpctl dump-flows` in router"), "{}", long_ago.explain);
 }
 
@@ -165,8 +165,8 @@ fn tables_that_are_not_filled_yet_are_told() {
 fn a_port_that_was_down_is_named_and_not_the_one_before() {
     let (netns, ifindex) = INTERNAL;
     let change = Change {
-        at: 2 * SECOND,
-        until: Some(4 * SECOND),
+        at: 8 * SECOND,
+        until: Some(10 * SECOND),
         netns,
         ifindex,
         device: "ovn0".to_owned(),
@@ -182,11 +182,39 @@ fn a_port_that_was_down_is_named_and_not_the_one_before() {
         let death = died(&[received()], &[drop(reason, "do_execute_actions")], &around);
         assert_eq!((death.cause, death.device.as_deref()), (Cause::Link, Some("ovn0")));
         assert!(
-            death.explain.contains("ovn0 went down at 2.00 s and up again at 4.00 s"),
+            death.explain.contains("ovn0 went down at 8.00 s and up again at 10.00 s"),
             "{}",
             death.explain
         );
     }
     let death = died(&[received()], &[drop("NOT_SPECIFIED", "do_execute_actions")], &Around::default());
     assert_eq!((death.cause, death.device.as_deref()), (Cause::OvsFlow, Some("p1h")));
+}
+
+#[test]
+fn what_a_tunnel_without_its_device_carried_died_of_the_link() {
+    let change = Change {
+        at: 8 * SECOND,
+        until: Some(10 * SECOND),
+        netns: ROUTER,
+        ifindex: TUNNEL.1,
+        device: "genev_sys_6081".to_owned(),
+        what: What::Link,
+        key: "link".to_owned(),
+        turn: Turn::Gone,
+        subnet: None,
+        detail: "removed".to_owned(),
+    };
+    let around = Around { changes: vec![change], ..Around::default() };
+    for (reason, symbol) in [("NO_SOCKET", "__udp4_lib_rcv"), ("NOT_SPECIFIED", "geneve_udp_encap_recv")] {
+        let (netns, ifindex) = WIRE;
+        let event = Event { netns, ifindex, ..event(Kind::Icmp, AT + 40, 0) };
+        let event = freed(event, reason, symbol, &[]);
+        let death = died(&[hop(AT + 10, STAGE_RECEIVE, WIRE)], &[event], &around);
+        assert_eq!((death.cause, death.device.as_deref()), (Cause::Link, Some("genev_sys_6081")));
+        let said = "genev_sys_6081 was removed at 8.00 s and came back at 10.00 s";
+        assert!(death.explain.contains(said), "{}", death.explain);
+        let death = died(&[hop(AT + 10, STAGE_RECEIVE, WIRE)], &[event], &Around::default());
+        assert_ne!(death.cause, Cause::Link);
+    }
 }

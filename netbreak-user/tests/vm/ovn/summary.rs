@@ -12,6 +12,9 @@ struct Sample {
     broken: u64,
     /// Seconds, all outages together.
     outage_s: f64,
+    /// From when, in seconds after ovs-vswitchd of the probes' node started, and until when, in seconds after it had ended: if
+    /// it did.
+    around_s: Option<(f64, f64)>,
     /// Where and why, by number of attempts.
     places: BTreeMap<String, u64>,
 }
@@ -44,7 +47,7 @@ impl Summary {
                     _ => 100 + row,
                 };
                 let key = (number, variant.to_owned(), order, format!("{} {title}", kind(probe.kind)));
-                self.samples.entry(key).or_default().push(sample(probe));
+                self.samples.entry(key).or_default().push(sample(report, probe));
             }
         }
         let runs = self.runs.entry((number, variant.to_owned())).or_default();
@@ -54,13 +57,20 @@ impl Summary {
 
     pub(super) fn markdown(&self) -> String {
         let mut text = String::from(
-            "| event | ovn0 | row | runs | not answered in time: median (least–most) | outage, s: median (least–most) | where and why, all runs |\n\
-             |---|---|---|--:|--:|--:|---|\n",
+            "Medians (least–most) of the runs.\n\n\
+             | event | ovn0 | row | runs | not answered in time | outage, s | from, s after ovs-vswitchd's start | until, s after its end | where and why, all runs |\n\
+             |---|---|---|--:|--:|--:|--:|--:|---|\n",
         );
         for ((event, variant, _, row), samples) in &self.samples {
             let event = &self.events[*event];
             let broken = spread(samples.iter().map(|sample| sample.broken as f64), 0);
             let outage = spread(samples.iter().map(|sample| sample.outage_s), 2);
+            let around = |of: fn(&(f64, f64)) -> f64| {
+                let values: Vec<f64> =
+                    samples.iter().filter_map(|sample| sample.around_s.as_ref().map(of)).collect();
+                if values.is_empty() { "–".to_owned() } else { spread(values.into_iter(), 2) }
+            };
+            let (from, until) = (around(|(from, _)| *from), around(|(_, until)| *until));
             let sent: u64 = samples.iter().map(|sample| sample.sent).sum();
             let runs = samples.len();
             let mut places: BTreeMap<&str, u64> = BTreeMap::new();
@@ -74,7 +84,7 @@ impl Summary {
             let per_run = sent / runs as u64;
             let _ = writeln!(
                 text,
-                "| {event} | {variant} | {row} | {runs} | {broken} of {per_run} | {outage} | {} |",
+                "| {event} | {variant} | {row} | {runs} | {broken} of {per_run} | {outage} | {from} | {until} | {} |",
                 places.join("; ")
             );
         }
@@ -87,8 +97,8 @@ pub(super) fn lines(report: &Report) -> String {
     let probes =
         report.targets.iter().flat_map(|target| target.probes.iter().map(move |probe| (target, probe)));
     let said = probes.map(|(target, probe)| {
-        let (title, sample) = (target.row.as_ref().map_or("", |row| &row.name), sample(probe));
-        let Sample { sent, broken, outage_s, places } = sample;
+        let (title, sample) = (target.row.as_ref().map_or("", |row| &row.name), sample(report, probe));
+        let Sample { sent, broken, outage_s, places, .. } = sample;
         format!("  {} {title}: {broken} of {sent}, {outage_s:.2} s, {places:?}", kind(probe.kind))
     });
     let changes = report.changes.iter().map(|change| format!("  {:.2} s {}", change.at_s, change.detail));
@@ -103,7 +113,7 @@ fn kind(kind: Kind) -> &'static str {
     }
 }
 
-fn sample(probe: &Probe) -> Sample {
+fn sample(report: &Report, probe: &Probe) -> Sample {
     let mut places = BTreeMap::new();
     for death in &probe.deaths {
         let reason = death.reason.as_ref().map(|reason| format!(" {reason}")).unwrap_or_default();
@@ -128,9 +138,20 @@ fn sample(probe: &Probe) -> Sample {
     Sample {
         sent: probe.sent,
         broken: probe.sent - probe.answered,
-        outage_s: probe.outages.iter().map(|outage| outage.duration_s).sum(),
+        // The sum of none is -0.
+        outage_s: probe.outages.iter().map(|outage| outage.duration_s).sum::<f64>() + 0.0,
+        around_s: around(report, probe),
         places,
     }
+}
+
+fn around(report: &Report, probe: &Probe) -> Option<(f64, f64)> {
+    let switch = |became| {
+        let is_it = |detail: &str| detail.starts_with("ovs-vswitchd") && detail.ends_with("in node1");
+        report.changes.iter().find(|change| is_it(&change.detail) && change.detail.contains(became))
+    };
+    let (ended, started) = (switch("exited")?.at_s, switch("started")?.at_s);
+    Some((probe.outages.first()?.start_s - started, probe.outages.last()?.end_s - ended))
 }
 
 /// The median, and the least and the most.

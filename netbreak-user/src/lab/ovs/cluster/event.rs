@@ -72,6 +72,13 @@ const IMPATIENT: Step = Configure("remove open_vswitch . external-ids ovn-ofctl-
 
 /// A segment outside the window that the kernel expects is no reason to call it invalid.
 const LIBERAL: Step = Sysctl("netfilter/nf_conntrack_tcp_be_liberal", "1");
+/// A connection whose SYN was not seen is invalid (`tcp_new`, net/netfilter/nf_conntrack_proto_tcp.c).
+const STRICT: Step = Sysctl("netfilter/nf_conntrack_tcp_loose", "0");
+const OFTEN_LIBERAL: [Step; 41] = {
+    let mut steps = [ForgetConnections; 41];
+    steps[0] = LIBERAL;
+    steps
+};
 
 /// Every event, in the order of `netbreak demo --list`. The first one is what happens if nothing is named.
 pub const EVENTS: &[Event] = &[
@@ -89,8 +96,21 @@ pub const EVENTS: &[Event] = &[
         ],
     },
     Event {
+        name: "reload-slow",
+        summary: "the same, with eight seconds between ovs-vswitchd's start and ovn-controller's",
+        steps: &[
+            End(Controller, Terminated),
+            End(Vswitchd, Terminated),
+            GAP,
+            Start(Vswitchd),
+            Pause(Duration::from_secs(8)),
+            Start(Controller),
+            Filled,
+        ],
+    },
+    Event {
         name: "reload-wait",
-        summary: "the same with flow-restore-wait from before ovs-vswitchd's start until ovn-controller has filled its tables",
+        summary: "a reload with flow-restore-wait from before ovs-vswitchd's start until ovn-controller has filled its tables",
         steps: &[
             End(Controller, Terminated),
             End(Vswitchd, Terminated),
@@ -174,6 +194,26 @@ pub const EVENTS: &[Event] = &[
         name: "conntrack-liberal",
         summary: "the same with nf_conntrack_tcp_be_liberal",
         steps: &[LIBERAL, ForgetConnections],
+    },
+    Event {
+        name: "conntrack-often",
+        summary: "the kernel forgets all connections that it tracks, forty times",
+        steps: &[ForgetConnections; 40],
+    },
+    Event {
+        name: "conntrack-often-liberal",
+        summary: "the same with nf_conntrack_tcp_be_liberal",
+        steps: &OFTEN_LIBERAL,
+    },
+    Event {
+        name: "conntrack-strict",
+        summary: "the kernel forgets all connections that it tracks, and takes up none in the middle (nf_conntrack_tcp_loose=0)",
+        steps: &[STRICT, ForgetConnections],
+    },
+    Event {
+        name: "conntrack-strict-liberal",
+        summary: "the same with nf_conntrack_tcp_be_liberal",
+        steps: &[STRICT, LIBERAL, ForgetConnections],
     },
     Event {
         name: "ovn0-down-liberal",
