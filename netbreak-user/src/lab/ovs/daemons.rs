@@ -169,22 +169,17 @@ impl Daemons {
         Ok(())
     }
 
-    /// Where a bridge takes OpenFlow.
-    pub(super) fn openflow(&self, bridge: &str) -> PathBuf {
-        self.directory().join(format!("{bridge}.mgmt"))
-    }
-
     /// Waits until ovs-vswitchd has read its configuration and has this bridge, as who starts it with `--detach` does
     /// (`daemonize_complete` in vswitchd/ovs-vswitchd.c).
-    pub(super) fn has_bridge(&self, bridge: &str) -> Result<()> {
+    pub(super) fn has_bridge(&self, namespace: &LabNamespace, bridge: &str) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        while let Err(error) = UnixStream::connect(self.openflow(bridge)) {
-            ensure!(
-                Instant::now() < deadline,
-                "ovs-vswitchd has no bridge {bridge} after {} s ({error})",
-                PATIENCE.as_secs()
-            );
-            sleep(PAUSE);
+        // Not by a connection to the bridge: one that says nothing changes what becomes of packets that no OpenFlow entry
+        // matches (`connmgr_wants_packet_in_on_miss` in ofproto/connmgr.c).
+        while !self.ask(namespace, Daemon::Vswitchd, &["ofproto/list"])?.lines().any(|line| line == bridge) {
+            let patience = PATIENCE.as_secs();
+            ensure!(Instant::now() < deadline, "ovs-vswitchd has no bridge {bridge} after {patience} s");
+            // Each question is a process.
+            sleep(25 * PAUSE);
         }
         Ok(())
     }

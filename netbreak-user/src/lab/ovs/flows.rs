@@ -24,16 +24,24 @@ pub(super) fn save(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
     write(FLOWS, rows(&openflow(daemons, namespace, &["dump-flows", "--no-names", "--no-stats"], &[])?))
 }
 
-/// Puts it back.
+/// The switch's words for what ovn-controller has put back first.
+const THERE_ALREADY: [&str; 2] = ["NXTTMFC_ALREADY_MAPPED", "OFPGMFC_GROUP_EXISTS"];
+
+/// Puts it back. What is there already is no error, as to the script that `ovs-ctl` runs.
 pub(super) fn restore(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
     let file = |name: &str| daemons.directory().join(name);
     let options = fs::read_to_string(file(OPTIONS)).context("no flows were saved")?;
+    daemons.has_bridge(namespace, "br-int")?;
+    let put_back = |command: &[&str], argument: &str| match openflow(daemons, namespace, command, &[argument])
+    {
+        Err(error) if THERE_ALREADY.iter().any(|word| format!("{error:#}").contains(word)) => Ok(()),
+        done => done.map(drop),
+    };
     if !options.is_empty() {
-        openflow(daemons, namespace, &["add-tlv-map"], &[&options])?;
+        put_back(&["add-tlv-map"], &options)?;
     }
     for (command, name) in [("add-groups", GROUPS), ("replace-flows", FLOWS)] {
-        let file = file(name).display().to_string();
-        openflow(daemons, namespace, &["--bundle", command], &[&file])?;
+        put_back(&["--bundle", command], &file(name).display().to_string())?;
     }
     Ok(())
 }
@@ -45,7 +53,7 @@ fn openflow(
     command: &[&str],
     arguments: &[&str],
 ) -> Result<String> {
-    let bridge = format!("unix:{}", daemons.openflow("br-int").display());
+    let bridge = format!("unix:{}", daemons.directory().join("br-int.mgmt").display());
     let argv = [&["ovs-ofctl", "-O", "OpenFlow15"], command, &[&bridge], arguments].concat();
     let output = namespace.exec(&argv, "")?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())

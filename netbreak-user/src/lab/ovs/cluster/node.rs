@@ -99,7 +99,6 @@ pub(super) fn restart(daemons: &mut Daemons, namespace: &LabNamespace, datapath:
         // It opens its ports and says what it can when it reads its configuration for the first time, which this waits for.
         forget_zero_snat(daemons, namespace)?;
     }
-    daemons.has_bridge("br-int")?;
     prepare(daemons, namespace, datapath)
 }
 
