@@ -7,6 +7,7 @@ use netbreak_common::{Event, LEG_REPLY, sensor};
 use super::Evidence;
 use crate::{
     clock::{Nanos, seconds_since},
+    probe::Kind,
     report::{Leg, Rst},
 };
 
@@ -48,11 +49,14 @@ pub fn resets(evidence: &Evidence, probe: usize) -> Vec<Rst> {
 /// nodes do.
 fn nobodys(evidence: &Evidence, probe: usize) -> Option<Rst> {
     let of_probe = || evidence.events.iter().filter(|event| event.probe as usize == probe);
+    // Of a stream's many attempts the sender's numbers tell another one than the receiver's.
+    let is_stream = evidence.records.get(probe).is_some_and(|record| record.kind == Kind::Stream);
+    let connection = |event: &Event| if is_stream { 0 } else { event.attempt };
     let mut sent: HashMap<u64, u64> = HashMap::new();
     for event in of_probe().filter(|event| event.sensor == sensor::RESET_SENT && event.leg == LEG_REPLY) {
-        *sent.entry(event.attempt).or_default() += 1;
+        *sent.entry(connection(event)).or_default() += 1;
     }
-    let is_nobodys = |event: &&Event| match sent.get_mut(&event.attempt) {
+    let is_nobodys = |event: &&Event| match sent.get_mut(&connection(event)) {
         Some(more @ 1..) => {
             *more -= 1;
             false
@@ -100,10 +104,7 @@ fn name_of(state: u8) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        probe::Kind,
-        verdict::tests::build::{HERE, SERVER, event, record, reply, resets_of},
-    };
+    use crate::verdict::tests::build::{HERE, SERVER, event, record, reply, resets_of};
 
     fn rst(time: Nanos, netns: u32, state: u8) -> Event {
         Event { sensor: sensor::RESET_SENT, reason: 0, netns, state, ..event(Kind::Stream, time, 0) }
@@ -143,6 +144,13 @@ mod tests {
         assert_eq!(
             told,
             [(2, Leg::Reply, None, 200e-9, 300e-9), (1, Leg::Reply, Some(SERVER), 90e-9, 90e-9)]
+        );
+        // Of a stream, where the one that came is of another write.
+        let events = [sent(90, 1), came(100, 2), came(200, 3)];
+        let found = resets_of(&record(Kind::Stream, vec![]), &events);
+        assert_eq!(
+            found.iter().map(|r| (r.segments, r.netns)).collect::<Vec<_>>(),
+            [(1, Some(SERVER)), (1, None)]
         );
     }
 }
