@@ -59,7 +59,7 @@ impl Segment {
     }
 }
 
-/// By those that connection tracking remembers of the first packet. What the connection is called here is kept: where
+/// By the addresses and ports that connection tracking remembers of the first packet. What the connection is called here is kept: where
 /// the packet comes to next, nothing remembers.
 #[inline(never)]
 fn find_tracked(skb: u64, segment: &Segment, leg: &mut u8) -> *mut ProbeValue {
@@ -190,7 +190,7 @@ fn packet_of(value: *mut ProbeValue, leg: u8, segment: &Segment, skb: u64, into:
 /// pointer: the verifier need know nothing about it.
 ///
 /// A translation may give a connection the port of another one of the same probe: the name alone does not tell, and the
-/// numbers choose (`attempt`).
+/// numbers choose (`attempt`). What has none, a RST without an acknowledgement, is of the one that calls itself so.
 #[inline(never)]
 pub fn of_packet(skb: u64, segment: &Segment, into: *mut Ours) -> bool {
     let mut leg = LEG_REPLY;

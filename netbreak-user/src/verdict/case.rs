@@ -228,7 +228,7 @@ fn seen_last(evidence: &Evidence, attempt: &Attempt, last: Last) -> End {
         Outcome::Unreachable { errno, .. } if last.doing != Doing::Waiting => Some(errno),
         _ => None,
     };
-    let group = Group {
+    let mut group = Group {
         leg: last.leg,
         cause: told.map_or_else(|| last.doing.cause(), cause::of_errno),
         reason: told.or(last.doing.errno()).map(errno_name),
@@ -242,6 +242,14 @@ fn seen_last(evidence: &Evidence, attempt: &Attempt, last: Last) -> End {
         netns: last.netns,
         doing: told.is_none().then_some(last.doing),
     };
+    // What came by a port of Open vSwitch that is just removed, or made anew, is of no port.
+    if let (Some(Doing::InSwitch | Doing::Upcall(Asked::Handed | Asked::Unknown)), Some(netns), Some(ifindex)) =
+        (&group.doing, group.netns, group.ifindex)
+        && let Some(gone) = gone::device(evidence.changes, netns, ifindex, last.at)
+    {
+        by_link(&mut group, gone);
+        group.doing = None;
+    }
     End { group, at: last.at, proof: Proof::SeenLast }
 }
 

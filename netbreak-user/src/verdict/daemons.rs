@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// How much later than it happened a change may have been seen.
-const SEEN_WITHIN: Nanos = 200 * crate::clock::MILLISECOND;
+pub const SEEN_WITHIN: Nanos = 200 * crate::clock::MILLISECOND;
 
 /// A time in which a daemon did not run.
 #[derive(Debug, Clone, PartialEq, Eq)]

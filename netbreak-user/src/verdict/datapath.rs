@@ -2,9 +2,9 @@
 
 use super::{
     Evidence,
-    daemons::Absence,
+    daemons::{Absence, SEEN_WITHIN},
     last::Asked,
-    switch::{self, Fate, Handed, SWITCH, away, ended, filler},
+    switch::{self, AFTER_START, Fate, Handed, SWITCH, away, ended, filler},
 };
 
 /// How they ended there.
@@ -25,7 +25,7 @@ pub fn sentence(evidence: &Evidence, at: &Handed, fault: Fault) -> String {
         Fault::Upcall(Asked::Refused(errno)) => format!(
             "Open vSwitch {here} had no flow for what came by port {device}, and {}{}",
             refused(errno),
-            who_was_to_answer(evidence, at)
+            who_was_to_answer(evidence, at, errno)
         ),
         Fault::Upcall(Asked::Handed | Asked::Unknown) => format!(
             "Open vSwitch {here} had no flow for what came by port {device} and asked ovs-vswitchd, which {}: {}",
@@ -33,15 +33,19 @@ pub fn sentence(evidence: &Evidence, at: &Handed, fault: Fault) -> String {
                 Fate::Died => "sent it nowhere",
                 Fate::Late => "did not send it on in time",
             },
-            why(evidence, at)
+            why_no_answer(evidence, at)
         ),
         Fault::Flow(reason) => {
-            format!("{} what came by port {device} {here}: {}", flow(reason), why(evidence, at))
+            // What an OpenFlow table without entries makes; a newer ovs-vswitchd says so explicitly.
+            let may_be_empty =
+                matches!(reason, None | Some("NOT_SPECIFIED" | "OVS_DROP_LAST_ACTION" | "OVS_DROP_EXPLICIT"));
+            let why = if may_be_empty { why_no_output(evidence, at) } else { look(evidence, at) };
+            format!("{} what came by port {device} {here}: {why}", flow(reason))
         }
         Fault::Vanished => format!(
             "Open vSwitch {here} took them by port {device} and let them out by none, as a flow without actions \
-             does (this kernel gives no reason for it): {}",
-            why(evidence, at)
+             does (none was seen dropped): {}",
+            why_no_output(evidence, at)
         ),
     }
 }
@@ -81,10 +85,15 @@ fn flow(reason: Option<&str>) -> String {
 }
 
 /// Who was to answer, and whether it was there.
-fn who_was_to_answer(evidence: &Evidence, at: &Handed) -> String {
+fn who_was_to_answer(evidence: &Evidence, at: &Handed, errno: i32) -> String {
     // Who starts finds the ports with its predecessor's handlers, and removes the flows before it makes its own
-    // (`open_dpif_backer`, ofproto/ofproto-dpif.c).
-    if let Some(started) = started(evidence, at).filter(|started| !started.stopped) {
+    // (`open_dpif_backer` and `type_run`, ofproto/ofproto-dpif.c).
+    let has_none = matches!(errno, libc::ENOTCONN | libc::ECONNREFUSED);
+    let is_meant = |absence: &Absence| {
+        let soon = absence.until.is_some_and(|until| at.span.1 <= until + AFTER_START);
+        has_none && soon && !absence.stopped && precedes(absence, at)
+    };
+    if let Some(started) = switch::started(evidence, SWITCH, at, is_meant) {
         let pid = started.successor.unwrap_or(started.pid);
         let time = ended(evidence, started);
         return format!("; {SWITCH} (pid {pid}) started at {time}, and its own handlers were not there yet");
@@ -95,25 +104,38 @@ fn who_was_to_answer(evidence: &Evidence, at: &Handed) -> String {
     }
 }
 
-/// Who fills the tables, if they may have been empty; else where to look.
-fn why(evidence: &Evidence, at: &Handed) -> String {
-    if let Some(started) = started(evidence, at) {
-        let pid = started.successor.unwrap_or(started.pid);
-        let what = if started.stopped { "went on" } else { "started" };
-        let time = ended(evidence, started);
-        return match switch::tables(evidence, started, at) {
-            Some(tables) => format!("{SWITCH} (pid {pid}) {what} at {time}, {tables}"),
-            None => format!("{SWITCH} (pid {pid}) {what} at {time}"),
-        };
+/// Why ovs-vswitchd, which was asked, did not answer.
+fn why_no_answer(evidence: &Evidence, at: &Handed) -> String {
+    match (empty_tables(evidence, at), away(evidence, SWITCH, at)) {
+        (None, Some(away)) => format!("{SWITCH} (pid {}) was {}", away.pid, away.words(evidence.start)),
+        (tables, _) => tables.unwrap_or_else(|| look(evidence, at)),
     }
-    if let Some(away) = away(evidence, SWITCH, at) {
-        return format!("{SWITCH} (pid {}) was {}", away.pid, away.words(evidence.start));
-    }
-    let look = format!("look at `ovs-dpctl dump-flows` {} and at `ovs-appctl ofproto/trace`", at.here);
-    format!("{look}{}", filler(evidence, at))
 }
 
-/// When ovs-vswitchd started, if they began to die after that: flows that are there work without it.
-fn started<'a>(evidence: &Evidence<'a>, at: &Handed) -> Option<&'a Absence> {
-    switch::started(evidence, SWITCH, at).filter(|absence| absence.until <= Some(at.span.0))
+/// Why a flow had no output. Not that ovs-vswitchd was away: flows do without it.
+fn why_no_output(evidence: &Evidence, at: &Handed) -> String {
+    empty_tables(evidence, at).unwrap_or_else(|| look(evidence, at))
+}
+
+/// That ovs-vswitchd has started, and who fills its tables, if they began to die after that.
+fn empty_tables(evidence: &Evidence, at: &Handed) -> Option<String> {
+    let started = switch::started(evidence, SWITCH, at, |absence| precedes(absence, at))?;
+    let pid = started.successor.unwrap_or(started.pid);
+    let what = if started.stopped { "went on" } else { "started" };
+    let time = ended(evidence, started);
+    Some(match switch::tables(evidence, started, at) {
+        Some(tables) => format!("{SWITCH} (pid {pid}) {what} at {time}, {tables}"),
+        None => format!("{SWITCH} (pid {pid}) {what} at {time}"),
+    })
+}
+
+/// Where to look, and what became of the one that fills the tables.
+fn look(evidence: &Evidence, at: &Handed) -> String {
+    let filler = filler(evidence, at);
+    format!("look at `ovs-dpctl dump-flows` {} and at `ovs-appctl ofproto/trace`{filler}", at.here)
+}
+
+/// Was it over when they began to die?
+fn precedes(absence: &Absence, at: &Handed) -> bool {
+    absence.until.is_some_and(|until| until <= at.span.0 + SEEN_WITHIN)
 }

@@ -23,6 +23,11 @@ pub fn switch_port<'a>(
     only(changes, netns, at, |ifindex| port(names, netns, ifindex).is_some())
 }
 
+/// When this device could not be used at this time, if it could not.
+pub fn device(changes: &[Change], netns: u32, ifindex: u32, at: Nanos) -> Option<&Change> {
+    only(changes, netns, at, |of| of == ifindex)
+}
+
 /// The device of a tunnel in this namespace that could not be used at this time, if it was the only one.
 pub fn tunnel<'a>(names: &dyn Names, changes: &'a [Change], netns: u32, at: Nanos) -> Option<&'a Change> {
     let kind = |ifindex| names.device(netns, ifindex)?.kind.as_deref();
@@ -69,6 +74,13 @@ mod tests {
         assert_eq!(port(&changes, 5 * SECOND), None);
         let two = [down(INTERNAL, 2 * SECOND, None), down(PORT_OF_SWITCH, 2 * SECOND, None)];
         assert_eq!(port(&two, 3 * SECOND), None);
+    }
+
+    #[test]
+    fn a_device_is_meant_itself() {
+        let changes = [down(INTERNAL, SECOND, Some(2 * SECOND)), down(VETH, SECOND, None)];
+        assert_eq!(device(&changes, ROUTER, VETH.1, SECOND).map(|change| change.ifindex), Some(VETH.1));
+        assert!(device(&changes, ROUTER, INTERNAL.1, 3 * SECOND).is_none());
     }
 
     #[test]

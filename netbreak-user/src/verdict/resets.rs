@@ -52,16 +52,14 @@ fn nobodys(evidence: &Evidence, probe: usize) -> Option<Rst> {
     // Of a stream's many attempts the sender's numbers tell another one than the receiver's.
     let is_stream = evidence.records.get(probe).is_some_and(|record| record.kind == Kind::Stream);
     let connection = |event: &Event| if is_stream { 0 } else { event.attempt };
-    let mut sent: HashMap<u64, u64> = HashMap::new();
+    let mut sent: HashMap<u64, Vec<Nanos>> = HashMap::new();
     for event in of_probe().filter(|event| event.sensor == sensor::RESET_SENT && event.leg == LEG_REPLY) {
-        *sent.entry(connection(event)).or_default() += 1;
+        sent.entry(connection(event)).or_default().push(event.time);
     }
-    let is_nobodys = |event: &&Event| match sent.get_mut(&connection(event)) {
-        Some(more @ 1..) => {
-            *more -= 1;
-            false
-        }
-        _ => true,
+    let is_nobodys = |event: &&Event| {
+        let Some(times) = sent.get_mut(&connection(event)) else { return true };
+        let before = times.iter().position(|time| *time <= event.time);
+        before.map(|index| times.swap_remove(index)).is_none()
     };
     let came = of_probe().filter(|event| event.sensor == sensor::RESET_RECEIVED && event.leg != LEG_REPLY);
     let times: Vec<Nanos> = came.filter(is_nobodys).map(|event| event.time).collect();
@@ -152,5 +150,8 @@ mod tests {
             found.iter().map(|r| (r.segments, r.netns)).collect::<Vec<_>>(),
             [(1, Some(SERVER)), (1, None)]
         );
+        // What is sent later did not come before.
+        let found = resets_of(&record(Kind::Stream, vec![]), &[came(100, 1), sent(190, 1)]);
+        assert!(found.iter().any(|rst| rst.netns.is_none()), "{found:?}");
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     Evidence,
-    daemons::{Absence, pid_at},
+    daemons::{Absence, SEEN_WITHIN, pid_at},
     last::Doing,
 };
 use crate::{
@@ -17,8 +17,9 @@ pub(super) const SWITCH: &str = "ovs-vswitchd";
 pub(super) const FILLER: &str = "ovn-controller";
 
 /// Packets that begin to die so soon after the start of the switch die of it: it first reads its configuration, then
-/// removes the datapath's flows, and makes new ones of empty tables.
-const AFTER_START: Nanos = 5 * SECOND;
+/// removes the datapath's flows, and makes new ones of empty tables. As long after its own start they may die of the
+/// one that fills these.
+pub(super) const AFTER_START: Nanos = 5 * SECOND;
 
 /// What became of packets that were handed to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +106,7 @@ pub fn holder(evidence: &Evidence, netns: u32, device: &str, span: (Nanos, Nanos
 /// `ovs-vswitchd (pid 7, not running from 2.00 s to 4.00 s)`.
 fn switch(evidence: &Evidence, at: &Handed, away: Option<&Absence>) -> String {
     let was_read = matches!(at.doing, Doing::ReadFromPacketSocket | Doing::ReadFromTap);
-    if let Some(started) = started(evidence, SWITCH, at).filter(|_| was_read) {
+    if let Some(started) = started(evidence, SWITCH, at, |_| was_read) {
         let pid = started.successor.unwrap_or(started.pid);
         let what = if started.stopped { "which went on" } else { "which started" };
         let time = ended(evidence, started);
@@ -127,32 +128,32 @@ fn switch(evidence: &Evidence, at: &Handed, away: Option<&Absence>) -> String {
 
 /// Until when the tables of a switch that has started are empty, if something is known of the one that fills them.
 pub(super) fn tables(evidence: &Evidence, started: &Absence, at: &Handed) -> Option<String> {
-    if started.stopped {
-        return None;
-    }
-    let is_meant = |absence: &&Absence| {
-        absence.is_of(FILLER, Some(at.netns))
-            && absence.from <= at.span.1
-            && absence.until.is_none_or(|until| Some(until) >= started.until)
+    let until = started.until.filter(|_| !started.stopped)?;
+    let filled = |filler: String| format!("its OpenFlow tables are empty until {filler} has filled them");
+    let Some(away) = filler_away(evidence, at.netns, until).filter(|away| away.from <= at.span.1) else {
+        let pid = pid_at(evidence.daemons, evidence.absences, FILLER, Some(at.netns), at.span.0)?;
+        return Some(filled(format!("{FILLER} (pid {pid})")));
     };
-    let filler = match evidence.absences.iter().rfind(is_meant) {
-        Some(away) => match (away.until, away.successor) {
-            (Some(_), Some(pid)) if !away.stopped => {
-                format!("{FILLER} (pid {pid}), which started at {},", ended(evidence, away))
-            }
-            _ => format!("{FILLER} (pid {}), {},", away.pid, away.words(evidence.start)),
-        },
-        None => {
-            let pid = pid_at(evidence.daemons, evidence.absences, FILLER, Some(at.netns), at.span.0)?;
-            format!("{FILLER} (pid {pid})")
-        }
-    };
-    Some(format!("its OpenFlow tables are empty until {filler} has filled them"))
+    let (pid, words) = (away.pid, away.words(evidence.start));
+    Some(match away.successor.filter(|_| !away.stopped) {
+        Some(pid) => filled(format!("{FILLER} (pid {pid}), which started at {},", ended(evidence, away))),
+        None if away.until.is_some() => filled(format!("{FILLER} (pid {pid}), {words},")),
+        None => format!("its OpenFlow tables are empty; {FILLER} (pid {pid}), which fills them, was {words}"),
+    })
+}
+
+/// Was the one that fills the tables away when the switch started, or right after?
+fn filler_away<'a>(evidence: &Evidence<'a>, netns: u32, started: Nanos) -> Option<&'a Absence> {
+    evidence.absences.iter().find(|absence| {
+        absence.is_of(FILLER, Some(netns))
+            && absence.from <= started + AFTER_START
+            && absence.until.is_none_or(|until| until >= started)
+    })
 }
 
 /// What is known of the one that fills its tables, if it was away or has just come.
 pub(super) fn filler(evidence: &Evidence, at: &Handed) -> String {
-    if let Some(started) = started(evidence, FILLER, at) {
+    if let Some(started) = started(evidence, FILLER, at, |_| true) {
         let pid = started.successor.unwrap_or(started.pid);
         let what = if started.stopped { "went on" } else { "started" };
         let time = ended(evidence, started);
@@ -170,12 +171,24 @@ pub(super) fn ended(evidence: &Evidence, absence: &Absence) -> String {
     format!("{:.2} s", seconds_since(evidence.start, absence.until.unwrap_or(absence.from)))
 }
 
-/// An absence that was over while the packets died, or right before.
-pub(super) fn started<'a>(evidence: &Evidence<'a>, name: &str, at: &Handed) -> Option<&'a Absence> {
+/// An absence like `is_meant` that was over while the packets died, or not long before, and before which none of them died.
+pub(super) fn started<'a>(
+    evidence: &Evidence<'a>,
+    name: &str,
+    at: &Handed,
+    is_meant: impl Fn(&Absence) -> bool,
+) -> Option<&'a Absence> {
     let (first, last) = at.span;
+    // Until the tables are full there is no end to it.
+    let end = |until: Nanos| match filler_away(evidence, at.netns, until) {
+        Some(away) => away.until.map_or(Nanos::MAX, |back| back.max(until) + AFTER_START),
+        None => until + AFTER_START,
+    };
     evidence.absences.iter().rfind(|absence| {
         absence.is_of(name, Some(at.netns))
-            && absence.until.is_some_and(|until| last >= until && first <= until + AFTER_START)
+            && absence.from <= first + SEEN_WITHIN
+            && absence.until.is_some_and(|until| last >= until && first <= end(until))
+            && is_meant(absence)
     })
 }
 

@@ -44,7 +44,7 @@ pub const SERVICE: u16 = 7000;
 /// Time-out of the attempts.
 pub const TIMEOUT: Nanos = 1_000;
 
-pub const REASONS: [&str; 13] = [
+pub const REASONS: [&str; 14] = [
     "NETFILTER_DROP",
     "NO_SOCKET",
     "SOCKET_FILTER",
@@ -58,6 +58,7 @@ pub const REASONS: [&str; 13] = [
     "NOT_SPECIFIED",
     "OVS_DROP_LAST_ACTION",
     "DEV_READY",
+    "OVS_DROP_METER",
 ];
 pub const SYMBOLS: [&str; 15] = [
     "nft_do_chain",

@@ -218,3 +218,78 @@ fn what_a_tunnel_without_its_device_carried_died_of_the_link() {
         assert_ne!(death.cause, Cause::Link);
     }
 }
+
+#[test]
+fn empty_tables_are_told_of_nothing_else() {
+    let said =
+        |reason, around: &Around| died(&[received()], &[drop(reason, "do_execute_actions")], around).explain;
+    let just_started = restarted(17 * SECOND / 2);
+    assert!(said("OVS_DROP_LAST_ACTION", &just_started).contains("tables are empty"));
+    // A meter is no empty table.
+    let meter = said("OVS_DROP_METER", &just_started);
+    assert!(meter.contains("meter-stats") && meter.contains("look at `ovs-dpctl"), "{meter}");
+    // While ovs-vswitchd is away flows do without it.
+    let away = said("OVS_DROP_LAST_ACTION", &restarted(12 * SECOND));
+    assert!(away.contains("look at `ovs-dpctl") && !away.contains("not running"), "{away}");
+}
+
+#[test]
+fn who_does_not_fill_the_tables_is_told() {
+    let event = drop("OVS_DROP_LAST_ACTION", "do_execute_actions");
+    let said = |until: Option<u64>| {
+        // The switch started long ago.
+        let mut around = restarted(3 * SECOND);
+        let name = "ovn-controller".to_owned();
+        let (pid, netns, successor) = (8, Some(ROUTER), until.map(|_| 18));
+        around.absences.push(Absence { name, pid, netns, from: SECOND, until, stopped: false, successor });
+        died(&[received()], &[event], &around).explain
+    };
+    let never = said(None);
+    assert!(
+        never.ends_with(
+            "its OpenFlow tables are empty; ovn-controller (pid 8), which fills them, was not running from 1.00 s on"
+        ),
+        "{never}"
+    );
+    let late = said(Some(8 * SECOND));
+    assert!(
+        late.ends_with("are empty until ovn-controller (pid 18), which started at 8.00 s, has filled them"),
+        "{late}"
+    );
+    let long_ago = said(Some(7 * SECOND / 2));
+    assert!(long_ago.contains("look at `ovs-dpctl"), "{long_ago}");
+}
+
+#[test]
+fn handlers_that_are_not_there_yet_are_told() {
+    let said = |errno| died(&[received(), asked(errno)], &[], &restarted(17 * SECOND / 2)).explain;
+    let refused = said(libc::ECONNREFUSED);
+    let told = "ovs-vswitchd (pid 17) started at 8.50 s, and its own handlers were not there yet";
+    assert!(refused.ends_with(told), "{refused}");
+    // Whose socket is full has handlers.
+    let full = said(libc::EAGAIN);
+    assert!(!full.contains("not there yet"), "{full}");
+}
+
+#[test]
+fn what_came_by_a_port_that_is_made_anew_died_of_the_link() {
+    let (netns, ifindex) = TUNNEL;
+    let change = Change {
+        at: AT,
+        until: Some(AT + SECOND),
+        netns,
+        ifindex,
+        device: "genev_sys_6081".to_owned(),
+        what: What::Link,
+        key: "link".to_owned(),
+        turn: Turn::Gone,
+        subnet: None,
+        detail: "removed".to_owned(),
+    };
+    let around = Around { changes: vec![change], ..restarted(17 * SECOND / 2) };
+    let came = [hop(AT + 10, STAGE_RECEIVE, TUNNEL), consumed()];
+    let death = died(&came, &[], &around);
+    assert_eq!((death.cause, death.device.as_deref()), (Cause::Link, Some("genev_sys_6081")));
+    assert!(death.explain.contains("genev_sys_6081 was removed at 9.00 s"), "{}", death.explain);
+    assert_eq!(died(&came, &[], &Around::default()).cause, Cause::OvsFlow);
+}

@@ -153,5 +153,5 @@ fn forgotten() {
 /// What does not, or seldom.
 #[test]
 fn resets() {
-    repeat(3, &["conntrack", "ovn0-address", "ovn0-down", "ovn0-down-liberal"]);
+    repeat(3, &["conntrack", "conntrack-liberal", "ovn0-address", "ovn0-down", "ovn0-down-liberal"]);
 }
