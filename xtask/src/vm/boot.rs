@@ -102,10 +102,12 @@ struct Qemu {
 
 impl Qemu {
     fn start(guest: &Guest, disk: &Path) -> Result<Self> {
-        // setpriv: if this process is killed, so is the guest. It becomes QEMU: the child is QEMU.
+        // setpriv: if this process is killed, so is the guest. It becomes QEMU: the child is QEMU. One thread for all
+        // processors: with a thread for each, one may translate code that another is just changing, and keep the
+        // breakpoint that the kernel puts there meanwhile (text_poke_bp in arch/x86/kernel/alternative.c): "Oops: int3".
         let mut command = Command::new("setpriv");
         command
-            .args(["--pdeathsig=KILL", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"])
+            .args(["--pdeathsig=KILL", "qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max"])
             .args(["-m", MEMORY, "-smp", PROCESSORS, "-nodefaults", "-no-user-config", "-display", "none"])
             .args(["-no-reboot", "-serial", "stdio", "-drive"])
             .arg(format!("if=virtio,format=raw,cache=unsafe,file={}", disk.display()))
