@@ -11,6 +11,9 @@ pub const SECOND: Nanos = 1_000_000_000;
 /// Nanoseconds in one millisecond.
 pub const MILLISECOND: Nanos = 1_000_000;
 
+/// Nanoseconds in one microsecond.
+pub const MICROSECOND: Nanos = 1_000;
+
 /// The time now.
 pub fn now() -> Nanos {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

@@ -1,7 +1,7 @@
 //! Bounds of a plan: what would need more memory, ports or sequence numbers than there are is refused before it starts.
 
 use super::{ProbeSpec, Refused};
-use crate::clock::{Nanos, SECOND};
+use crate::clock::{MICROSECOND, Nanos, SECOND};
 use crate::probe::{Kind, stream_rate};
 
 /// Most probes (targets × ways of visiting) of one run: each has sockets of its own.
@@ -22,8 +22,6 @@ const MAX_CONNECTIONS: usize = 65_536;
 /// Fewest and most attempts a second.
 const MIN_RATE: f64 = 0.01;
 const MAX_RATE: f64 = 1_000_000.0;
-
-const MICROSECOND: Nanos = 1_000;
 
 /// What one remembered attempt needs, in bytes (estimate for the message).
 const BYTES_PER_ATTEMPT: u128 = 64;

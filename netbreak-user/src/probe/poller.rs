@@ -10,6 +10,8 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::time::Timespec;
 use tokio::io::{Interest, unix::AsyncFd};
 
+use crate::clock::{self, Nanos};
+
 use super::ticker::poll;
 
 /// Events that are taken at once; the others come next time.
@@ -61,7 +63,17 @@ impl Poller {
         }
     }
 
-    /// The token of the next socket that [`ready`](Self::ready) found.
+    /// Looks without sleeping until a socket has news, or until `until`. Returns whether one has.
+    pub(super) fn spin(&mut self, until: Nanos) -> io::Result<bool> {
+        while look(self.epoll.get_ref(), &mut self.found)? == 0 {
+            if clock::now() >= until {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The token of the next socket that [`ready`](Self::ready) or [`spin`](Self::spin) found.
     pub(super) fn next(&mut self) -> Option<u64> {
         self.found.pop_front()
     }
