@@ -29,6 +29,13 @@ struct Life {
     outcome: Option<Outcome>,
 }
 
+impl Life {
+    /// In time, or by a RST, which is an answer of the path.
+    fn was_answered(&self) -> bool {
+        matches!(self.outcome, Some(Outcome::Answered { .. } | Outcome::Refused { .. }))
+    }
+}
+
 impl Tracker {
     /// A tracker for a probe of `kind`, whose attempts are answered in time up to `timeout` nanoseconds after they left.
     pub fn new(kind: Kind, timeout: Nanos) -> Tracker {
@@ -118,18 +125,25 @@ impl Tracker {
             }
             let seq = self.looked_at as u64;
             self.looked_at += 1;
-            if !matches!(life.outcome, Some(Outcome::Answered { .. } | Outcome::Refused { .. })) {
+            if !life.was_answered() {
                 return Some(seq);
             }
         }
         None
     }
 
+    /// When [`overdue`](Self::overdue) has something to tell next, if no answer comes until then.
+    pub fn next_overdue(&mut self) -> Option<Nanos> {
+        let answered = self.attempts[self.looked_at..].iter().take_while(|life| life.was_answered()).count();
+        self.looked_at += answered;
+        self.attempts.get(self.looked_at).map(|life| life.sent.saturating_add(self.timeout) + 1)
+    }
+
     /// The next attempt, in order, that was answered in time (or refused), or of which [`overdue`](Self::overdue) has
     /// found that it was not: when it left, and was it answered? Each is told once.
     pub fn settled(&mut self) -> Option<(Nanos, bool)> {
         let life = self.attempts.get(self.told)?;
-        let answered = matches!(life.outcome, Some(Outcome::Answered { .. } | Outcome::Refused { .. }));
+        let answered = life.was_answered();
         if !answered && self.told >= self.looked_at {
             return None;
         }
@@ -253,6 +267,21 @@ mod tests {
         tracker.answered(0, 70);
         tracker.answered(1, 70);
         assert_eq!(tracker.awaited_until(70), None);
+    }
+
+    #[test]
+    fn the_oldest_attempt_without_an_answer_is_overdue_next() {
+        let mut tracker = Tracker::new(Kind::Tcp, 100);
+        assert_eq!(tracker.next_overdue(), None);
+        for at in [0, 10, 20] {
+            tracker.sent(at, at, 1);
+        }
+        tracker.answered(0, 5);
+        tracker.unreachable(1, 15, 113);
+        assert_eq!((tracker.next_overdue(), tracker.overdue(110)), (Some(111), None));
+        assert_eq!((tracker.overdue(111), tracker.next_overdue()), (Some(1), Some(121)));
+        tracker.answered(2, 115);
+        assert_eq!((tracker.next_overdue(), tracker.overdue(1000)), (None, None));
     }
 
     #[test]
