@@ -86,7 +86,8 @@ fn of_function(function: &str) -> Option<Cause> {
         "icmp_rcv" | "icmpv6_rcv" => Cause::Socket,
         // `is_skb_forwardable`: the device on the other side is not up.
         "__dev_forward_skb2" | "__dev_forward_skb" | "internal_dev_recv" => Cause::Link,
-        "do_xdp_generic" => Cause::Xdp,
+        // Up to 5.10 the latter frees what its program dropped.
+        "do_xdp_generic" | "netif_receive_generic_xdp" => Cause::Xdp,
         // An action failed, or the port that they were to leave by was gone (`do_output`).
         "do_execute_actions" => Cause::OvsFlow,
         "ovs_dp_process_packet" | "queue_userspace_packet" | "ovs_dp_upcall" => Cause::OvsUpcall,
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn causes_follow_from_reason_then_from_functions() {
-        let table: [(Option<&str>, &[&str], Cause); 32] = [
+        let table: [(Option<&str>, &[&str], Cause); 33] = [
             (Some("NETFILTER_DROP"), &["nft_do_chain", "nf_hook_slow", "ip_forward"], Cause::Netfilter),
             (Some("NETFILTER_DROP"), &[], Cause::Netfilter),
             (None, &["nft_do_chain"], Cause::Netfilter),
@@ -163,6 +164,7 @@ mod tests {
             (Some("IP_INHDR"), &["ip_rcv_core"], Cause::Other),
             (Some("NOT_SPECIFIED"), &["veth_xdp_rcv_skb"], Cause::Xdp),
             (Some("NOT_SPECIFIED"), &["do_xdp_generic"], Cause::Xdp),
+            (None, &["netif_receive_generic_xdp", "do_xdp_generic"], Cause::Xdp),
             (Some("TC_EGRESS"), &["__dev_queue_xmit"], Cause::Tc),
             (Some("OVS_DROP_LAST_ACTION"), &["do_execute_actions"], Cause::OvsFlow),
             (Some("NOT_SPECIFIED"), &["dst_discard_out", "ip6_forward"], Cause::Route),

@@ -35,6 +35,7 @@ const HOOKS: &[(&str, &str)] = &[
 
 const FUNCTIONS: &[(&str, &str)] = &[
     ("do_xdp_generic", "xdp"),
+    ("netif_receive_generic_xdp", "xdp"),
     ("veth_xdp_rcv_skb", "xdp"),
     ("veth_xdp_rcv_one", "xdp"),
     ("ip_rcv_core", "ip receive"),
