@@ -23,6 +23,8 @@ pub struct Guest<'a> {
     pub out: &'a Path,
     /// More than that, and it is stopped.
     pub timeout: Duration,
+    /// How many it has.
+    pub processors: u8,
 }
 
 /// How a boot ended.
@@ -36,9 +38,8 @@ pub struct Ended {
     pub console: Vec<String>,
 }
 
-/// Memory of a guest in MiB, and its processors: with one of them nothing ever happens at the same time.
+/// Memory of a guest in MiB.
 const MEMORY: &str = "1024";
-const PROCESSORS: &str = "2";
 
 /// The most that comes out of a guest, in bytes. A file with a hole of that size, until the guest writes to it.
 const DISK: u64 = 256 << 20;
@@ -102,13 +103,20 @@ struct Qemu {
 
 impl Qemu {
     fn start(guest: &Guest, disk: &Path) -> Result<Self> {
-        // setpriv: if this process is killed, so is the guest. It becomes QEMU: the child is QEMU. One thread for all
-        // processors: with a thread for each, one may translate code that another is just changing, and keep the
-        // breakpoint that the kernel puts there meanwhile (text_poke_bp in arch/x86/kernel/alternative.c): "Oops: int3".
+        // setpriv: if this process is killed, so is the guest. It becomes QEMU: the child is QEMU.
         let mut command = Command::new("setpriv");
         command
-            .args(["--pdeathsig=KILL", "qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max"])
-            .args(["-m", MEMORY, "-smp", PROCESSORS, "-nodefaults", "-no-user-config", "-display", "none"])
+            .args(["--pdeathsig=KILL", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"])
+            .args([
+                "-m",
+                MEMORY,
+                "-smp",
+                &guest.processors.to_string(),
+                "-nodefaults",
+                "-no-user-config",
+                "-display",
+                "none",
+            ])
             .args(["-no-reboot", "-serial", "stdio", "-drive"])
             .arg(format!("if=virtio,format=raw,cache=unsafe,file={}", disk.display()))
             .arg("-kernel")
