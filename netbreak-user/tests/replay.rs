@@ -112,6 +112,7 @@ fn replay(name: &str) -> Vec<(Kind, Vec<Death>, u64)> {
         owners: &Owners::default(),
         absences: &[],
         sides: &BTreeMap::new(),
+        misses: 0,
         names: &names,
     };
     let judged = |(probe, record): (usize, &Record)| {

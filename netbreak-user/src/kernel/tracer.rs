@@ -1,12 +1,13 @@
 //! Loading, attaching and draining the programs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aya::{
     Ebpf, EbpfError,
     maps::{MapData, MapError, RingBuf},
 };
 use netbreak_common::{CHUNK, DEFAULT_FLOWS, Event, EventWithHeaders, MAX_PLACES};
+use rustix::thread::{MembarrierCommand, membarrier};
 use tokio::io::unix::AsyncFd;
 
 use super::{
@@ -27,6 +28,10 @@ use crate::{
 
 /// The object that the eBPF crate builds to.
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/netbreak.o"));
+
+/// For how long the kernel's work on packets is waited for where it does not tell when it is done: the machine would have to
+/// be busy for that long with a single one.
+const WITHOUT_BARRIER: Duration = Duration::from_millis(20);
 
 /// What a user may choose.
 #[derive(Debug, Clone, Copy)]
@@ -214,8 +219,15 @@ impl Events {
         Ok(())
     }
 
-    /// Hands over what is there now.
-    pub fn drain_now(&mut self, mut take: impl FnMut(&Event, &[u8])) {
+    /// Hands over what is left of all packets that died so far. Waits until the kernel is through with those that it is
+    /// working on, some ten milliseconds: an ICMP error reaches us before the packet that it is about is freed
+    /// (`arp_error_report`, net/ipv4/arp.c), and another CPU may be in between.
+    pub fn drain_rest(&mut self, mut take: impl FnMut(&Event, &[u8])) {
+        // It waits for a grace period of RCU, and so for every softirq (`membarrier`, kernel/sched/membarrier.c); not on a
+        // kernel with CPUs that must not be disturbed (nohz_full).
+        if membarrier(MembarrierCommand::Global).is_err() {
+            std::thread::sleep(WITHOUT_BARRIER);
+        }
         drain(self.0.get_mut(), &mut take);
     }
 }

@@ -86,6 +86,7 @@ pub(super) fn report(gathered: Gathered, packets: &mut Vec<Packet>) -> Report {
         owners: gathered.changes.owners(),
         absences: &absences,
         sides: &sides,
+        misses: gathered.misses,
         names: &names,
     };
     let targets: Vec<Target> = gathered

@@ -191,7 +191,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         }
     };
     if let Some(events) = &mut events {
-        events.drain_now(|event, headers| kept.take(event, headers));
+        events.drain_rest(|event, headers| kept.take(event, headers));
     }
     changes.poll(clock::now());
     changes.look(clock::now());

@@ -123,7 +123,7 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
     let end = clock::now();
     let misses = tracer.misses();
     tracer.stop();
-    events.drain_now(|event, headers| kept.take(event, headers));
+    events.drain_rest(|event, headers| kept.take(event, headers));
     changes.poll(end);
     changes.look(end);
     let after = Snapshot::take(Some(&tracer), &namespaces)?;
@@ -151,6 +151,7 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
         owners: changes.owners(),
         absences: &absences,
         sides: &sides,
+        misses,
         names: &names,
     });
     let mut sensors = tracer.sensors().to_vec();

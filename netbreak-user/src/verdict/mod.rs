@@ -100,6 +100,8 @@ pub struct Evidence<'a> {
     pub absences: &'a [Absence],
     /// What the kernel counted beside them, by namespace (inode number).
     pub sides: &'a BTreeMap<u32, Side>,
+    /// How often the kernel skipped one of our programs, which then saw nothing (`recursion_misses`).
+    pub misses: u64,
     /// Names for all of it.
     pub names: &'a dyn Names,
 }

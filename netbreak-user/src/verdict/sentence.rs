@@ -34,7 +34,16 @@ pub fn dead(group: &Group, toll: &Toll) -> String {
         })
     });
     let counted = group.side(toll).map(|side| counted::notes(side, &group.dead(toll))).unwrap_or_default();
-    [vec![sentence], counted, beside(group, toll)].concat().join("; ")
+    [vec![sentence], counted, beside(group, toll), unseen(group, toll)].concat().join("; ")
+}
+
+/// That they may have got further: where no drop was seen, and the kernel skipped our programs as often as that.
+fn unseen(group: &Group, toll: &Toll) -> Vec<String> {
+    let misses = toll.evidence.misses;
+    if group.doing.is_none() || toll.attempts > misses {
+        return Vec::new();
+    }
+    vec![format!("or they died further on: the kernel skipped {misses} runs of netbreak's programs")]
 }
 
 /// Of those that got so far in time, and were answered too late.

@@ -138,6 +138,7 @@ mod tests {
             owners: &owners,
             absences: &[],
             sides: &sides,
+            misses: 0,
             names: &names,
         })
     }

@@ -139,7 +139,6 @@ fn empty_tables() {
         most(probe, in_switch, |death| {
             death.cause == Cause::OvsFlow && death.device.as_deref() == Some("p1h")
         });
-        assert_eq!(attempts(&probe.deaths, by_reason) > 0, has_reasons, "{:#?}", probe.deaths);
     }
     // What the datapath dropped of our flows is what died there.
     let pod1 = Some(POD1.to_string());
@@ -153,6 +152,9 @@ fn empty_tables() {
     let died: u64 =
         ["pod2", "ovn0"].map(|name| attempts(&probe(&report, name).deaths, by_reason)).iter().sum();
     assert_eq!(dropped, died);
+    // Of one of them perhaps none: ovs-vswitchd makes no new flow as long as it knows the one that was wiped
+    // (`try_ukey_replace`, ofproto/ofproto-dpif-upcall.c), and is asked of each packet.
+    assert_eq!(died > 0, has_reasons);
 }
 
 #[test]

@@ -241,6 +241,7 @@ pub struct Around {
     pub daemons: Vec<Process>,
     pub owners: Owners,
     pub sides: BTreeMap<u32, Side>,
+    pub misses: u64,
 }
 
 /// The verdict on one probe with all that was around.
@@ -286,6 +287,7 @@ fn with_all<T>(
         owners: &around.owners,
         absences: &around.absences,
         sides: &around.sides,
+        misses: around.misses,
         names: &names,
     })
 }

@@ -293,3 +293,15 @@ fn what_came_by_a_port_that_is_made_anew_died_of_the_link() {
     assert!(death.explain.contains("genev_sys_6081 was removed at 9.00 s"), "{}", death.explain);
     assert_eq!(died(&came, &[], &Around::default()).cause, Cause::OvsFlow);
 }
+
+#[test]
+fn who_was_seen_last_while_programs_were_skipped_may_have_got_further() {
+    let said = |events: &[Event], misses| {
+        died(&[received()], events, &Around { misses, ..Around::default() }).explain
+    };
+    let doubt = "; or they died further on: the kernel skipped 2 runs of netbreak's programs";
+    assert!(said(&[], 2).ends_with(doubt), "{}", said(&[], 2));
+    assert!(!said(&[], 0).contains("skipped"));
+    let seen = said(&[drop("OVS_DROP_LAST_ACTION", "do_execute_actions")], 2);
+    assert!(!seen.contains("skipped"), "{seen}");
+}

@@ -1,6 +1,7 @@
 //! What is run: one fault or several, and which probes while they are there.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use netbreak_user::lab::{Effect, Family, Fault, Role, Service};
@@ -81,7 +82,13 @@ impl Case {
         };
         let truths = self.faults.iter().map(|fault| served.lab.read_truth(fault).unwrap()).collect();
         let foreign = foreign.map(Foreign::end);
-        judge(&Seen::new(self, &served, &done, truths, foreign, &witness))
+        let score = judge(&Seen::new(self, &served, &done, truths, foreign, &witness));
+        // Out of a guest nothing else comes.
+        if let Some(out) = std::env::var_os("NETBREAK_OUT").filter(|_| !score.complaints.is_empty()) {
+            let report = serde_json::to_string(&done.report).unwrap();
+            std::fs::write(Path::new(&out).join(format!("{}.json", self.name)), report).unwrap();
+        }
+        score
     }
 
     fn throughout(&self, served: &mut Served, pace: Pace) -> Done {

@@ -83,8 +83,9 @@ pub fn judge(seen: &Seen) -> Score {
     let case = seen.case;
     let died = |is_so: &dyn Fn(&Death) -> bool| seen.died(is_so);
     let right = died(&|death| seen.is_right(death));
-    let wrong = died(&|death| !seen.is_right(death));
-    let unexplained = seen.sum(|probe| probe.unexplained);
+    let wrong = died(&|death| !seen.is_right(death) && !seen.may_be_another(death));
+    let open = died(&|death| !seen.is_right(death) && seen.may_be_another(death));
+    let unexplained = seen.sum(|probe| probe.unexplained) + open;
     let silent = case.faults.iter().filter_map(|fault| fault.expected).any(|e| e.reasons.is_empty());
     let families: Vec<&str> = case.families().iter().map(|family| family.name()).collect();
     let kinds: Vec<&str> = case.kinds.iter().map(|kind| kind.name()).collect();

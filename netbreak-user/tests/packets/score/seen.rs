@@ -35,7 +35,8 @@ impl<'a> Seen<'a> {
             case.faults.iter().filter_map(|fault| fault.expected).flat_map(|e| e.reasons).copied().collect();
         reasons.sort_unstable();
         reasons.dedup();
-        let unseen = reasons.into_iter().map(|reason| witness.drops(reason)).sum();
+        let hidden: u64 = reasons.into_iter().map(|reason| witness.drops(reason)).sum();
+        let unseen = hidden + done.report.losses.missed;
         Seen { case, status: done.status, truths, unseen, foreign, served, report: &done.report }
     }
 
@@ -63,6 +64,11 @@ impl<'a> Seen<'a> {
             && (expected.device.is_none() || death.device.as_deref() == expected.device)
             // Where no drop was seen the place came from the path, and there is no reason.
             && (expected.reasons.is_empty() || reason.is_none_or(|reason| expected.reasons.contains(&reason)))
+    }
+
+    /// Is it said that it may have been another, since the kernel skipped our programs?
+    pub fn may_be_another(&self, death: &Death) -> bool {
+        death.attempts <= self.report.losses.missed && death.explain.contains("or they died further on")
     }
 
     /// Is it the death that one of the faults brings?
@@ -114,6 +120,7 @@ impl std::fmt::Display for Seen<'_> {
                         "  {attempts} {leg:?} {cause:?} {reason:?} {symbol:?} {device:?} {netns_name:?} {:?} {stage:?}",
                         death.netns
                     )?;
+                    writeln!(f, "    {:.2} s to {:.2} s: {}", death.first_s, death.last_s, death.explain)?;
                 }
             }
         }
@@ -123,6 +130,9 @@ impl std::fmt::Display for Seen<'_> {
             if let Some((inode, name)) = is_ours(row.netns) {
                 writeln!(f, "  {name} {inode}: {} {:?} at {:?}", row.packets, row.reason, row.device)?;
             }
+        }
+        for change in &self.report.changes {
+            writeln!(f, "  {change:?}")?;
         }
         write!(f, "  losses {:?}", self.report.losses)
     }
