@@ -1,13 +1,10 @@
 //! Devices that could not be used when packets were to leave or to arrive by them.
 
-use super::{Change, Names, port::port};
+use super::{Change, Names, daemons::SEEN_WITHIN, port::port};
 use crate::{
-    clock::{Nanos, SECOND},
+    clock::Nanos,
     watch::{Turn, What},
 };
-
-/// So much later than it happened a change may have been read.
-const SEEN_WITHIN: Nanos = SECOND / 5;
 
 /// Kinds of devices that take what tunnels carry from a UDP socket, which goes with them (`geneve_stop`, `vxlan_stop`).
 const TUNNELS: [&str; 2] = ["geneve", "vxlan"];
@@ -56,6 +53,7 @@ fn only(changes: &[Change], netns: u32, at: Nanos, is_meant: impl Fn(u32) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SECOND;
     use crate::verdict::tests::build::{INTERNAL, PORT_OF_SWITCH, ROUTER, TUNNEL, VETH, names};
 
     fn down((netns, ifindex): (u32, u32), at: Nanos, until: Option<Nanos>) -> Change {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Change, Evidence};
+use super::{Change, Evidence, daemons::SEEN_WITHIN};
 use crate::{
     clock::{Nanos, SECOND, seconds_since},
     watch::{Turn, What},
@@ -10,9 +10,6 @@ use crate::{
 
 /// So much later than a packet its neighbour may fail: three requests a second apart (`mcast_solicit`, `retrans_time`).
 const NEIGHBOUR_WAIT: Nanos = 4 * SECOND;
-
-/// So much later than it happened a change may have been read.
-const SEEN_WITHIN: Nanos = SECOND / 5;
 
 /// More than this nobody reads.
 const MOST: usize = 3;

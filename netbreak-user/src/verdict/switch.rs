@@ -106,7 +106,9 @@ pub fn holder(evidence: &Evidence, netns: u32, device: &str, span: (Nanos, Nanos
 /// `ovs-vswitchd (pid 7, not running from 2.00 s to 4.00 s)`.
 fn switch(evidence: &Evidence, at: &Handed, away: Option<&Absence>) -> String {
     let was_read = matches!(at.doing, Doing::ReadFromPacketSocket | Doing::ReadFromTap);
-    if let Some(started) = started(evidence, SWITCH, at, |_| was_read) {
+    // What died before it went away did not die of its start.
+    let is_meant = |absence: &Absence| was_read && absence.from <= at.span.0 + SEEN_WITHIN;
+    if let Some(started) = started(evidence, SWITCH, at, is_meant) {
         let pid = started.successor.unwrap_or(started.pid);
         let what = if started.stopped { "which went on" } else { "which started" };
         let time = ended(evidence, started);
@@ -171,7 +173,7 @@ pub(super) fn ended(evidence: &Evidence, absence: &Absence) -> String {
     format!("{:.2} s", seconds_since(evidence.start, absence.until.unwrap_or(absence.from)))
 }
 
-/// An absence like `is_meant` that was over while the packets died, or not long before, and before which none of them died.
+/// An absence like `is_meant` that was over while the packets died, or not long before.
 pub(super) fn started<'a>(
     evidence: &Evidence<'a>,
     name: &str,
@@ -186,7 +188,6 @@ pub(super) fn started<'a>(
     };
     evidence.absences.iter().rfind(|absence| {
         absence.is_of(name, Some(at.netns))
-            && absence.from <= first + SEEN_WITHIN
             && absence.until.is_some_and(|until| last >= until && first <= end(until))
             && is_meant(absence)
     })

@@ -68,9 +68,12 @@ Made by `NETBREAK_UPDATE=1 cargo xtask vm boot` from what `netbreak doctor --jso
 kernels for clouds, Open vSwitch loaded; `cargo xtask test` checks that it still holds. *newest* is the newest
 kernel in Debian's backports. What each sensor is for stands in [sensors.md](sensors.md).
 
-`cargo xtask vm sees` tries on each of them that a network that works is clean and its books balance, `cargo xtask vm faults`
-that faults are located and counted as the kernel itself counts them. Where `kfree_skb` gives no reason (drop reasons: off), a
-death's cause follows from the function that freed the packet and from its callers.
+`cargo xtask vm sees` tries on each of them that a network that works is clean and its books balance, and `cargo xtask vm ovs`
+that what Open vSwitch's datapath drops is found. `cargo xtask vm faults` tries that these causes are found at the place of
+the fault, by every kind of probe, as often as the kernel itself counts: `netfilter` (nft, iptables-legacy), `conntrack` (its
+table is full), `route`, `neighbour`, `queue` (tbf, netem), `tc` (clsact, u32), `xdp` and `socket` (full, nobody listens). They
+pass on all five. Where `kfree_skb` gives no reason (drop reasons: off), a death's cause follows from the function that freed
+the packet and from its callers.
 
 ";
 

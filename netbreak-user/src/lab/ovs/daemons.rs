@@ -170,7 +170,7 @@ impl Daemons {
     }
 
     /// Waits until ovs-vswitchd has read its configuration and has this bridge, as who starts it with `--detach` does
-    /// (`daemonize_complete` in vswitchd/ovs-vswitchd.c).
+    /// (`bridge_run` in vswitchd/bridge.c lets it go with `daemonize_complete`).
     pub(super) fn has_bridge(&self, namespace: &LabNamespace, bridge: &str) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         // Not by a connection to the bridge: one that says nothing changes what becomes of packets that no OpenFlow entry
