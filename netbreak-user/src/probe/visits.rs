@@ -21,7 +21,8 @@ use super::tracker::Tracker;
 use super::visit::{End, Life, Shared, Visit};
 use super::{FlowRegistry, Owner};
 
-/// After so many connects, those that have ended get their turn.
+/// After so many connects, those that have ended get their turn, and the other way round: connects in a row wake a server
+/// that waits for them once.
 const BURST: usize = 16;
 
 /// How long the other end may take to close after its response.

@@ -23,7 +23,7 @@ pub struct Guest<'a> {
     pub out: &'a Path,
     /// More than that, and it is stopped.
     pub timeout: Duration,
-    /// How many it has.
+    /// Its processors.
     pub processors: u8,
 }
 
@@ -107,16 +107,8 @@ impl Qemu {
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig=KILL", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"])
-            .args([
-                "-m",
-                MEMORY,
-                "-smp",
-                &guest.processors.to_string(),
-                "-nodefaults",
-                "-no-user-config",
-                "-display",
-                "none",
-            ])
+            .args(["-m", MEMORY, "-smp", &guest.processors.to_string()])
+            .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .args(["-no-reboot", "-serial", "stdio", "-drive"])
             .arg(format!("if=virtio,format=raw,cache=unsafe,file={}", disk.display()))
             .arg("-kernel")

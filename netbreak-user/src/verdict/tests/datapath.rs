@@ -46,6 +46,23 @@ fn drop(reason: &str, symbol: &str) -> Event {
     freed(event, reason, symbol, &[])
 }
 
+/// The tunnel's device was gone between them.
+fn made_anew(at: u64, until: u64) -> Change {
+    let (netns, ifindex) = TUNNEL;
+    Change {
+        at,
+        until: Some(until),
+        netns,
+        ifindex,
+        device: "genev_sys_6081".to_owned(),
+        what: What::Link,
+        key: "link".to_owned(),
+        turn: Turn::Gone,
+        subnet: None,
+        detail: "removed".to_owned(),
+    }
+}
+
 fn restarted(until: u64) -> Around {
     let away = Absence {
         name: "ovs-vswitchd".to_owned(),
@@ -193,19 +210,7 @@ fn a_port_that_was_down_is_named_and_not_the_one_before() {
 
 #[test]
 fn what_a_tunnel_without_its_device_carried_died_of_the_link() {
-    let change = Change {
-        at: 8 * SECOND,
-        until: Some(10 * SECOND),
-        netns: ROUTER,
-        ifindex: TUNNEL.1,
-        device: "genev_sys_6081".to_owned(),
-        what: What::Link,
-        key: "link".to_owned(),
-        turn: Turn::Gone,
-        subnet: None,
-        detail: "removed".to_owned(),
-    };
-    let around = Around { changes: vec![change], ..Around::default() };
+    let around = Around { changes: vec![made_anew(8 * SECOND, 10 * SECOND)], ..Around::default() };
     for (reason, symbol) in [("NO_SOCKET", "__udp4_lib_rcv"), ("NOT_SPECIFIED", "geneve_udp_encap_recv")] {
         let (netns, ifindex) = WIRE;
         let event = Event { netns, ifindex, ..event(Kind::Icmp, AT + 40, 0) };
@@ -273,20 +278,7 @@ fn handlers_that_are_not_there_yet_are_told() {
 
 #[test]
 fn what_came_by_a_port_that_is_made_anew_died_of_the_link() {
-    let (netns, ifindex) = TUNNEL;
-    let change = Change {
-        at: AT,
-        until: Some(AT + SECOND),
-        netns,
-        ifindex,
-        device: "genev_sys_6081".to_owned(),
-        what: What::Link,
-        key: "link".to_owned(),
-        turn: Turn::Gone,
-        subnet: None,
-        detail: "removed".to_owned(),
-    };
-    let around = Around { changes: vec![change], ..restarted(17 * SECOND / 2) };
+    let around = Around { changes: vec![made_anew(AT, AT + SECOND)], ..restarted(17 * SECOND / 2) };
     let came = [hop(AT + 10, STAGE_RECEIVE, TUNNEL), consumed()];
     let death = died(&came, &[], &around);
     assert_eq!((death.cause, death.device.as_deref()), (Cause::Link, Some("genev_sys_6081")));
