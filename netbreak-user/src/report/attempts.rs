@@ -33,7 +33,7 @@ pub struct Listed {
     /// When each of them left.
     #[serde(serialize_with = "on_one_line")]
     pub sent_s: Vec<f64>,
-    /// tcp, http: the local port of each; absent for other kinds.
+    /// The local port of each, where there are connections; absent for icmp and udp.
     #[serde(default, skip_serializing_if = "Vec::is_empty", serialize_with = "on_one_line")]
     pub port: Vec<u16>,
 }

@@ -44,7 +44,7 @@ pub struct Sightings {
 }
 
 /// Connections of which segments were dropped at one place for one reason: a row of all columns is a flow, by the
-/// direction of the segments.
+/// direction of the segments, as long as they were dropped without a longer pause.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dropped {
@@ -62,7 +62,7 @@ pub struct Dropped {
     /// Destination ports.
     #[serde(serialize_with = "on_one_line")]
     pub dport: Vec<u16>,
-    /// When a segment was dropped first, to the kernel's tick (1 to 10 ms).
+    /// When a segment was dropped first, to the kernel's tick (1 to 10 ms); after a pause up to a second earlier.
     #[serde(serialize_with = "on_one_line")]
     pub first_s: Vec<f64>,
     /// When one was dropped last, likewise.

@@ -26,7 +26,7 @@ use crate::{
     report::{SIGHTINGS, Sightings, json},
     run_id,
     stdout::write_stdout,
-    verdict::{self, Evidence},
+    verdict::{self, Evidence, Spells},
 };
 
 /// Probes whose packets are followed: those of a matrix of a dozen rows, and more.
@@ -40,6 +40,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// At every fifth of them it is looked whether another probe has begun, too: that takes longer.
 const LOOK_AT_ALL: u64 = 5;
+
+/// At every tenth of them the tables of what was dropped are read.
+const LOOK_AT_TABLES: u64 = 10;
 
 /// A reply has that long to be its request's, when nothing but its time tells.
 const ANSWERED_WITHIN: Nanos = SECOND;
@@ -98,6 +101,7 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
         run_id::name(run_id)
     ));
     let mut sweep = Sweep::new(room, only.clone());
+    let mut spells = Spells::default();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looks = 0u64;
@@ -113,6 +117,9 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
                 changes.poll(clock::now());
                 changes.look(clock::now());
                 tracer.registry().sweep(&mut sweep, looks.is_multiple_of(LOOK_AT_ALL));
+                if looks.is_multiple_of(LOOK_AT_TABLES) {
+                    spells.look(&tracer.tables().context(UNREADABLE)?, clock::now());
+                }
                 looks += 1;
             }
             _ = interrupt.recv() => break,
@@ -128,7 +135,8 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
     changes.look(end);
     let after = Snapshot::take(Some(&tracer), &namespaces)?;
     tracer.registry().sweep(&mut sweep, true);
-    let tables = tracer.tables().context("cannot read the tables of the kernel side")?;
+    let tables = tracer.tables().context(UNREADABLE)?;
+    spells.look(&tables, end);
     let trails = tracer.registry().take_trails();
     kept.events.retain(|event| only.is_empty() || only.contains(&event.netns));
     let symbols = Symbols::read().unwrap_or_default();
@@ -169,11 +177,13 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
         sensors,
         followed: PROBES,
         probes,
-        dropped: verdict::dropped(&tables, &names, start, &only),
+        dropped: verdict::dropped(&tables, &spells, &names, start, &only),
         losses,
         only_netns: only,
     })
 }
+
+const UNREADABLE: &str = "cannot read the tables of the kernel side";
 
 /// No namespace has this inode number.
 const NOBODYS: u32 = u32::MAX;

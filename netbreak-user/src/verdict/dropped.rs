@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use netbreak_common::sensor;
 
 use super::{
-    Names, cause,
+    Names, Spells, cause,
     ending::Ending,
     explain::{Place, explain},
     stage,
@@ -19,8 +19,15 @@ use crate::{
 
 const TCP: u8 = 6;
 
-/// By place of death; only in these namespaces (inode numbers), if any are named. Times are seconds from `start` on.
-pub fn dropped(tables: &Tables, names: &dyn Names, start: Nanos, only: &[u32]) -> Vec<Dropped> {
+/// By place of death, a row for each of the `spells` in which a connection was dropped there; only in these namespaces
+/// (inode numbers), if any are named. Times are seconds from `start` on.
+pub fn dropped(
+    tables: &Tables,
+    spells: &Spells,
+    names: &dyn Names,
+    start: Nanos,
+    only: &[u32],
+) -> Vec<Dropped> {
     let is_it = |place: &&PlaceRow| {
         (place.key.sensor, place.key.protocol) == (sensor::DROP, TCP)
             && (only.is_empty() || only.contains(&place.key.netns))
@@ -37,12 +44,14 @@ pub fn dropped(tables: &Tables, names: &dyn Names, start: Nanos, only: &[u32]) -
     for flow in &tables.flows {
         let Some((source, destination)) = flow.addresses else { continue };
         let Some(dropped) = found.get_mut(&flow.place) else { continue };
-        dropped.src.push(source.to_string());
-        dropped.sport.push(flow.source_port);
-        dropped.dst.push(destination.to_string());
-        dropped.dport.push(flow.destination_port);
-        dropped.first_s.push(seconds_since(start, flow.first));
-        dropped.last_s.push(seconds_since(start, flow.last));
+        for spell in spells.of(flow) {
+            dropped.src.push(source.to_string());
+            dropped.sport.push(flow.source_port);
+            dropped.dst.push(destination.to_string());
+            dropped.dport.push(flow.destination_port);
+            dropped.first_s.push(seconds_since(start, spell.first));
+            dropped.last_s.push(seconds_since(start, spell.last));
+        }
         dropped.death.attempts += 1;
     }
     let mut found: Vec<Dropped> = found.into_values().filter(|dropped| !dropped.src.is_empty()).collect();
@@ -141,13 +150,15 @@ mod tests {
             flows: vec![flow(1, 40), flow(1, 41), flow(2, 42), flow(3, 43)],
             ..Tables::default()
         };
-        let found = dropped(&tables, &names(), SECOND, &[]);
+        let mut spells = Spells::default();
+        spells.look(&tables, 50 * SECOND);
+        let found = dropped(&tables, &spells, &names(), SECOND, &[]);
         let [one] = &found[..] else { panic!("{found:#?}") };
         assert_eq!((one.death.cause, one.death.attempts), (Cause::Netfilter, 2));
         assert_eq!((&one.sport[..], &one.dport[..]), (&[40, 41][..], &[SERVICE; 2][..]));
         assert_eq!((one.death.first_s, one.death.last_s), (39.0, 41.0));
         assert_eq!((&one.src[0][..], &one.dst[0][..]), ("10.0.1.2", "10.0.2.2"));
         assert!(one.death.explain.starts_with("a netfilter rule in router dropped them"));
-        assert_eq!(dropped(&tables, &names(), SECOND, &[SERVER]), []);
+        assert_eq!(dropped(&tables, &spells, &names(), SECOND, &[SERVER]), []);
     }
 }

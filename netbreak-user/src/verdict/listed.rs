@@ -12,8 +12,7 @@ pub fn listed(start: Nanos, probe: u32, record: &Record, judged: &Judged) -> Att
     let one = |attempt: &Attempt| One {
         seq: attempt.seq,
         sent_s: seconds_since(start, left(record.kind, attempt)),
-        // A stream's port is that of many.
-        port: matches!(record.kind, Kind::Tcp | Kind::Http | Kind::Https).then_some(attempt.local_port),
+        port: (!matches!(record.kind, Kind::Icmp | Kind::Udp)).then_some(attempt.local_port),
     };
     let mut attempts = Attempts {
         probe,

@@ -23,6 +23,7 @@ mod resets;
 mod sentence;
 mod side;
 mod sighted;
+mod spells;
 mod stage;
 mod starved;
 mod stream;
@@ -41,6 +42,7 @@ pub use path::path;
 pub use resets::resets;
 pub use side::{Queue, Side};
 pub use sighted::{sighted, strangers};
+pub use spells::Spells;
 pub use starved::Sleeps;
 pub use timeline::timeline;
 

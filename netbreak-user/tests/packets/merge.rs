@@ -8,7 +8,7 @@ use netbreak_user::report::{Cause, Leg, Report, VerdictWord, json};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::common::{PATIENCE, Served, TCP, UDP, V4, Witness, died, skipped, wait_until};
+use crate::common::{PATIENCE, STREAM, Served, TCP, UDP, V4, Witness, died, skipped, wait_until};
 
 /// `netbreak watch --run` in one namespace of a lab, as if that were a node.
 struct Node {
@@ -138,4 +138,28 @@ fn connections_that_another_node_dropped() {
     });
     let unseen = witness.drops("NETFILTER_DROP");
     assert!(dead + unseen >= tcp.timed_out, "{dead} of {}, {unseen} unseen: {tcp:#?}", tcp.timed_out);
+}
+
+/// What waits for segments that are sent in vain is told by where these end.
+#[test]
+fn a_stream_that_another_node_dropped() {
+    if skipped(&["ip", "nft"]) {
+        return;
+    }
+    let mut served = Served::new();
+    let witness = Witness::new();
+    let beside = ["--stream", &STREAM.to_string()];
+    let fault = find("nft-forward").unwrap();
+    let (alone, merged) = measure(&mut served, ("5eed0004", &beside), &[Role::Router], fault);
+    let [_, before] = &alone.targets[0].probes[..] else { panic!("{alone:#?}") };
+    let [_, stream] = &merged.targets[0].probes[..] else { panic!("{merged:#?}") };
+    assert!(before.timed_out > 1_000 && before.unexplained == before.timed_out, "{before:#?}");
+    let netns = Some(served.inode(Role::Router));
+    let dead = died(std::slice::from_ref(stream), |death| {
+        let place = (death.cause, death.leg, death.netns, death.device.as_deref());
+        place == (Cause::Netfilter, Leg::Request, netns, Some("r0")) && death.node.is_some()
+    });
+    // Where the first segments were not seen to be dropped, nothing says what the first writes waited for.
+    let unseen = witness.drops("NETFILTER_DROP");
+    assert!(dead == stream.timed_out || unseen > 0, "{dead} of {}: {stream:#?}", stream.timed_out);
 }

@@ -42,12 +42,12 @@ pub fn is_open(death: Option<&Death>) -> bool {
 pub fn fate(base: Option<usize>, attempt: &One, visit: &Visit, watchers: &[Watcher]) -> Fate {
     let (seq, number) = (attempt.seq, visit.probe);
     let follows = || watchers.iter().enumerate().filter(|(_, watcher)| watcher.follows(visit));
-    if matches!(visit.kind, Kind::Tcp | Kind::Http | Kind::Https) {
+    if !matches!(visit.kind, Kind::Icmp | Kind::Udp) {
         let dropped = follows().filter_map(|(node, watcher)| {
             let (place, is_reply) = watcher.dropped(visit, attempt)?;
             Some((is_reply, node, place))
         });
-        let last = dropped.max_by_key(|(is_reply, ..)| *is_reply);
+        let last = dropped.max_by_key(|(is_reply, ..)| visit.tells(*is_reply));
         return last.map_or(Fate::Same(base), |(is_reply, node, place)| Fate::Dropped(node, place, is_reply));
     }
     // The last stage that any of its packets reached: replies come after requests, and what dies was alive before. Of

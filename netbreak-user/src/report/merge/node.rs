@@ -34,6 +34,14 @@ pub struct Visit<'a> {
     pub probe: u32,
 }
 
+impl Visit<'_> {
+    /// Of connections that were dropped on both legs: does this one tell? As of a packet the reply comes after the request;
+    /// but of a stream the loss of an acknowledgement harms none, as long as another one comes.
+    pub fn tells(&self, is_reply: bool) -> bool {
+        is_reply != (self.kind == Kind::Stream)
+    }
+}
+
 /// A connection that was dropped, by how many segments ever.
 struct Cut {
     /// Index of the place.
@@ -41,6 +49,15 @@ struct Cut {
     is_reply: bool,
     first_s: f64,
     last_s: f64,
+}
+
+impl Cut {
+    /// Did a stream's write wait for what was dropped then? It was on its way, or was to leave after it: until TCP sent again
+    /// what had been lost, twice as long after the first time as its last try was.
+    fn held_up(&self, at_s: f64) -> bool {
+        let lasted_s = self.last_s - self.first_s;
+        (self.first_s - ON_ITS_WAY_S..=self.last_s + lasted_s + ON_ITS_WAY_S).contains(&at_s)
+    }
 }
 
 /// A node that watched.
@@ -100,10 +117,8 @@ impl<'a> Watcher<'a> {
     pub fn follows(&self, visit: &Visit) -> bool {
         match (visit.kind, visit.port) {
             (Kind::Icmp | Kind::Udp, _) => self.probes.contains_key(&visit.probe),
-            (Kind::Tcp | Kind::Http | Kind::Https, Some(port)) => {
-                self.cut.contains_key(&(visit.address, port))
-            }
-            _ => false,
+            (_, Some(port)) => self.cut.contains_key(&(visit.address, port)),
+            (_, None) => false,
         }
     }
 
@@ -112,12 +127,15 @@ impl<'a> Watcher<'a> {
     pub fn dropped(&self, visit: &Visit, attempt: &One) -> Option<(usize, bool)> {
         let cuts = self.cut.get(&(visit.address, visit.port?))?.get(&attempt.port?)?;
         let at_s = attempt.sent_s + self.clock?.ahead_s;
-        let fits = |cut: &&Cut| cut.last_s >= at_s - TICK_S && cut.first_s <= at_s + TRIED_FOR_S;
-        // As of a packet: the reply comes after the request, and the last one counts.
+        let fits = |cut: &&Cut| match visit.kind {
+            Kind::Stream => cut.held_up(at_s),
+            _ => cut.last_s >= at_s - TICK_S && cut.first_s <= at_s + TRIED_FOR_S,
+        };
+        let tells = |cut: &Cut| visit.tells(cut.is_reply);
         let last = cuts
             .iter()
             .filter(fits)
-            .max_by(|a, b| a.is_reply.cmp(&b.is_reply).then(a.last_s.total_cmp(&b.last_s)))?;
+            .max_by(|a, b| tells(a).cmp(&tells(b)).then(a.last_s.total_cmp(&b.last_s)))?;
         Some((last.place, last.is_reply))
     }
 

@@ -339,6 +339,45 @@ fn connections_are_known_by_their_ports_and_times() {
     assert_eq!(merged.targets[0].probes[1], report.targets[0].probes[1]);
 }
 
+/// Its writes share a connection, and those that follow one that was dropped wait for it.
+#[test]
+fn writes_of_a_stream_are_held_up_by_what_was_dropped() {
+    let mut report = of_tcp(report(&format!("..{}", "a".repeat(20))));
+    let stream = &mut report.targets[0].probes[1];
+    (stream.kind, stream.timeline) = (Kind::Stream, None);
+    let attempts = stream.attempts.as_mut().unwrap();
+    for listed in attempts.deaths.iter_mut().chain([&mut attempts.unexplained]) {
+        listed.port.fill(40_000);
+        listed.sent_s = listed.seq.iter().map(|seq| *seq as f64 * 0.5).collect();
+    }
+    let mut node = sightings("node-b", "......................", 50.0);
+    let [mut filter, mut full] = [("r0", Cause::Netfilter), ("r1", Cause::Queue)]
+        .map(|(device, cause)| Dropped::at(death(cause, Leg::Unknown, "netfilter forward", device)));
+    // Writes leave at 1.0, 1.5 … 10.5. TCP sent again at 3.6 for the last time, and would have at 6.2.
+    drop_row(&mut filter, 40_000, (52.0, 53.3), false);
+    // An acknowledgement was lost then, too, and another one later.
+    drop_row(&mut full, 40_000, (52.5, 52.5), true);
+    drop_row(&mut full, 40_000, (58.0, 58.0), true);
+    node.dropped = vec![filter, full];
+    let merged = merge(&report, &[node]).unwrap();
+    let stream = &merged.targets[0].probes[1];
+    let mut deaths: Vec<_> = std::iter::zip(&stream.deaths, &stream.attempts.as_ref().unwrap().deaths)
+        .map(|(death, listed)| {
+            let times = || listed.sent_s.iter().copied();
+            let span = (times().fold(f64::MAX, f64::min), times().fold(f64::MIN, f64::max));
+            (death.device.as_deref().unwrap(), death.leg, span, death.attempts)
+        })
+        .collect();
+    deaths.sort_by(|a, b| a.2.0.total_cmp(&b.2.0));
+    let expected = [
+        ("r0", Leg::Request, (1.0, 5.5), 10),
+        ("c0", Leg::Request, (6.0, 10.5), 5),
+        ("r1", Leg::Reply, (7.0, 9.0), 5),
+    ];
+    assert_eq!(deaths, expected);
+    assert_eq!((stream.unexplained, merged.run.nodes[0].died), (0, 15));
+}
+
 #[test]
 fn what_cannot_be_merged_says_why() {
     let (report, seen) = (report("..a"), sightings("node-b", "..x", 5.0));
