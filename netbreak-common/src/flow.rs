@@ -37,6 +37,18 @@ pub struct ProbeValue {
     pub sent: u32,
 }
 
+/// Where tunnels end that are looked into: Geneve, VXLAN, and the port that Linux took for it before.
+pub const TUNNEL_PORTS: [u16; 3] = [GENEVE_PORT, VXLAN_PORT, VXLAN_PORT_OF_LINUX];
+
+/// As IANA has it.
+pub const GENEVE_PORT: u16 = 6081;
+
+/// As IANA has it.
+pub const VXLAN_PORT: u16 = 4789;
+
+/// The default of `ip link add type vxlan`.
+pub const VXLAN_PORT_OF_LINUX: u16 = 8472;
+
 /// Connections of probes at one time.
 pub const MAX_PROBE_FLOWS: u32 = 65_536;
 

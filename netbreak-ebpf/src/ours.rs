@@ -2,7 +2,9 @@
 
 use core::{marker::PhantomData, mem::MaybeUninit};
 
-use netbreak_common::{FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, wire};
+use netbreak_common::{
+    FAMILY_V4, FAMILY_V6, GENEVE_PORT, LEG_REPLY, LEG_REQUEST, VXLAN_PORT, VXLAN_PORT_OF_LINUX, wire,
+};
 
 use crate::{
     connection::{FIN, SYN, Segment, is_known_port, of_packet},
@@ -214,25 +216,14 @@ fn message<A: Access>(
     true
 }
 
-// The ports that IANA gave them, and the one that Linux took for VXLAN before.
-const VXLAN: u16 = 4789;
-const VXLAN_LINUX: u16 = 8472;
-const GENEVE: u16 = 6081;
-
-/// Is it where tunnels end?
-#[inline(always)]
-pub fn is_tunnel_port(port: u16) -> bool {
-    matches!(port, VXLAN | VXLAN_LINUX | GENEVE)
-}
-
 /// Where the frame within a VXLAN or Geneve packet begins, from the outer network header on; 0 when there is none.
 #[inline(always)]
 fn tunnelled<A: Access>(headers: &Headers<A>, length: u32) -> u32 {
     const ETHERNET: u16 = 0x6558;
     let header = match u16::from_be(headers.after(length, 2)) {
-        VXLAN | VXLAN_LINUX => 8,
+        VXLAN_PORT | VXLAN_PORT_OF_LINUX => 8,
         // Its options are counted in words; it carries other things than Ethernet too.
-        GENEVE if u16::from_be(headers.after(length, 10)) == ETHERNET => {
+        GENEVE_PORT if u16::from_be(headers.after(length, 10)) == ETHERNET => {
             8 + u32::from(headers.after::<u8>(length, 8) & 0x3f) * 4
         }
         _ => return 0,

@@ -2,12 +2,12 @@
 
 use core::{marker::PhantomData, mem::MaybeUninit};
 
-use netbreak_common::{FAMILY_NONE, FAMILY_V4, FAMILY_V6};
+use netbreak_common::{FAMILY_NONE, FAMILY_V4, FAMILY_V6, TUNNEL_PORTS};
 
 use crate::{
     account::lose,
     connection::{SYN, is_known_port},
-    ours::{MAGIC, is_tunnel_port},
+    ours::MAGIC,
     read::{Access, Kernel, Rarely, bytes, forget, forget_in_place, load, offset, read},
 };
 
@@ -268,7 +268,7 @@ impl Packet {
                     || is_known_port(self.source_port)
                     || is_known_port(self.destination_port)
             }
-            UDP => self.mark == MAGIC || is_tunnel_port(self.destination_port),
+            UDP => self.mark == MAGIC || TUNNEL_PORTS.contains(&self.destination_port),
             ICMP | ICMP6 => self.mark == MAGIC,
             _ => false,
         }

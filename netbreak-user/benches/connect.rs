@@ -83,6 +83,9 @@ fn connections(namespace: &LabNamespace) -> Result<()> {
 fn on_time(namespace: &LabNamespace) -> Result<()> {
     println!("µs from the plan to the send at 5,000 connects/s; medians of {ROUNDS} runs of {SECONDS} s");
     row("", ["p50", "p99", "max", "answered"].map(str::to_owned));
+    let floors: Vec<[f64; 3]> = (0..ROUNDS).map(|_| floor()).collect();
+    let floor = [0, 1, 2].map(|field| median(floors.iter().map(|floor| floor[field]).collect()));
+    row("floor: sleeps and computes", floor.map(|delay| format!("{delay:.0}")));
     for (name, arguments) in [
         ("tcp", &["--tcp", "80", "--rate", "5000", "--no-kernel"][..]),
         ("http", &["--http", "80/", "--rate", "5000", "--no-kernel"]),
@@ -102,6 +105,33 @@ fn on_time(namespace: &LabNamespace) -> Result<()> {
     }
     row("  at most", [String::new(), "1000".to_owned()]);
     Ok(())
+}
+
+/// How late a thread is, in µs (p50, p99, max), that sleeps until an attempt would be due, then computes for as long as one
+/// takes, while another thread does the same for its server: what this machine allows.
+fn floor() -> [f64; 3] {
+    const PACE: Duration = Duration::from_micros(200);
+    const ATTEMPT: Duration = Duration::from_micros(90);
+    let turns = || {
+        let start = Instant::now();
+        let turns = (0..10_000).map(|turn| {
+            let due = start + PACE * turn;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let late = due.elapsed();
+            let begun = Instant::now();
+            while begun.elapsed() < ATTEMPT {
+                std::hint::spin_loop();
+            }
+            late.as_secs_f64() * 1e6
+        });
+        let mut turns: Vec<f64> = turns.collect();
+        turns.sort_by(f64::total_cmp);
+        [turns[turns.len() / 2], turns[turns.len() * 99 / 100], turns[turns.len() - 1]]
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(turns);
+        turns()
+    })
 }
 
 fn netbreak(namespace: &LabNamespace, arguments: &[&str]) -> Result<f64> {

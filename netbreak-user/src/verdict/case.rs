@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use netbreak_common::{Event, LEG_REPLY, sensor};
+use netbreak_common::{Event, LEG_REPLY, TUNNEL_PORTS, sensor};
 
 use super::{
     Change, Evidence, cause,
@@ -59,7 +59,7 @@ impl<'a> Case<'a> {
             // What a socket still held when it was closed had arrived.
             .find(|(_, ending)| !ending.is_a_copy() && !ending.passes("sk_stream_kill_queues"));
         match first {
-            Some((event, ending)) => Some(of_drop(self.evidence, self.record.kind, event, ending, None)),
+            Some((event, ending)) => Some(of_drop(self.evidence, event, ending, None)),
             None => self.end(attempt).filter(|end| end.at < answered),
         }
     }
@@ -104,10 +104,10 @@ fn dropped(evidence: &Evidence, kind: Kind, events: &[&Event], last: Option<&Las
         })
         // The last stage that any of its packets reached: the reply comes after the request.
         .max_by_key(|(event, _)| (event.leg == LEG_REPLY && !is_stream, event.time))?;
-    Some(of_drop(evidence, kind, event, ending, last))
+    Some(of_drop(evidence, event, ending, last))
 }
 
-fn of_drop(evidence: &Evidence, kind: Kind, event: &Event, ending: Ending, last: Option<&Last>) -> End {
+fn of_drop(evidence: &Evidence, event: &Event, ending: Ending, last: Option<&Last>) -> End {
     // On a socket's queue a packet has no device any more: it came by the one where it was seen last.
     let came_by = last.filter(|last| event.ifindex == 0 && last.netns == Some(event.netns));
     let ifindex = came_by.map_or((event.ifindex != 0).then_some(event.ifindex), |last| last.ifindex);
@@ -123,7 +123,7 @@ fn of_drop(evidence: &Evidence, kind: Kind, event: &Event, ending: Ending, last:
         doing: None,
     };
     in_switch(&mut group, evidence, event, &ending, last);
-    in_tunnel(&mut group, evidence, kind, event);
+    in_tunnel(&mut group, evidence, event);
     End { group, at: event.time, proof: Proof::Dropped }
 }
 
@@ -149,13 +149,13 @@ fn in_switch(group: &mut Group, evidence: &Evidence, event: &Event, ending: &End
     }
 }
 
-/// What a tunnel carries meets no socket while the tunnel's device is gone, or a socket whose device is just going. A
-/// datagram may have met no socket itself.
-fn in_tunnel(group: &mut Group, evidence: &Evidence, kind: Kind, event: &Event) {
+/// What a tunnel carries meets no socket while the tunnel's device is gone, or a socket whose device is just going.
+fn in_tunnel(group: &mut Group, evidence: &Evidence, event: &Event) {
     let of_tunnels = matches!(group.symbol.as_deref(), Some("geneve_udp_encap_recv" | "vxlan_rcv"));
-    let no_socket = group.reason.as_deref() == Some("NO_SOCKET")
+    // Before 5.17 there is no reason that tells.
+    let no_socket = matches!(group.reason.as_deref(), None | Some("NO_SOCKET"))
         && group.stage.as_deref() == Some("udp receive")
-        && kind != Kind::Udp;
+        && TUNNEL_PORTS.contains(&event.destination_port);
     if (of_tunnels || no_socket)
         && let Some(gone) = gone::tunnel(evidence.names, evidence.changes, event.netns, event.time)
     {

@@ -1,7 +1,7 @@
 //! What is said of packets that Open vSwitch's kernel datapath had last.
 
 use netbreak_common::{
-    Event, Hop, STAGE_CONSUMED, STAGE_RECEIVE, STAGE_TRANSMIT, STAGE_UPCALL, UPCALL_UNKNOWN,
+    Event, GENEVE_PORT, Hop, STAGE_CONSUMED, STAGE_RECEIVE, STAGE_TRANSMIT, STAGE_UPCALL, UPCALL_UNKNOWN,
 };
 
 use super::build::*;
@@ -211,16 +211,24 @@ fn a_port_that_was_down_is_named_and_not_the_one_before() {
 #[test]
 fn what_a_tunnel_without_its_device_carried_died_of_the_link() {
     let around = Around { changes: vec![made_anew(8 * SECOND, 10 * SECOND)], ..Around::default() };
+    let (netns, ifindex) = WIRE;
+    // Its own headers are around the attempt's.
+    let carried = Event { netns, ifindex, destination_port: GENEVE_PORT, ..event(Kind::Udp, AT + 40, 0) };
     for (reason, symbol) in [("NO_SOCKET", "__udp4_lib_rcv"), ("NOT_SPECIFIED", "geneve_udp_encap_recv")] {
-        let (netns, ifindex) = WIRE;
-        let event = Event { netns, ifindex, ..event(Kind::Icmp, AT + 40, 0) };
-        let event = freed(event, reason, symbol, &[]);
+        let event = freed(carried, reason, symbol, &[]);
         let death = died(&[hop(AT + 10, STAGE_RECEIVE, WIRE)], &[event], &around);
         assert_eq!((death.cause, death.device.as_deref()), (Cause::Link, Some("genev_sys_6081")));
         let said = "genev_sys_6081 was removed at 8.00 s and came back at 10.00 s";
         assert!(death.explain.contains(said), "{}", death.explain);
         let death = died(&[hop(AT + 10, STAGE_RECEIVE, WIRE)], &[event], &Around::default());
         assert_ne!(death.cause, Cause::Link);
+    }
+    // A datagram that met no socket itself, and one that was damaged.
+    let own = Event { destination_port: SERVICE, ..carried };
+    for (event, reason, cause) in [(own, "NO_SOCKET", Cause::Socket), (carried, "IP_CSUM", Cause::Checksum)]
+    {
+        let event = freed(event, reason, "__udp4_lib_rcv", &[]);
+        assert_eq!(died(&[hop(AT + 10, STAGE_RECEIVE, WIRE)], &[event], &around).cause, cause);
     }
 }
 
