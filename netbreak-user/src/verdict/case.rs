@@ -108,20 +108,17 @@ fn dropped(evidence: &Evidence, kind: Kind, events: &[&Event], last: Option<&Las
 }
 
 fn of_drop(evidence: &Evidence, event: &Event, ending: Ending, last: Option<&Last>) -> End {
-    // On a socket's queue a packet has no device any more: it came by the one where it was seen last.
-    let came_by = last.filter(|last| event.ifindex == 0 && last.netns == Some(event.netns));
-    let ifindex = came_by.map_or((event.ifindex != 0).then_some(event.ifindex), |last| last.ifindex);
     let mut group = Group {
-        leg: leg(event),
-        cause: cause::of_drop(&ending),
-        stage: stage::of(&ending).map(str::to_owned),
         reason: ending.reason.clone(),
         symbol: ending.symbol.clone(),
-        device: device(event).or_else(|| device_name(evidence, Some(event.netns), ifindex)),
-        ifindex,
-        netns: (event.netns != 0).then_some(event.netns),
-        doing: None,
+        stage: stage::of(&ending).map(str::to_owned),
+        ..group_at(event, cause::of_drop(&ending))
     };
+    // On a socket's queue a packet has no device any more: it came by the one where it was seen last.
+    if let Some(last) = last.filter(|last| event.ifindex == 0 && last.netns == Some(event.netns)) {
+        group.ifindex = last.ifindex;
+    }
+    group.device = group.device.or_else(|| device_name(evidence, Some(event.netns), group.ifindex));
     in_switch(&mut group, evidence, event, &ending, last);
     in_tunnel(&mut group, evidence, event);
     End { group, at: event.time, proof: Proof::Dropped }
@@ -174,17 +171,8 @@ fn reported(events: &[&Event]) -> Option<End> {
     let errors = events.iter().filter(|event| event.sensor == sensor::ICMP_SENT);
     let event = errors.max_by_key(|event| event.time)?;
     let (kind, code) = ((event.reason >> 8) as u8, event.reason as u8);
-    let group = Group {
-        leg: leg(event),
-        cause: cause::of_icmp_error(kind, code),
-        reason: Some(format!("ICMP {kind}/{code}")),
-        symbol: None,
-        stage: None,
-        device: device(event),
-        ifindex: (event.ifindex != 0).then_some(event.ifindex),
-        netns: (event.netns != 0).then_some(event.netns),
-        doing: None,
-    };
+    let reason = Some(format!("ICMP {kind}/{code}"));
+    let group = Group { reason, ..group_at(event, cause::of_icmp_error(kind, code)) };
     Some(End { group, at: event.time, proof: Proof::Reported })
 }
 
@@ -193,33 +181,18 @@ fn not_sent(evidence: &Evidence, kind: Kind, attempt: &Attempt) -> Option<End> {
     // Its port was there, and is taken towards this target (`__inet_check_established`); without a port it is the address
     // that has gone.
     let is_taken = kind.connects() && errno == libc::EADDRNOTAVAIL && attempt.local_port != 0;
+    let cause = if is_taken { Cause::Starved } else { cause::of_errno(errno) };
     let group = Group {
-        leg: Leg::Request,
-        cause: if is_taken { Cause::Starved } else { cause::of_errno(errno) },
         reason: Some(errno_name(errno)),
-        symbol: None,
         stage: Some("socket send".to_owned()),
-        device: None,
-        ifindex: None,
-        netns: Some(evidence.netns),
-        doing: None,
+        ..Group::new(Leg::Request, cause, Some(evidence.netns))
     };
     Some(End { group, at: attempt.sent, proof: Proof::NotSent })
 }
 
 /// Netbreak itself is to blame.
 fn starved(evidence: &Evidence, attempt: &Attempt) -> End {
-    let group = Group {
-        leg: Leg::Unknown,
-        cause: Cause::Starved,
-        reason: None,
-        symbol: None,
-        stage: None,
-        device: None,
-        ifindex: None,
-        netns: Some(evidence.netns),
-        doing: None,
-    };
+    let group = Group::new(Leg::Unknown, Cause::Starved, Some(evidence.netns));
     End { group, at: attempt.sent, proof: Proof::Starved }
 }
 
@@ -257,8 +230,14 @@ fn device_name(evidence: &Evidence, netns: Option<u32>, ifindex: Option<u32>) ->
     Some(evidence.names.device(netns?, ifindex?)?.name.clone())
 }
 
-fn leg(event: &Event) -> Leg {
-    if event.leg == LEG_REPLY { Leg::Reply } else { Leg::Request }
+/// What an event tells of any end: the leg, and the place as far as it has one.
+fn group_at(event: &Event, cause: Cause) -> Group {
+    let leg = if event.leg == LEG_REPLY { Leg::Reply } else { Leg::Request };
+    Group {
+        device: device(event),
+        ifindex: (event.ifindex != 0).then_some(event.ifindex),
+        ..Group::new(leg, cause, (event.netns != 0).then_some(event.netns))
+    }
 }
 
 fn device(event: &Event) -> Option<String> {

@@ -47,6 +47,21 @@ pub struct Toll<'a> {
 }
 
 impl Group {
+    /// Attempts of which no more is known than this; `netns` is an inode.
+    pub fn new(leg: Leg, cause: Cause, netns: Option<u32>) -> Self {
+        Self {
+            leg,
+            cause,
+            reason: None,
+            symbol: None,
+            stage: None,
+            device: None,
+            ifindex: None,
+            netns,
+            doing: None,
+        }
+    }
+
     /// The death of these attempts.
     pub fn into_death(mut self, toll: &Toll) -> Death {
         self.cause = self.sharper(toll);
