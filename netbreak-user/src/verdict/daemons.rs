@@ -47,6 +47,19 @@ impl Absence {
             None => format!("{state} from {from:.2} s on"),
         }
     }
+
+    /// `ovs-vswitchd (pid 7) was not running from 2.00 s to 4.00 s`, with `clause`, such as `, which …,`, behind the name.
+    pub fn was(&self, clause: &str, start: Nanos) -> String {
+        format!("{} (pid {}){clause} was {}", self.name, self.pid, self.words(start))
+    }
+
+    /// Who came when it was over: `ovs-vswitchd (pid 9) started at 4.00 s`, with `clause` behind the name.
+    pub fn came(&self, clause: &str, start: Nanos) -> String {
+        let pid = self.successor.unwrap_or(self.pid);
+        let what = if self.stopped { "went on" } else { "started" };
+        let at = seconds_since(start, self.until.unwrap_or(self.from));
+        format!("{} (pid {pid}){clause} {what} at {at:.2} s", self.name)
+    }
 }
 
 fn may_be_same(one: Option<u32>, other: Option<u32>) -> bool {
@@ -126,6 +139,9 @@ mod tests {
         assert_eq!(absences.len(), 1);
         assert_eq!((absences[0].from, absences[0].until), (3 * SECOND, Some(5 * SECOND)));
         assert_eq!(absences[0].words(SECOND), "not running from 2.00 s to 4.00 s");
+        let was = "ovs-vswitchd (pid 7), which died, was not running from 2.00 s to 4.00 s";
+        assert_eq!(absences[0].was(", which died,", SECOND), was);
+        assert_eq!(absences[0].came("", SECOND), "ovs-vswitchd (pid 9) started at 4.00 s");
         assert!(absences[0].is_of(SWITCH, Some(1)) && absences[0].is_of(SWITCH, None));
         assert!(!absences[0].is_of(SWITCH, Some(2)) && !absences[0].is_of("ovn-controller", Some(1)));
         for (first, last, falls) in [
@@ -150,6 +166,7 @@ mod tests {
     fn a_stopped_one_is_there_and_does_nothing() {
         let events = [event(SECOND, Became::Stopped, 7, None), event(2 * SECOND, Became::Continued, 7, None)];
         assert_eq!(absences(&events)[0].words(0), "stopped from 1.00 s to 2.00 s");
+        assert_eq!(absences(&events)[0].came(", which", 0), "ovs-vswitchd (pid 7), which went on at 2.00 s");
         let gone = absences(&events[..1]);
         assert_eq!(gone[0].words(0), "stopped from 1.00 s on");
         assert!(gone[0].falls_into((9 * SECOND, 9 * SECOND)));

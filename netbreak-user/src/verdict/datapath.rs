@@ -4,7 +4,7 @@ use super::{
     Evidence,
     daemons::{Absence, SEEN_WITHIN},
     last::Asked,
-    switch::{self, AFTER_START, Fate, Handed, SWITCH, away, ended, filler},
+    switch::{self, AFTER_START, Fate, Handed, SWITCH, away, filler},
 };
 
 /// How they ended there.
@@ -94,12 +94,11 @@ fn who_was_to_answer(evidence: &Evidence, at: &Handed, errno: i32) -> String {
         has_none && soon && !absence.stopped && precedes(absence, at)
     };
     if let Some(started) = switch::started(evidence, SWITCH, at, is_meant) {
-        let pid = started.successor.unwrap_or(started.pid);
-        let time = ended(evidence, started);
-        return format!("; {SWITCH} (pid {pid}) started at {time}, and its own handlers were not there yet");
+        let started = started.came("", evidence.start);
+        return format!("; {started}, and its own handlers were not there yet");
     }
     match away(evidence, SWITCH, at) {
-        Some(away) => format!("; {SWITCH} (pid {}) was {}", away.pid, away.words(evidence.start)),
+        Some(away) => format!("; {}", away.was("", evidence.start)),
         None => format!(": look at `ovs-dpctl show` (lost) {}", at.here),
     }
 }
@@ -107,7 +106,7 @@ fn who_was_to_answer(evidence: &Evidence, at: &Handed, errno: i32) -> String {
 /// Why ovs-vswitchd, which was asked, did not answer.
 fn why_no_answer(evidence: &Evidence, at: &Handed) -> String {
     match (empty_tables(evidence, at), away(evidence, SWITCH, at)) {
-        (None, Some(away)) => format!("{SWITCH} (pid {}) was {}", away.pid, away.words(evidence.start)),
+        (None, Some(away)) => away.was("", evidence.start),
         (tables, _) => tables.unwrap_or_else(|| look(evidence, at)),
     }
 }
@@ -120,12 +119,10 @@ fn why_no_output(evidence: &Evidence, at: &Handed) -> String {
 /// That ovs-vswitchd has started, and who fills its tables, if they began to die after that.
 fn empty_tables(evidence: &Evidence, at: &Handed) -> Option<String> {
     let started = switch::started(evidence, SWITCH, at, |absence| precedes(absence, at))?;
-    let pid = started.successor.unwrap_or(started.pid);
-    let what = if started.stopped { "went on" } else { "started" };
-    let time = ended(evidence, started);
+    let came = started.came("", evidence.start);
     Some(match switch::tables(evidence, started, at) {
-        Some(tables) => format!("{SWITCH} (pid {pid}) {what} at {time}, {tables}"),
-        None => format!("{SWITCH} (pid {pid}) {what} at {time}"),
+        Some(tables) => format!("{came}, {tables}"),
+        None => came,
     })
 }
 

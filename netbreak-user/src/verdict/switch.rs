@@ -7,7 +7,7 @@ use super::{
     last::Doing,
 };
 use crate::{
-    clock::{Nanos, SECOND, seconds_since},
+    clock::{Nanos, SECOND},
     watch::Owner,
 };
 
@@ -99,8 +99,7 @@ pub fn holder(evidence: &Evidence, netns: u32, device: &str, span: (Nanos, Nanos
     let owner = evidence.owners.taps.get(&(netns, device.to_owned()))?;
     let is_it = |absence: &&Absence| absence.is_of(&owner.name, Some(netns)) && absence.falls_into(span);
     let away = evidence.absences.iter().find(is_it)?;
-    let words = away.words(evidence.start);
-    Some(format!("{} (pid {}), which holds {device} open, was {words}", away.name, away.pid))
+    Some(away.was(&format!(", which holds {device} open,"), evidence.start))
 }
 
 /// `ovs-vswitchd (pid 7, not running from 2.00 s to 4.00 s)`.
@@ -109,12 +108,10 @@ fn switch(evidence: &Evidence, at: &Handed, away: Option<&Absence>) -> String {
     // What died before it went away did not die of its start.
     let is_meant = |absence: &Absence| was_read && absence.from <= at.span.0 + SEEN_WITHIN;
     if let Some(started) = started(evidence, SWITCH, at, is_meant) {
-        let pid = started.successor.unwrap_or(started.pid);
-        let what = if started.stopped { "which went on" } else { "which started" };
-        let time = ended(evidence, started);
+        let came = started.came(", which", evidence.start);
         return match tables(evidence, started, at) {
-            Some(tables) => format!("{SWITCH} (pid {pid}), {what} at {time}; {tables}"),
-            None => format!("{SWITCH} (pid {pid}), {what} at {time}"),
+            Some(tables) => format!("{came}; {tables}"),
+            None => came,
         };
     }
     if let Some(away) = away {
@@ -136,11 +133,11 @@ pub(super) fn tables(evidence: &Evidence, started: &Absence, at: &Handed) -> Opt
         let pid = pid_at(evidence.daemons, evidence.absences, FILLER, Some(at.netns), at.span.0)?;
         return Some(filled(format!("{FILLER} (pid {pid})")));
     };
-    let (pid, words) = (away.pid, away.words(evidence.start));
-    Some(match away.successor.filter(|_| !away.stopped) {
-        Some(pid) => filled(format!("{FILLER} (pid {pid}), which started at {},", ended(evidence, away))),
-        None if away.until.is_some() => filled(format!("{FILLER} (pid {pid}), {words},")),
-        None => format!("its OpenFlow tables are empty; {FILLER} (pid {pid}), which fills them, was {words}"),
+    let start = evidence.start;
+    Some(match away.until {
+        Some(_) if away.stopped => filled(format!("{FILLER} (pid {}), {},", away.pid, away.words(start))),
+        Some(_) => filled(format!("{},", away.came(", which", start))),
+        None => format!("its OpenFlow tables are empty; {}", away.was(", which fills them,", start)),
     })
 }
 
@@ -155,22 +152,12 @@ fn filler_away<'a>(evidence: &Evidence<'a>, netns: u32, started: Nanos) -> Optio
 
 /// What is known of the one that fills its tables, if it was away or has just come.
 pub(super) fn filler(evidence: &Evidence, at: &Handed) -> String {
+    const WHICH_FILLS: &str = ", which fills its OpenFlow tables,";
     if let Some(started) = started(evidence, FILLER, at, |_| true) {
-        let pid = started.successor.unwrap_or(started.pid);
-        let what = if started.stopped { "went on" } else { "started" };
-        let time = ended(evidence, started);
-        return format!("; {FILLER} (pid {pid}), which fills its OpenFlow tables, {what} at {time}");
+        return format!("; {}", started.came(WHICH_FILLS, evidence.start));
     }
-    let away = away(evidence, FILLER, at).map(|away| {
-        let words = away.words(evidence.start);
-        format!("; {FILLER} (pid {}), which fills its OpenFlow tables, was {words}", away.pid)
-    });
-    away.unwrap_or_default()
-}
-
-/// When an absence was over.
-pub(super) fn ended(evidence: &Evidence, absence: &Absence) -> String {
-    format!("{:.2} s", seconds_since(evidence.start, absence.until.unwrap_or(absence.from)))
+    let away = away(evidence, FILLER, at);
+    away.map(|away| format!("; {}", away.was(WHICH_FILLS, evidence.start))).unwrap_or_default()
 }
 
 /// An absence like `is_meant` that was over while the packets died, or not long before.
