@@ -1,14 +1,14 @@
 //! A second tracer, for kernels that hide packets from the first one.
 
 use std::collections::BTreeSet;
-use std::ffi::CString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use netbreak_user::kernel::{KernelBtf, blind_on_pid_1};
-use tempfile::TempDir;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 /// The tracepoints that are watched.
 const EVENTS: [&str; 4] =
@@ -21,13 +21,14 @@ static WITNESSES: AtomicU32 = AtomicU32::new(0);
 /// tracefs that records the tracepoints above while a thread of process 1 is the current one. On kernels that hide
 /// nothing it records nothing, so that what it is asked for is 0 and what is compared with it must be exact.
 ///
-/// Tracefs needs no BPF, so the two tracers are independent. Dropping the witness removes the instance and the mount.
+/// Tracefs needs no BPF, so the two tracers are independent. Dropping the witness removes the instance.
 pub struct Witness(Option<Instance>);
 
 /// Private to this witness, as is the mount of tracefs through which it is reached.
 struct Instance {
-    directory: PathBuf,
-    mount: TempDir,
+    /// A mount that has no place: it goes with this descriptor, however the process ends.
+    tracefs: OwnedFd,
+    name: String,
     threads: BTreeSet<String>,
 }
 
@@ -80,17 +81,12 @@ impl Witness {
 
 impl Instance {
     fn new() -> Instance {
-        let mount = TempDir::new().unwrap();
-        let target = c_path(mount.path());
-        let kind = c"tracefs".as_ptr();
-        // SAFETY: all strings end with a zero byte and outlive the call; tracefs takes no data.
-        let mounted = unsafe { libc::mount(kind, target.as_ptr(), kind, 0, std::ptr::null()) };
-        assert_eq!(mounted, 0, "cannot mount tracefs: {}", std::io::Error::last_os_error());
+        let tracefs = mount().unwrap_or_else(|e| panic!("cannot mount tracefs: {e}"));
         let number = WITNESSES.fetch_add(1, Ordering::Relaxed);
-        let name = format!("instances/netbreak-{}-{number}", std::process::id());
+        let name = format!("netbreak-{}-{number}", std::process::id());
         // From here on dropping it takes down what is there.
-        let instance = Instance { directory: mount.path().join(name), mount, threads: threads() };
-        fs::create_dir(&instance.directory).unwrap();
+        let instance = Instance { tracefs, name, threads: threads() };
+        fs::create_dir(instance.directory()).unwrap();
         let threads: Vec<&str> = instance.threads.iter().map(String::as_str).collect();
         // Of a CPU: room for some 10,000 hits.
         instance.write("buffer_size_kb", "1024");
@@ -101,19 +97,23 @@ impl Instance {
         instance
     }
 
+    fn directory(&self) -> PathBuf {
+        format!("/proc/self/fd/{}/instances/{}", self.tracefs.as_raw_fd(), self.name).into()
+    }
+
     fn write(&self, file: &str, text: &str) {
-        fs::write(self.directory.join(file), text).unwrap_or_else(|e| panic!("{file}: {e}"));
+        fs::write(self.directory().join(file), text).unwrap_or_else(|e| panic!("{file}: {e}"));
     }
 
     /// Everything so far. Fails when that may not be all.
     fn unseen(&self) -> Vec<Unseen> {
-        for cpu in fs::read_dir(self.directory.join("per_cpu")).unwrap() {
+        for cpu in fs::read_dir(self.directory().join("per_cpu")).unwrap() {
             let stats = fs::read_to_string(cpu.unwrap().path().join("stats")).unwrap();
             assert!(stats.lines().any(|line| line == "overrun: 0"), "the witness lost hits: {stats}");
         }
         let new: Vec<String> = threads().difference(&self.threads).cloned().collect();
         assert!(new.is_empty(), "process 1 has threads that are not watched: {new:?}");
-        let trace = fs::read_to_string(self.directory.join("trace")).unwrap();
+        let trace = fs::read_to_string(self.directory().join("trace")).unwrap();
         trace.lines().filter(|line| !line.starts_with('#')).filter_map(|line| self.parse(line)).collect()
     }
 
@@ -131,22 +131,21 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        let removed = fs::remove_dir(&self.directory);
-        let target = c_path(self.mount.path());
-        // SAFETY: the string ends with a zero byte and outlives the call.
-        let unmounted = unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
-        if removed.is_err() || unmounted != 0 {
-            eprintln!("left behind: {} ({removed:?}, {unmounted})", self.directory.display());
+        if let Err(error) = fs::remove_dir(self.directory()) {
+            eprintln!("left behind in tracefs: instances/{} ({error})", self.name);
         }
     }
+}
+
+/// Tracefs at no place of the file system.
+fn mount() -> io::Result<OwnedFd> {
+    let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
 }
 
 /// Those of process 1 now.
 fn threads() -> BTreeSet<String> {
     let tasks = fs::read_dir("/proc/1/task").unwrap();
     tasks.map(|task| task.unwrap().file_name().into_string().unwrap()).collect()
-}
-
-fn c_path(path: &Path) -> CString {
-    CString::new(path.as_os_str().as_bytes()).unwrap()
 }
