@@ -3,6 +3,7 @@
 mod process;
 mod served;
 mod skip;
+mod tracefs;
 mod wait;
 mod witness;
 

@@ -2,33 +2,26 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use netbreak_user::kernel::{KernelBtf, blind_on_pid_1};
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+
+use super::tracefs::Instance;
 
 /// The tracepoints that are watched.
 const EVENTS: [&str; 4] =
     ["tcp/tcp_retransmit_skb", "tcp/tcp_retransmit_synack", "tcp/tcp_send_reset", "skb/kfree_skb"];
-
-/// Witnesses made so far.
-static WITNESSES: AtomicU32 = AtomicU32::new(0);
 
 /// Sees what happens on top of process 1, where some kernels run no tracing program (`blind_on_pid_1`): an instance of
 /// tracefs that records the tracepoints above while a thread of process 1 is the current one. On kernels that hide
 /// nothing it records nothing, so that what it is asked for is 0 and what is compared with it must be exact.
 ///
 /// Tracefs needs no BPF, so the two tracers are independent. Dropping the witness removes the instance.
-pub struct Witness(Option<Instance>);
+pub struct Witness(Option<Watch>);
 
-/// Private to this witness, as is the mount of tracefs through which it is reached.
-struct Instance {
-    /// A mount that has no place: it goes with this descriptor, however the process ends.
-    tracefs: OwnedFd,
-    name: String,
+struct Watch {
+    /// Private to this witness.
+    instance: Instance,
+    /// Of process 1.
     threads: BTreeSet<String>,
 }
 
@@ -54,7 +47,7 @@ impl Unseen {
 impl Witness {
     /// Begins to watch.
     pub fn new() -> Witness {
-        Witness(blind_on_pid_1(&KernelBtf::open().unwrap()).then(Instance::new))
+        Witness(blind_on_pid_1(&KernelBtf::open().unwrap()).then(Watch::new))
     }
 
     /// Retransmits of segments and of SYN-ACKs whose source port is one of `ports`. Addresses are no help: all labs
@@ -74,46 +67,38 @@ impl Witness {
     }
 
     fn count(&self, is_it: impl Fn(&Unseen) -> bool) -> u64 {
-        let unseen = self.0.as_ref().map(Instance::unseen).unwrap_or_default();
+        let unseen = self.0.as_ref().map(Watch::unseen).unwrap_or_default();
         unseen.iter().filter(|hit| is_it(hit)).count() as u64
     }
 }
 
-impl Instance {
-    fn new() -> Instance {
-        let tracefs = mount().unwrap_or_else(|e| panic!("cannot mount tracefs: {e}"));
-        let number = WITNESSES.fetch_add(1, Ordering::Relaxed);
-        let name = format!("netbreak-{}-{number}", std::process::id());
-        // From here on dropping it takes down what is there.
-        let instance = Instance { tracefs, name, threads: threads() };
-        fs::create_dir(instance.directory()).unwrap();
-        let threads: Vec<&str> = instance.threads.iter().map(String::as_str).collect();
+impl Watch {
+    fn new() -> Watch {
+        let instance = Instance::new().unwrap_or_else(|e| panic!("tracefs: {e}"));
+        let watch = Watch { instance, threads: threads() };
+        let threads: Vec<&str> = watch.threads.iter().map(String::as_str).collect();
         // Of a CPU: room for some 10,000 hits.
-        instance.write("buffer_size_kb", "1024");
-        instance.write("set_event_pid", &threads.join(" "));
+        watch.write("buffer_size_kb", "1024");
+        watch.write("set_event_pid", &threads.join(" "));
         for event in EVENTS {
-            instance.write(&format!("events/{event}/enable"), "1");
+            watch.write(&format!("events/{event}/enable"), "1");
         }
-        instance
-    }
-
-    fn directory(&self) -> PathBuf {
-        format!("/proc/self/fd/{}/instances/{}", self.tracefs.as_raw_fd(), self.name).into()
+        watch
     }
 
     fn write(&self, file: &str, text: &str) {
-        fs::write(self.directory().join(file), text).unwrap_or_else(|e| panic!("{file}: {e}"));
+        fs::write(self.instance.directory.join(file), text).unwrap_or_else(|e| panic!("{file}: {e}"));
     }
 
     /// Everything so far. Fails when that may not be all.
     fn unseen(&self) -> Vec<Unseen> {
-        for cpu in fs::read_dir(self.directory().join("per_cpu")).unwrap() {
+        for cpu in fs::read_dir(self.instance.directory.join("per_cpu")).unwrap() {
             let stats = fs::read_to_string(cpu.unwrap().path().join("stats")).unwrap();
             assert!(stats.lines().any(|line| line == "overrun: 0"), "the witness lost hits: {stats}");
         }
         let new: Vec<String> = threads().difference(&self.threads).cloned().collect();
         assert!(new.is_empty(), "process 1 has threads that are not watched: {new:?}");
-        let trace = fs::read_to_string(self.directory().join("trace")).unwrap();
+        let trace = fs::read_to_string(self.instance.directory.join("trace")).unwrap();
         trace.lines().filter(|line| !line.starts_with('#')).filter_map(|line| self.parse(line)).collect()
     }
 
@@ -127,21 +112,6 @@ impl Instance {
         let event = event.unwrap_or_else(|| panic!("no event in `{line}`")).to_owned();
         self.threads.contains(thread).then(|| Unseen { event, fields: words.map(str::to_owned).collect() })
     }
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir(self.directory()) {
-            eprintln!("left behind in tracefs: instances/{} ({error})", self.name);
-        }
-    }
-}
-
-/// Tracefs at no place of the file system.
-fn mount() -> io::Result<OwnedFd> {
-    let context = fsopen("tracefs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_create(&context)?;
-    Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
 }
 
 /// Those of process 1 now.
