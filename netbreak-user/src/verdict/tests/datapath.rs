@@ -225,8 +225,7 @@ fn what_a_tunnel_without_its_device_carried_died_of_the_link() {
     }
     // A datagram that met no socket itself, and one that was damaged.
     let own = Event { destination_port: SERVICE, ..carried };
-    for (event, reason, cause) in [(own, "NO_SOCKET", Cause::Socket), (carried, "IP_CSUM", Cause::Checksum)]
-    {
+    for (event, reason, cause) in [(own, "NO_SOCKET", Cause::Socket), (carried, "IP_CSUM", Cause::Checksum)] {
         let event = freed(event, reason, "__udp4_lib_rcv", &[]);
         assert_eq!(died(&[hop(AT + 10, STAGE_RECEIVE, WIRE)], &[event], &around).cause, cause);
     }
