@@ -1,16 +1,16 @@
-//! docs/report.schema.json is what the model says, and what reports are.
+//! docs/report.schema.json and docs/sightings.schema.json are what the models say, and what reports and sightings are.
 
-use schemars::{Schema, generate::SchemaSettings, transform::transform_subschemas};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::{Value, json};
 
-use super::{Report, fixtures};
+use super::{Report, Sightings, fixtures};
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/report.schema.json");
+const DOCUMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 
 /// The schema of what netbreak writes, draft 2020-12.
-fn generate() -> String {
+fn generate<T: JsonSchema>() -> String {
     let settings = SchemaSettings::draft2020_12().for_serialize().with_transform(without_null);
-    let schema = settings.into_generator().into_root_schema_for::<Report>();
+    let schema = settings.into_generator().into_root_schema_for::<T>();
     serde_json::to_string_pretty(&schema).unwrap() + "\n"
 }
 
@@ -36,22 +36,24 @@ fn without_null(schema: &mut Schema) {
 
 /// Asserts that it is a schema, and that a report has its shape.
 fn errors(report: &Value) -> Vec<String> {
-    let schema: Value = serde_json::from_str(&generate()).unwrap();
+    let schema: Value = serde_json::from_str(&generate::<Report>()).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();
     validator.iter_errors(report).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 
 #[test]
-fn the_file_is_current() {
-    let generated = generate();
-    if std::env::var_os("NETBREAK_UPDATE").is_some() {
-        std::fs::write(FILE, &generated).unwrap();
+fn the_files_are_current() {
+    for (name, generated) in [("report", generate::<Report>()), ("sightings", generate::<Sightings>())] {
+        let file = format!("{DOCUMENTS}/{name}.schema.json");
+        if std::env::var_os("NETBREAK_UPDATE").is_some() {
+            std::fs::write(&file, &generated).unwrap();
+        }
+        let written = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            written == generated,
+            "{file} is not what the model says: run `NETBREAK_UPDATE=1 cargo test -p netbreak-user --lib schema`"
+        );
     }
-    let written = std::fs::read_to_string(FILE).unwrap_or_default();
-    assert!(
-        written == generated,
-        "docs/report.schema.json is not what the model says: run `NETBREAK_UPDATE=1 cargo test -p netbreak-user --lib schema`"
-    );
 }
 
 #[test]

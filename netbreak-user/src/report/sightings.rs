@@ -13,9 +13,11 @@ pub const SIGHTINGS: &str = "netbreak.sightings/1";
 
 /// Everything that a node saw of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sightings {
     /// [`SIGHTINGS`].
+    #[cfg_attr(test, schemars(extend("const" = SIGHTINGS)))]
     pub schema: String,
     /// Whose packets: 16 hexadecimal digits.
     pub run_id: String,
@@ -46,6 +48,7 @@ pub struct Sightings {
 /// Connections of which segments were dropped at one place for one reason: a row of all columns is a flow, by the
 /// direction of the segments, as long as they were dropped without a longer pause.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Dropped {
     /// What an attempt among them died of, if it did. Its leg is not known here.
@@ -89,6 +92,7 @@ impl Dropped {
 
 /// What was seen of one probe's packets. Which of its attempts were answered is not known here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sighted {
     /// Its number in the payloads of its packets.
@@ -105,6 +109,7 @@ pub struct Sighted {
 
 /// Attempts that ended here alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ended {
     /// What a lost attempt among them died of.
@@ -116,6 +121,7 @@ pub struct Ended {
 
 /// Attempts and when a packet of theirs was seen, ascending by number.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Seen {
     /// Numbers within the probe.

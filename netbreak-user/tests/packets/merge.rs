@@ -43,6 +43,15 @@ impl Drop for Node {
     }
 }
 
+/// Has the file the shape that is documented?
+fn assert_shape(file: &str) {
+    let schema = serde_json::from_str(include_str!("../../../docs/sightings.schema.json")).unwrap();
+    let sightings = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let errors: Vec<_> = validator.iter_errors(&sightings).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{file}: {errors:#?}");
+}
+
 /// What `netbreak report` makes of these files.
 fn merged(directory: &TempDir, files: &[&str]) -> Report {
     let mut command = Command::new(env!("CARGO_BIN_EXE_netbreak"));
@@ -73,6 +82,7 @@ fn measure(
     served.lab.apply(fault).unwrap();
     let report = run.finish().report;
     watching.into_iter().for_each(Node::interrupt);
+    nodes.iter().for_each(|role| assert_shape(&path(role.name())));
     std::fs::write(path("report"), json::render(&report).unwrap()).unwrap();
     let files: Vec<&str> = ["report"].into_iter().chain(nodes.iter().map(|role| role.name())).collect();
     let merged = merged(&directory, &files);
