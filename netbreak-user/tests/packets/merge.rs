@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use netbreak_user::lab::{Fault, Role, find};
-use netbreak_user::report::{Cause, Leg, Report, VerdictWord, json};
+use netbreak_user::report::{Cause, Leg, Probe, Report, VerdictWord, json};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -130,46 +130,49 @@ fn what_this_node_does_not_know_the_others_saw() {
 /// Their segments do not say whose they are: addresses, ports and times do.
 #[test]
 fn connections_that_another_node_dropped() {
-    if skipped(&["ip", "nft"]) {
+    let way = ["--tcp", &TCP.to_string()];
+    let Some(Told { probe, dead, unseen }) = told_by_router("5eed0003", &way, "nft-forward-random") else {
         return;
-    }
-    let mut served = Served::new();
-    let witness = Witness::new();
-    let beside = ["--tcp", &TCP.to_string()];
-    let fault = find("nft-forward-random").unwrap();
-    let (alone, merged) = measure(&mut served, ("5eed0003", &beside), &[Role::Router], fault);
-    let [_, before] = &alone.targets[0].probes[..] else { panic!("{alone:#?}") };
-    let [_, tcp] = &merged.targets[0].probes[..] else { panic!("{merged:#?}") };
-    assert!(before.timed_out > 20 && before.unexplained == before.timed_out, "{before:#?}");
-    let netns = Some(served.inode(Role::Router));
-    let dead = died(std::slice::from_ref(tcp), |death| {
-        let place = (death.cause, death.leg, death.netns, death.device.as_deref());
-        place == (Cause::Netfilter, Leg::Request, netns, Some("r0")) && death.node.is_some()
-    });
-    let unseen = witness.drops("NETFILTER_DROP");
-    assert!(dead + unseen >= tcp.timed_out, "{dead} of {}, {unseen} unseen: {tcp:#?}", tcp.timed_out);
+    };
+    assert!(probe.timed_out > 20, "{probe:#?}");
+    assert!(dead + unseen >= probe.timed_out, "{dead} of {}, {unseen} unseen: {probe:#?}", probe.timed_out);
 }
 
 /// What waits for segments that are sent in vain is told by where these end.
 #[test]
 fn a_stream_that_another_node_dropped() {
+    let way = ["--stream", &STREAM.to_string()];
+    let Some(Told { probe, dead, unseen }) = told_by_router("5eed0004", &way, "nft-forward") else { return };
+    assert!(probe.timed_out > 1_000, "{probe:#?}");
+    // Where the first segments were not seen to be dropped, nothing says what the first writes waited for.
+    assert!(dead == probe.timed_out || unseen > 0, "{dead} of {}: {probe:#?}", probe.timed_out);
+}
+
+/// What the router told of a probe that nothing was known of.
+struct Told {
+    probe: Probe,
+    /// How many of its attempts the router's rule dropped.
+    dead: u64,
+    /// Packets that the rule dropped and no program could see.
+    unseen: u64,
+}
+
+/// Probes in this way beside the echoes that the clocks are compared by, while the router has `fault`; `None` where that
+/// cannot be.
+fn told_by_router(run_id: &str, way: &[&str], fault: &str) -> Option<Told> {
     if skipped(&["ip", "nft"]) {
-        return;
+        return None;
     }
     let mut served = Served::new();
     let witness = Witness::new();
-    let beside = ["--stream", &STREAM.to_string()];
-    let fault = find("nft-forward").unwrap();
-    let (alone, merged) = measure(&mut served, ("5eed0004", &beside), &[Role::Router], fault);
+    let (alone, merged) = measure(&mut served, (run_id, way), &[Role::Router], find(fault).unwrap());
     let [_, before] = &alone.targets[0].probes[..] else { panic!("{alone:#?}") };
-    let [_, stream] = &merged.targets[0].probes[..] else { panic!("{merged:#?}") };
-    assert!(before.timed_out > 1_000 && before.unexplained == before.timed_out, "{before:#?}");
+    assert_eq!(before.unexplained, before.timed_out, "{before:#?}");
+    let [_, probe] = &merged.targets[0].probes[..] else { panic!("{merged:#?}") };
     let netns = Some(served.inode(Role::Router));
-    let dead = died(std::slice::from_ref(stream), |death| {
+    let dead = died(std::slice::from_ref(probe), |death| {
         let place = (death.cause, death.leg, death.netns, death.device.as_deref());
         place == (Cause::Netfilter, Leg::Request, netns, Some("r0")) && death.node.is_some()
     });
-    // Where the first segments were not seen to be dropped, nothing says what the first writes waited for.
-    let unseen = witness.drops("NETFILTER_DROP");
-    assert!(dead == stream.timed_out || unseen > 0, "{dead} of {}: {stream:#?}", stream.timed_out);
+    Some(Told { probe: probe.clone(), dead, unseen: witness.drops("NETFILTER_DROP") })
 }
