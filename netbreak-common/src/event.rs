@@ -81,12 +81,28 @@ pub struct EventWithHeaders<S = Stack> {
     pub headers: [u8; HEADER_BYTES],
 }
 
+/// Connections that are remembered when they are closed, by their sockets' addresses. A power of two.
+pub const CLOSED: u32 = 1024;
+
+/// A connection that was closed.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Closed {
+    /// Address of its socket.
+    pub socket: u64,
+    /// In which state it was.
+    pub state: u32,
+    /// Always 0.
+    pub pad: u32,
+}
+
 /// The packet went from the probe to its target.
 pub const LEG_REQUEST: u8 = 0;
 /// The packet went from the target to the probe.
 pub const LEG_REPLY: u8 = 1;
 
 const _: () = assert!(size_of::<EventWithHeaders>() == size_of::<Event>() + 8 + HEADER_BYTES);
+const _: () = assert!(size_of::<Closed>() == 16);
 const _: () = assert!(size_of::<Event>() == 8 * (3 + STACK_DEPTH) + 16 + 48 + 24);
 
 #[cfg(feature = "user")]

@@ -56,6 +56,8 @@ pub struct Offsets {
     pub sk_state: u32,
     /// `sock.__sk_common.skc_num` (host byte order)
     pub sk_num: u32,
+    /// `inet_sock.inet_sport` (network byte order)
+    pub sk_sport: u32,
     /// `sock.__sk_common.skc_dport` (network byte order)
     pub sk_dport: u32,
     /// `sock.__sk_common.skc_rcv_saddr`

@@ -6,9 +6,9 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf},
 };
 use netbreak_common::{
-    ALIAS_PORTS, Asked, CHUNK, CachedPlace, Chunk, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses, MAX_ALIASES,
-    MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey,
-    ProbeValue, RING_BYTES, Routing, Upcall,
+    ALIAS_PORTS, Asked, CHUNK, CachedPlace, Chunk, Closed, DEFAULT_FLOWS, FlowKey4, FlowKey6, Losses,
+    MAX_ALIASES, MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal,
+    ProbeKey, ProbeValue, RING_BYTES, Routing, Upcall,
 };
 
 /// Known places.
@@ -81,6 +81,10 @@ pub static SENDERS: Array<Asked> = Array::with_max_entries(netbreak_common::SEND
 /// The upcall that each CPU makes.
 #[map]
 pub static UPCALL: PerCpuArray<Upcall> = PerCpuArray::with_max_entries(1, 0);
+
+/// The latest connections that were closed.
+#[map]
+pub static CLOSED: Array<Closed> = Array::with_max_entries(netbreak_common::CLOSED, 0);
 
 /// Events of probe flows.
 #[map]

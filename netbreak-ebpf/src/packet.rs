@@ -8,7 +8,7 @@ use crate::{
     account::lose,
     connection::{SYN, is_known_port},
     ours::MAGIC,
-    read::{Access, Kernel, Rarely, bytes, forget, forget_in_place, load, offset, read},
+    read::{Access, Kernel, Probed, Rarely, bytes, forget, forget_in_place, load, offset, read},
 };
 
 pub const ICMP: u8 = 1;
@@ -285,6 +285,10 @@ impl Packet {
         let mut packet = Self::empty();
         packet.protocol = TCP;
         packet.source_port = load::<_, A>(sk, offset!(sk_num));
+        // A socket that is closed has given its port back (`inet_put_port`), and still knows it.
+        if packet.source_port == 0 {
+            packet.source_port = u16::from_be(load::<_, Probed>(sk, offset!(sk_sport)));
+        }
         packet.destination_port = u16::from_be(load::<_, A>(sk, offset!(sk_dport)));
         let family: u16 = load::<_, A>(sk, offset!(sk_family));
         packet.state = load::<_, A>(sk, offset!(sk_state));

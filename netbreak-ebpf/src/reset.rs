@@ -7,13 +7,13 @@ use aya_ebpf::{
     macros::{btf_tracepoint, raw_tracepoint},
     programs::{BtfTracePointContext, RawTracePointContext},
 };
-use netbreak_common::{PlaceKey, sensor};
+use netbreak_common::{CLOSED, PlaceKey, sensor};
 
 use crate::{
     account,
-    connection::is_probe_port,
+    connection::{is_known_port, is_probe_port},
     drop::rarely_whereabouts,
-    event,
+    event, maps,
     ours::{Ours, identify_slowly},
     packet::Packet,
     read::{Access, Kernel, Probed, Typed, setting},
@@ -21,6 +21,8 @@ use crate::{
 };
 
 const RST: u8 = 0x04;
+/// `TCP_CLOSE`, include/net/tcp_states.h.
+const CLOSE: u8 = 7;
 
 /// (sk, skb[, reason]): skb is the packet that is answered with a RST, null when a socket resets on its own account
 /// (`tcp_send_active_reset`); sk is null when the packet belongs to no socket (`tcp_v4_send_reset`).
@@ -61,10 +63,61 @@ fn reset_sent<C: EbpfContext>(ctx: &C, sk: Kernel, skb: Kernel, reason: u32) {
 /// A socket's. Not inlined, as `drop::count`.
 #[inline(never)]
 fn by_socket<C: EbpfContext>(ctx: &C, sk: Kernel, reason: u32) {
-    let packet = Packet::rarely_of_sock::<Probed>(sk);
+    let mut packet = Packet::rarely_of_sock::<Probed>(sk);
     let place = place::<Probed>(sensor::RESET_SENT, reason, sk, &packet);
     account::count_rarely(&place, &packet, 0);
-    event::report_socket(ctx, &place, &packet, || (None, RST));
+    // The other way round it is how probes end their connections.
+    if is_known_port(packet.destination_port) {
+        if packet.state == CLOSE {
+            packet.state = state_before(sk as u64);
+        }
+        event::report_socket(ctx, &place, &packet, || (None, RST));
+    }
+}
+
+/// A socket that resets its connection as it is closed has been closed by then (`__tcp_close`, `tcp_disconnect`): the state
+/// that it was in until then. The RST has been sent, its receiver may have been closed meanwhile, and this may be another CPU
+/// (`tcp_send_active_reset`): hence the map of sockets.
+#[inline(always)]
+fn state_before(sk: u64) -> u8 {
+    match maps::CLOSED.get(slot(sk)) {
+        Some(closed) if closed.socket == sk => closed.state as u8,
+        _ => CLOSE,
+    }
+}
+
+/// Where a socket's element is. Sockets lie at least so far apart that the lowest bits do not tell.
+#[inline(always)]
+fn slot(socket: u64) -> u32 {
+    ((socket >> 6) ^ (socket >> 12)) as u32 % CLOSED
+}
+
+/// (sk, oldstate, newstate), `inet_sk_state_store`.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
+    state_set(ctx.arg::<Kernel>(0) as u64, ctx.arg(1), ctx.arg(2));
+    0
+}
+
+/// As `inet_sock_set_state`.
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub fn inet_sock_set_state_raw(ctx: RawTracePointContext) -> i32 {
+    state_set(ctx.arg::<Kernel>(0) as u64, ctx.arg(1), ctx.arg(2));
+    0
+}
+
+#[inline(always)]
+fn state_set(socket: u64, before: u32, now: u32) {
+    if now == u32::from(CLOSE)
+        && let Some(closed) = maps::CLOSED.get_ptr_mut(slot(socket))
+    {
+        // SAFETY: an element of a map. Where two CPUs write at once, the socket that a reader looks for is gone before its
+        // state is.
+        unsafe {
+            (&raw mut (*closed).socket).write_volatile(socket);
+            (&raw mut (*closed).state).write_volatile(before);
+        }
+    }
 }
 
 /// Counts the RST that answers a packet which belongs to no socket. Returns whether that may be one of ours. Not inlined,

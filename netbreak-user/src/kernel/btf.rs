@@ -48,9 +48,9 @@ pub enum BtfError {
 
 /// What a start looks up. To look for one name is to go through all types, so these are looked for at once; any other
 /// name is found as well.
-const LOOKED_UP: &str = "^(bpf_prog_aux|datapath|dp_upcall_info|dst_entry|fib6_result|fib6_table|flowi4|flowi6|net|net_device|nf_conn\
+const LOOKED_UP: &str = "^(bpf_prog_aux|datapath|dp_upcall_info|dst_entry|fib6_result|fib6_table|flowi4|flowi6|inet_sock|net|net_device|nf_conn\
     |nf_conntrack_tuple|nf_conntrack_tuple_hash|sk_buff|sk_rst_reason|skb_drop_reason|skb_shared_info|sock|tcp_skb_cb\
-    |btf_trace_(consume_skb|fib6?_table_lookup|icmp_send|inet_sk_error_report|kfree_skb|napi_gro_receive_entry\
+    |btf_trace_(consume_skb|fib6?_table_lookup|icmp_send|inet_sk_error_report|inet_sock_set_state|kfree_skb|napi_gro_receive_entry\
     |net_dev_queue|net_dev_start_xmit|netif_receive_skb|netif_rx|ovs_dp_upcall|skb_copy_datagram_iovec|tcp_receive_reset\
     |tcp_retransmit_skb|tcp_retransmit_synack|tcp_send_reset))$";
 

@@ -16,12 +16,13 @@ use super::btf::KernelBtf;
 use crate::report::{Sensor, SensorState};
 
 /// Tracepoints, in the order of reports. The first is the one that a run cannot do without.
-pub const TRACEPOINTS: [&str; 7] = [
+pub const TRACEPOINTS: [&str; 8] = [
     "kfree_skb",
     "tcp_retransmit_skb",
     "tcp_retransmit_synack",
     "tcp_send_reset",
     "tcp_receive_reset",
+    "inet_sock_set_state",
     "icmp_send",
     "inet_sk_error_report",
 ];

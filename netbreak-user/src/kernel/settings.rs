@@ -62,6 +62,7 @@ fn offsets(btf: &KernelBtf) -> Result<Offsets, BtfError> {
         sk_family: common("skc_family")?,
         sk_state: common("skc_state")?,
         sk_num: common("skc_num")?,
+        sk_sport: btf.offset("inet_sock", "inet_sport")?,
         sk_dport: common("skc_dport")?,
         sk_rcv_saddr: common("skc_rcv_saddr")?,
         sk_daddr: common("skc_daddr")?,

@@ -42,6 +42,7 @@ pub use run::{Progress, run};
 pub use spec::{PrepareError, Spec, stream_rate};
 pub use stats::{Counts, Rtt, ScheduleDelay};
 pub use tls::TlsError;
+pub use visits::TOLD_WITHIN;
 
 use std::net::SocketAddr;
 

@@ -61,7 +61,7 @@ impl End {
 /// A connection on its way. The socket is closed before its flow is forgotten: fields drop in this order.
 pub(super) struct Visit {
     pub(super) socket: Socket,
-    _flow: Registered,
+    flow: Registered,
     pub(super) life: Life,
     stage: Stage,
     session: Option<Session>,
@@ -100,7 +100,7 @@ impl Visit {
         let Connecting { socket, flow } = connecting;
         Visit {
             socket,
-            _flow: flow,
+            flow,
             life: Life { seq, sent, in_time: true, marks: Marks::default() },
             stage: Stage::Connecting,
             session: None,
@@ -113,6 +113,11 @@ impl Visit {
     pub(super) fn awaits(&self) -> News {
         let only_reads = self.stage == Stage::Asking && self.session.is_none() && self.unsent == 0;
         if only_reads || self.is_draining() { News::Incoming } else { News::Any }
+    }
+
+    /// Closes the connection, and leaves its flow known.
+    pub(super) fn into_flow(self) -> Registered {
+        self.flow
     }
 
     /// Has its end been told, and only the other end's close is awaited?

@@ -7,7 +7,7 @@ use netbreak_common::{Event, LEG_REPLY, sensor};
 use super::Evidence;
 use crate::{
     clock::{Nanos, seconds_since},
-    probe::Kind,
+    probe::{Kind, TOLD_WITHIN},
     report::{Leg, Rst},
 };
 
@@ -58,7 +58,7 @@ fn nobodys(evidence: &Evidence, probe: usize) -> Option<Rst> {
     }
     let is_nobodys = |event: &&Event| {
         let Some(times) = sent.get_mut(&connection(event)) else { return true };
-        let before = times.iter().position(|time| *time <= event.time);
+        let before = times.iter().position(|time| *time <= event.time + TOLD_WITHIN);
         before.map(|index| times.swap_remove(index)).is_none()
     };
     let came = of_probe().filter(|event| event.sensor == sensor::RESET_RECEIVED && event.leg != LEG_REPLY);
@@ -151,7 +151,7 @@ mod tests {
             [(1, Some(SERVER)), (1, None)]
         );
         // What is sent later did not come before.
-        let found = resets_of(&record(Kind::Stream, vec![]), &[came(100, 1), sent(190, 1)]);
+        let found = resets_of(&record(Kind::Stream, vec![]), &[came(100, 1), sent(101 + TOLD_WITHIN, 1)]);
         assert!(found.iter().any(|rst| rst.netns.is_none()), "{found:?}");
     }
 }

@@ -14,6 +14,7 @@ mod forms;
 mod matrix;
 mod merge;
 mod pcap;
+mod resets;
 mod retransmits;
 mod score;
 mod scored;

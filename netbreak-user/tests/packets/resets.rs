@@ -1,0 +1,46 @@
+//! Who ended connections by RST, and in which state.
+
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+use std::{io::Read, thread};
+
+use netbreak_user::lab::Role;
+use netbreak_user::report::Leg;
+
+use crate::common::{Served, V4, skipped};
+
+const PORT: u16 = 9001;
+
+/// A server that ends each connection so: it, and not a firewall, sends the RSTs, and has a connection until then.
+fn a_server_that_resets(end: fn(TcpStream)) {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let served = Served::new();
+    let listener = served.lab.namespace(Role::Server).run(|| TcpListener::bind(("0.0.0.0", PORT)));
+    let listener = listener.unwrap().unwrap();
+    // It ends with the tests.
+    thread::spawn(move || listener.incoming().for_each(|connection| end(connection.unwrap())));
+    let way = ["--http", &format!("{PORT}/"), "--interval", "20ms", "--duration", "2s"];
+    let done = served.start(V4, &way).finish();
+    let probe = &done.report.targets[0].probes[0];
+    let [rst] = &probe.rsts[..] else { panic!("{probe:#?}") };
+    assert_eq!((rst.segments, probe.sent), (probe.reset, probe.reset), "{probe:#?}");
+    let seen = (rst.leg, rst.netns, rst.state.as_deref());
+    assert_eq!(seen, (Leg::Reply, Some(served.inode(Role::Server)), Some("ESTABLISHED")), "{rst:#?}");
+}
+
+#[test]
+fn one_that_lingers_for_no_time() {
+    a_server_that_resets(|mut connection| {
+        assert!(connection.read(&mut [0; 4096]).unwrap() > 0);
+        socket2::SockRef::from(&connection).set_linger(Some(Duration::ZERO)).unwrap();
+    });
+}
+
+#[test]
+fn one_that_does_not_read_the_request() {
+    a_server_that_resets(|connection| {
+        connection.peek(&mut [0]).unwrap();
+    });
+}
