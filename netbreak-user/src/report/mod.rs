@@ -8,6 +8,7 @@ pub mod markdown;
 mod matrix;
 pub mod merge;
 mod model;
+pub mod prometheus;
 mod sightings;
 pub mod test_server;
 pub mod text;

@@ -262,6 +262,15 @@ pub enum VerdictWord {
 }
 
 impl VerdictWord {
+    /// The name in reports, as JSON has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            VerdictWord::Clean => "clean",
+            VerdictWord::Broken => "broken",
+            VerdictWord::Inconclusive => "inconclusive",
+        }
+    }
+
     /// Exit status of the command.
     pub fn exit_code(self) -> u8 {
         match self {
