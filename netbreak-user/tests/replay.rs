@@ -17,7 +17,7 @@ use netbreak_user::netns::Namespace;
 use netbreak_user::probe::{Attempt, Kind, Outcome, Record, Spec};
 use netbreak_user::progress::Progress;
 use netbreak_user::report::{Cause, Death, Leg};
-use netbreak_user::run::{Plan, Source, Visited, measure};
+use netbreak_user::run::{End, Plan, Source, Visited, measure};
 use netbreak_user::verdict::{self, Evidence, Names};
 use netbreak_user::watch::{Device, Owners};
 use serde::{Deserialize, Serialize};
@@ -181,6 +181,7 @@ fn records_half_of_the_requests_dropped_in_forward() {
         netns_names: Vec::new(),
         give_up_privileges: false,
         started: Box::new(move |start| started.send(start).unwrap()),
+        end: End::Signals,
     })
     .unwrap();
     let symbols = Symbols::read().unwrap();

@@ -23,7 +23,7 @@ use crate::{
     probe::{Kind, Spec},
     progress::Progress,
     report::{self, VerdictWord},
-    run::{Break, Plan, Source, Visited, Work, measure, publish},
+    run::{Break, End, Plan, Source, Visited, Work, measure, publish},
     serve,
     stdout::write_stdout,
 };
@@ -75,6 +75,7 @@ pub(super) fn run(options: &DemoOptions) -> Result<VerdictWord> {
         netns_names,
         give_up_privileges: false,
         started: Box::new(|_| ()),
+        end: End::Signals,
     })?;
     publish(&measured.report, &options.output, files)?;
     Ok(measured.report.verdict)

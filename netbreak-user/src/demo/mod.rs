@@ -22,7 +22,7 @@ use crate::{
     probe::{Kind, Spec},
     progress::Progress,
     report::VerdictWord,
-    run::{Plan, Source, Visited, follow, measure, publish},
+    run::{End, Plan, Source, Visited, follow, measure, publish},
     stdout::write_stdout,
 };
 
@@ -91,6 +91,7 @@ fn play(scene: Scene, lab: &mut dyn Breakable, options: &DemoOptions, files: Fil
                 // The breaker is gone only if it panicked, which is told later.
                 let _ = started.send(start);
             }),
+            end: End::Signals,
         });
         drop(over);
         let broken = breaker.join().unwrap_or_else(|_| bail!("the thread that breaks the lab panicked"));

@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, io::Read as _, sync::Arc};
 
 use anyhow::{Context, Result};
 
-use super::{Source, Visited, finish, measure, open, plan, random_run_id};
+use super::{Source, Visited, finish, measure, open, plan, random_run_id, spec_of};
 use crate::{
     cli::MatrixArgs,
     netns::{self, Namespace},
-    options::{Files, MatrixOptions, MatrixSource, Place, ProbeSpec, resolve},
-    probe::Spec,
+    options::{Files, MatrixOptions, MatrixSource, Place, resolve},
     report::{Row, VerdictWord},
     stdout::write_stdout,
 };
@@ -46,15 +45,11 @@ fn rows(options: &MatrixOptions, places: &[Arc<Namespace>]) -> Result<(Vec<Visit
             .run(|| resolve(&row.target.host, family))?
             .with_context(|| format!("row {:?}", row.name))?;
         for way in &row.probes {
-            let mut spec = Spec::new(index, way.probe.kind(), address, way.probe.port(), run_id);
+            let mut spec = spec_of(&way.probe, (index, &row.target.typed, address), run_id);
             (spec.interval, spec.timeout, spec.duration) = (way.interval, options.timeout, options.duration);
             spec.size = way.size.unwrap_or(spec.size);
             (spec.sources, spec.interface) = (source.address.into_iter().collect(), source.interface.clone());
             spec.insecure = way.insecure;
-            if let ProbeSpec::Http { path, .. } | ProbeSpec::Https { path, .. } = &way.probe {
-                spec.http_path.clone_from(path);
-                spec.http_host.clone_from(&row.target.typed);
-            }
             let source = || Source { netns: Arc::clone(netns), specs: Vec::new() };
             sources.entry(netns.inode()).or_insert_with(source).specs.push(spec);
         }

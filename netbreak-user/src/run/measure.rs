@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, getrlimit};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     assemble::{self, Gathered},
@@ -12,6 +11,7 @@ use super::{
     changes::Changes,
     dead::Anchor,
     early::Early,
+    ending::{End, Ending},
     kept::Kept,
     privileges,
     probing::{Running, Waiting},
@@ -50,6 +50,8 @@ pub struct Plan {
     pub give_up_privileges: bool,
     /// Told the time of the first attempt right before it.
     pub started: Box<dyn FnOnce(Nanos) + Send>,
+    /// Who ends it before its time.
+    pub end: End,
 }
 
 /// Whom to visit.
@@ -116,8 +118,7 @@ pub fn measure(plan: Plan) -> Result<Measurement> {
 
 async fn measure_within(plan: Plan) -> Result<Measurement> {
     // From here on a signal ends the run and not the process.
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let mut ending = Ending::new(plan.end)?;
     let specs = || plan.sources.iter().flat_map(|source| &source.specs);
     let run_id = specs().next().map(|spec| spec.run_id);
     let homes: BTreeSet<u32> = plan.sources.iter().map(|source| source.netns.inode()).collect();
@@ -150,8 +151,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     let mut early = Early::default();
     tokio::select! {
         biased;
-        _ = interrupt.recv() => early.interrupt(clock::now(), &waiting.stop)?,
-        _ = terminate.recv() => early.interrupt(clock::now(), &waiting.stop)?,
+        () = ending.come() => early.interrupt(clock::now(), &waiting.stop)?,
         () = std::future::ready(()) => {}
     }
     let anchor = Anchor { monotonic: clock::now(), wall: clock::anchor() };
@@ -186,8 +186,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
                 tracer.iter_mut().for_each(Tracer::print_log);
                 plan.progress.tick(progress_of(&running, start, duration));
             }
-            _ = interrupt.recv() => interrupted(&mut early, &running, trigger.as_ref())?,
-            _ = terminate.recv() => interrupted(&mut early, &running, trigger.as_ref())?,
+            () = ending.come() => interrupted(&mut early, &running, trigger.as_ref())?,
         }
     };
     if let Some(events) = &mut events {

@@ -5,6 +5,8 @@ mod books;
 mod changes;
 mod dead;
 mod early;
+mod ending;
+mod follow;
 mod kept;
 mod matrix;
 mod measure;
@@ -19,9 +21,12 @@ mod underway;
 mod urgency;
 
 pub(crate) use assemble::flow_at;
+pub use ending::End;
+pub use follow::command as follow_run;
 pub use matrix::command as matrix_command;
 pub use measure::{Measurement, NoTracer, Plan, Source, Visited, measure};
-pub use sightings::follow as follow_run;
+
+pub(crate) use sightings::{Followed, follow as sightings_of};
 pub use trigger::{Break, Work};
 
 use std::{io::Write as _, net::IpAddr, sync::Arc};
@@ -61,7 +66,7 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
     let mut specs = Vec::new();
     for (index, address) in addresses.iter().enumerate() {
         for probe in &options.probes {
-            let mut spec = Spec::new(index, probe.kind(), *address, probe.port(), run_id);
+            let mut spec = spec_of(probe, (index, &options.targets[index].typed, *address), run_id);
             (spec.interval, spec.timeout, spec.duration) =
                 (options.interval_of(probe.kind()), options.timeout, options.duration);
             spec.size = options.size.unwrap_or(spec.size);
@@ -69,10 +74,6 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
             (spec.sources, spec.interface) = (options.sources.clone(), options.interface.clone());
             spec.connections = options.connections_of(probe.kind());
             spec.insecure = options.insecure;
-            if let ProbeSpec::Http { path, .. } | ProbeSpec::Https { path, .. } = probe {
-                spec.http_path.clone_from(path);
-                spec.http_host.clone_from(&options.targets[index].typed);
-            }
             let streams = options.probes_of(probe.kind());
             spec.stream_rate_bps = stream_rate(streams);
             for turn in 0..streams as u64 {
@@ -89,8 +90,27 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
     finish(measure(plan(&options.measure, targets, sources, &files))?, &options.measure.output, files)
 }
 
+/// One way of visiting a target: its index, as typed, and its address.
+pub(crate) fn spec_of(
+    probe: &ProbeSpec,
+    (index, typed, address): (usize, &str, IpAddr),
+    run_id: u64,
+) -> Spec {
+    let mut spec = Spec::new(index, probe.kind(), address, probe.port(), run_id);
+    if let ProbeSpec::Http { path, .. } | ProbeSpec::Https { path, .. } = probe {
+        spec.http_path.clone_from(path);
+        spec.http_host = typed.to_owned();
+    }
+    spec
+}
+
 /// What was typed, as a plan.
-fn plan(options: &MeasureOptions, targets: Vec<Visited>, sources: Vec<Source>, files: &Files) -> Plan {
+pub(crate) fn plan(
+    options: &MeasureOptions,
+    targets: Vec<Visited>,
+    sources: Vec<Source>,
+    files: &Files,
+) -> Plan {
     let follow = (!options.no_path).then(|| follow(sources.iter().flat_map(|source| &source.specs)));
     Plan {
         targets,
@@ -107,6 +127,7 @@ fn plan(options: &MeasureOptions, targets: Vec<Visited>, sources: Vec<Source>, f
         netns_names: Vec::new(),
         give_up_privileges: true,
         started: Box::new(|_| ()),
+        end: End::Signals,
     }
 }
 
@@ -179,7 +200,7 @@ fn terminal() -> report::text::Options {
 }
 
 /// Tells the payloads of this run from those of any other.
-fn random_run_id() -> Result<u64> {
+pub(crate) fn random_run_id() -> Result<u64> {
     let mut bytes = [0; 8];
     let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     anyhow::ensure!(

@@ -10,6 +10,14 @@ pub(crate) const READER: CapabilitySet =
 /// What the thread that probes still needs once its raw sockets are open: entering its flows into a map.
 pub(super) const PROBER: CapabilitySet = CapabilitySet::BPF;
 
+/// What a thread that starts one run after another needs for the next: what [`READER`] and [`PROBER`] keep, attaching
+/// programs, raw sockets, and finding the namespaces of other processes.
+pub(crate) const STARTER: CapabilitySet = READER
+    .union(PROBER)
+    .union(CapabilitySet::PERFMON)
+    .union(CapabilitySet::NET_RAW)
+    .union(CapabilitySet::SYS_PTRACE);
+
 /// Drops all capabilities of the calling thread but `needed`. Threads that it starts inherit what is left.
 ///
 /// Failing is not an error: a thread that may not change its capabilities runs with those that it has.

@@ -1,18 +1,14 @@
-//! `netbreak watch --run`: follows the packets of a run that another node makes.
+//! Following the packets of a run that another node makes.
 
-use std::{collections::BTreeSet, io::Write as _, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::MissedTickBehavior,
-};
+use tokio::time::MissedTickBehavior;
 
 use super::{
     assemble::{host, losses, other_sensors},
     books::{self, Snapshot},
     changes::Changes,
-    inodes,
     kept::Kept,
     measure::{explain, namespaces},
     names::Names,
@@ -22,10 +18,8 @@ use crate::{
     clock::{self, Nanos, SECOND, seconds_since},
     kernel::{self, Room, Sweep, Symbols, Tracer},
     netns,
-    options::{Files, Follow, Output, WatchOptions},
-    report::{SIGHTINGS, Sightings, json},
+    report::{SIGHTINGS, Sightings},
     run_id,
-    stdout::write_stdout,
     verdict::{self, Evidence, Spells},
 };
 
@@ -47,41 +41,29 @@ const LOOK_AT_TABLES: u64 = 10;
 /// A reply has that long to be its request's, when nothing but its time tells.
 const ANSWERED_WITHIN: Nanos = SECOND;
 
-/// Watches until a signal or the end of the duration, and writes what it saw.
+/// Whose packets are followed, and where.
+pub(crate) struct Followed {
+    /// What the packets carry.
+    pub(crate) run_id: u64,
+    /// Namespaces that are watched alone (inode numbers); none = all of this node.
+    pub(crate) only: Vec<u32>,
+    /// Entries of the kernel's flow map.
+    pub(crate) flows: u32,
+}
+
+/// Follows them until `end`. `following` is called once nothing of them is missed any more. The calling thread gives up the
+/// privileges that it does not need any more then.
 ///
 /// # Errors
-/// Whatever keeps it from starting, and a file that cannot be written.
-pub fn follow(options: &WatchOptions, run: &Follow) -> Result<()> {
-    // Before anything else: a bad path fails at once.
-    let files = Files::open(&Output { stdout: None, json: run.json.clone(), html: None, pcap: None })?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let sightings = runtime.block_on(watch(options, run.run_id))?;
-    let seen: u64 = sightings.probes.iter().map(|probe| probe.seen().len() as u64).sum();
-    let text = json::render_sightings(&sightings)?;
-    match files.json {
-        Some(file) => file.write(&text)?,
-        None => write_stdout(&text).context("cannot write the sightings to standard output")?,
-    }
-    say(&format!(
-        "saw {seen} attempts of {} probes in {:.1} s",
-        sightings.probes.len(),
-        sightings.duration_s
-    ));
-    Ok(())
-}
-
-/// For a person: whether anybody reads it does not matter.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "netbreak: {text}");
-}
-
-async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
-    let only = inodes(&options.netns)?;
+/// Whatever keeps it from starting, and tables of the kernel side that cannot be read.
+pub(crate) async fn follow(
+    Followed { run_id, only, flows }: Followed,
+    following: impl FnOnce(),
+    end: impl Future<Output = ()>,
+) -> Result<Sightings> {
     let room = Room { probes: PROBES, attempts: ATTEMPTS };
     let mut tracer = Tracer::start(kernel::Options {
-        flows: options.flows,
+        flows,
         run_id: Some(run_id),
         follow: Some(room),
         ..Default::default()
@@ -96,17 +78,13 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
     privileges::keep_only(privileges::READER);
     let before = Snapshot::take(Some(&tracer), &namespaces)?;
     let (start, started) = (clock::now(), clock::anchor());
-    say(&format!(
-        "following the packets of run {} (icmp and udp), and what is dropped of TCP, until Ctrl-C",
-        run_id::name(run_id)
-    ));
+    following();
     let mut sweep = Sweep::new(room, only.clone());
     let mut spells = Spells::default();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looks = 0u64;
-    let over = tokio::time::sleep(options.at_most());
-    tokio::pin!(over);
+    tokio::pin!(end);
     loop {
         tokio::select! {
             drained = events.drain(|event, headers| kept.take(event, headers)) => {
@@ -122,21 +100,19 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
                 }
                 looks += 1;
             }
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-            () = &mut over => break,
+            () = &mut end => break,
         }
     }
-    let end = clock::now();
+    let ended = clock::now();
     let misses = tracer.misses();
     tracer.stop();
     events.drain_rest(|event, headers| kept.take(event, headers));
-    changes.poll(end);
-    changes.look(end);
+    changes.poll(ended);
+    changes.look(ended);
     let after = Snapshot::take(Some(&tracer), &namespaces)?;
     tracer.registry().sweep(&mut sweep, true);
     let tables = tracer.tables().context(UNREADABLE)?;
-    spells.look(&tables, end);
+    spells.look(&tables, ended);
     let trails = tracer.registry().take_trails();
     kept.events.retain(|event| only.is_empty() || only.contains(&event.netns));
     let symbols = Symbols::read().unwrap_or_default();
@@ -173,7 +149,7 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
         host: host(),
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         started: started.to_string(),
-        duration_s: seconds_since(start, end),
+        duration_s: seconds_since(start, ended),
         sensors,
         followed: PROBES,
         probes,

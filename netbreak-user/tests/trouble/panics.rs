@@ -6,7 +6,7 @@ use netbreak_user::lab::{Lab, Role, SERVER_V4};
 use netbreak_user::netns::Namespace;
 use netbreak_user::probe::{Kind, Spec};
 use netbreak_user::progress::Progress;
-use netbreak_user::run::{Measurement, Plan, Source, Visited, measure};
+use netbreak_user::run::{End, Measurement, Plan, Source, Visited, measure};
 
 use crate::support::{PATIENCE, skipped, wait_until};
 
@@ -25,6 +25,7 @@ fn run(lab: &Lab) -> anyhow::Result<Measurement> {
         netns_names: Vec::new(),
         give_up_privileges: false,
         started: Box::new(|_| panic!("on purpose")),
+        end: End::Signals,
     })
 }
 

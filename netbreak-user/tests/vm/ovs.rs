@@ -14,7 +14,7 @@ use netbreak_user::netns::Namespace;
 use netbreak_user::probe::{Kind, Spec};
 use netbreak_user::progress::Progress;
 use netbreak_user::report::{self, Book, Cause, Death, Probe, Report};
-use netbreak_user::run::{Break, Plan, Source, Visited, Work, follow, measure};
+use netbreak_user::run::{Break, End, Plan, Source, Visited, Work, follow, measure};
 
 use crate::out;
 
@@ -52,6 +52,7 @@ fn watch(name: &str, happen: impl FnOnce(&mut OvsLab) -> Result<()> + Send + 'st
         netns_names: names,
         give_up_privileges: false,
         started: Box::new(|_| ()),
+        end: End::Signals,
     });
     let report = measured.unwrap().report;
     fs::write(out().join(format!("{name}.json")), report::json::render(&report).unwrap()).unwrap();
