@@ -1,5 +1,6 @@
 //! What the user may type. Values stay text here: [`crate::options`] checks them, one rule at a time.
 
+mod agent;
 mod demo;
 mod matrix;
 mod report;
@@ -9,12 +10,13 @@ mod shared;
 mod test_server;
 mod watch;
 
+pub use agent::AgentArgs;
 pub use demo::{DemoArgs, DemoFrom, DemoLab, DemoOvn0};
 pub use matrix::MatrixArgs;
 pub use report::ReportArgs;
 pub use run::RunArgs;
 pub use serve::ServeArgs;
-pub use shared::{KernelArgs, OutputArgs, TriggerArgs};
+pub use shared::{FamilyArgs, KernelArgs, OutputArgs, ProbeArgs, TriggerArgs};
 pub use test_server::TestServerArgs;
 pub use watch::{Only, WatchArgs};
 
@@ -69,6 +71,8 @@ pub enum Command {
     Watch(Box<WatchArgs>),
     /// Render saved reports again, in any format
     Report(ReportArgs),
+    /// Probe for ever, window after window, and show Prometheus what became of it: what a DaemonSet runs on each node
+    Agent(Box<AgentArgs>),
     /// Be the other end of the probes
     Serve(ServeArgs),
     /// Build a disposable lab, break it, and show the verdict: no cluster needed
@@ -154,6 +158,7 @@ mod tests {
             "matrix",
             "watch",
             "report",
+            "agent",
             "serve",
             "demo",
             "doctor",
@@ -170,7 +175,7 @@ mod tests {
     fn http_needs_no_value() {
         let cli = Cli::try_parse_from(["netbreak", "run", "a", "--http", "--http", "8080/x"]).unwrap();
         let Command::Run(run) = cli.command else { panic!("not run") };
-        assert_eq!(run.http, ["80/", "8080/x"]);
+        assert_eq!(run.probes.http, ["80/", "8080/x"]);
     }
 
     #[test]

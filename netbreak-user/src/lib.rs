@@ -4,6 +4,7 @@
 //! [`run`] is the only place that knows all of them.
 
 pub mod again;
+pub mod agent;
 pub mod cli;
 pub mod clock;
 pub mod counters;

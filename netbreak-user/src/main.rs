@@ -4,12 +4,12 @@ use std::{io::Write, process::ExitCode};
 
 use anyhow::Result;
 use netbreak_user::{
-    again,
+    again, agent,
     cli::{Cli, Command, DoctorArgs, TestServerArgs},
     demo, doctor, documents,
     kernel::prerequisites::in_full,
     kubernetes, live,
-    options::{DemoOptions, ReportOptions, RunOptions, ServeOptions, WatchOptions},
+    options::{AgentOptions, DemoOptions, ReportOptions, RunOptions, ServeOptions, WatchOptions},
     pause, run, serve,
     stdout::write_stdout,
 };
@@ -33,6 +33,9 @@ fn main() -> ExitCode {
             .map_err(Into::into)
             .and_then(|options| again::command(&options))
             .map(|()| 0),
+        Command::Agent(args) => {
+            AgentOptions::check(&args).map_err(Into::into).and_then(agent::command).map(|()| 0)
+        }
         Command::Serve(args) => serve_command(&args).map(|()| 0),
         Command::Demo(args) => DemoOptions::check(&args)
             .map_err(Into::into)

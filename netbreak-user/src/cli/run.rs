@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{KernelArgs, OutputArgs, TriggerArgs};
+use super::{FamilyArgs, KernelArgs, OutputArgs, ProbeArgs, TriggerArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,27 +26,9 @@ pub struct RunArgs {
     /// Host name, IPv4 address or IPv6 address
     #[arg(value_name = "TARGET", required = true)]
     pub targets: Vec<String>,
-    /// Probe with ICMP echoes
-    #[arg(long, help_heading = "Probes")]
-    pub icmp: bool,
-    /// Probe with TCP connects to this port
-    #[arg(long, value_name = "PORT", help_heading = "Probes")]
-    pub tcp: Vec<String>,
-    /// Probe with HTTP requests, each on a connection of its own; port, path or both [default: 80/]
-    #[arg(long, value_name = "PORT/PATH", help_heading = "Probes", num_args = 0..=1, default_missing_value = "80/")]
-    pub http: Vec<String>,
-    /// The same within TLS; the server's certificate must lead to one of the system's roots [default: 443/]
-    #[arg(long, value_name = "PORT/PATH", help_heading = "Probes", num_args = 0..=1, default_missing_value = "443/")]
-    pub https: Vec<String>,
-    /// Take any certificate of an https server
-    #[arg(long, help_heading = "Probes", requires = "https")]
-    pub insecure: bool,
-    /// Probe with datagrams to this port of `netbreak serve`
-    #[arg(long, value_name = "PORT", help_heading = "Probes")]
-    pub udp: Vec<String>,
-    /// Probe with one long-lived TCP connection to this port of `netbreak serve`
-    #[arg(long, value_name = "PORT", help_heading = "Probes")]
-    pub stream: Vec<String>,
+    /// How to visit each of them.
+    #[command(flatten)]
+    pub probes: ProbeArgs,
     /// Connections of each --stream, each with a record of its own; with many, each writes 10 times a second
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Probes", requires = "stream")]
     pub streams: String,
@@ -74,12 +56,9 @@ pub struct RunArgs {
     /// Forbid fragmentation on the way
     #[arg(long, help_heading = "Packets")]
     pub dont_fragment: bool,
-    /// IPv4 only
-    #[arg(short = '4', help_heading = "Packets", conflicts_with = "ipv6")]
-    pub ipv4: bool,
-    /// IPv6 only
-    #[arg(short = '6', help_heading = "Packets")]
-    pub ipv6: bool,
+    /// Over which family.
+    #[command(flatten)]
+    pub family: FamilyArgs,
     /// Network namespace that the probes leave from
     #[arg(long, value_name = "NAME|PATH|pid:N", help_heading = "Packets")]
     pub netns: Option<String>,

@@ -4,6 +4,43 @@ use clap::Args;
 
 use super::Format;
 
+/// How every target is visited.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// Probe with ICMP echoes
+    #[arg(long, help_heading = "Probes")]
+    pub icmp: bool,
+    /// Probe with TCP connects to this port
+    #[arg(long, value_name = "PORT", help_heading = "Probes")]
+    pub tcp: Vec<String>,
+    /// Probe with HTTP requests, each on a connection of its own; port, path or both [default: 80/]
+    #[arg(long, value_name = "PORT/PATH", help_heading = "Probes", num_args = 0..=1, default_missing_value = "80/")]
+    pub http: Vec<String>,
+    /// The same within TLS; the server's certificate must lead to one of the system's roots [default: 443/]
+    #[arg(long, value_name = "PORT/PATH", help_heading = "Probes", num_args = 0..=1, default_missing_value = "443/")]
+    pub https: Vec<String>,
+    /// Take any certificate of an https server
+    #[arg(long, help_heading = "Probes", requires = "https")]
+    pub insecure: bool,
+    /// Probe with datagrams to this port of `netbreak serve`
+    #[arg(long, value_name = "PORT", help_heading = "Probes")]
+    pub udp: Vec<String>,
+    /// Probe with one long-lived TCP connection to this port of `netbreak serve`
+    #[arg(long, value_name = "PORT", help_heading = "Probes")]
+    pub stream: Vec<String>,
+}
+
+/// One of the two families.
+#[derive(Debug, Args)]
+pub struct FamilyArgs {
+    /// IPv4 only
+    #[arg(short = '4', help_heading = "Packets", conflicts_with = "ipv6")]
+    pub ipv4: bool,
+    /// IPv6 only
+    #[arg(short = '6', help_heading = "Packets")]
+    pub ipv6: bool,
+}
+
 /// What breaks the network meanwhile.
 #[derive(Debug, Args)]
 pub struct TriggerArgs {

@@ -8,9 +8,11 @@ mod pod;
 pub use list::{Found, list};
 pub use pod::find as find_pod;
 
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -226,6 +228,42 @@ pub(crate) fn devices_here() -> Vec<(u32, String)> {
     found
 }
 
+/// The addresses of the calling thread's devices, of both families.
+///
+/// # Errors
+/// The kernel's reason why it does not tell.
+pub(crate) fn addresses_here() -> io::Result<BTreeSet<IpAddr>> {
+    let mut found = BTreeSet::new();
+    let mut first = std::ptr::null_mut();
+    // SAFETY: getifaddrs writes one pointer, to a list that lives until freeifaddrs, which is called once, after the last
+    // use. An address is null or points to a sockaddr of its family, which the family says.
+    unsafe {
+        if libc::getifaddrs(&raw mut first) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let mut entry = first;
+        while !entry.is_null() {
+            let address = (*entry).ifa_addr;
+            if !address.is_null() {
+                match i32::from((*address).sa_family) {
+                    libc::AF_INET => {
+                        let v4 = address.cast::<libc::sockaddr_in>().read_unaligned();
+                        found.insert(IpAddr::from(v4.sin_addr.s_addr.to_ne_bytes()));
+                    }
+                    libc::AF_INET6 => {
+                        let v6 = address.cast::<libc::sockaddr_in6>().read_unaligned();
+                        found.insert(IpAddr::from(v6.sin6_addr.s6_addr));
+                    }
+                    _ => {}
+                }
+            }
+            entry = (*entry).ifa_next;
+        }
+        libc::freeifaddrs(first);
+    }
+    Ok(found)
+}
+
 /// What `ip netns` has, for an error message.
 fn in_words(names: &[String]) -> String {
     const SHOWN: usize = 10;
@@ -244,6 +282,12 @@ mod tests {
     fn current_is_the_inode_of_our_own_link() {
         let link = std::fs::read_link(OURS).unwrap();
         assert_eq!(link.to_str().unwrap(), format!("net:[{}]", current().unwrap()));
+    }
+
+    #[test]
+    fn loopback_is_an_address_of_ours() {
+        let found = addresses_here().unwrap();
+        assert!(found.contains(&IpAddr::from([127, 0, 0, 1])), "{found:?}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! All of it is pure but [`resolve`] (which asks the system's resolver) and [`Files`] (which opens them).
 
+mod agent;
 mod limits;
 mod matrix;
 mod measure;
@@ -16,6 +17,8 @@ mod time;
 mod trigger;
 mod watch;
 
+pub use agent::AgentOptions;
+pub(crate) use agent::validate_sightings;
 pub use limits::{MAX_ATTEMPTS, MAX_PROBES, MAX_SIZE, MIN_SIZE};
 pub use matrix::{MatrixOptions, MatrixRow, MatrixSource, Place, WayOfVisiting};
 pub use measure::MeasureOptions;
@@ -23,7 +26,7 @@ pub use origin::{Family, Netns};
 pub use output::{Files, Output, ReportFile};
 pub use probe::ProbeSpec;
 pub use report::ReportOptions;
-pub use resolve::resolve;
+pub use resolve::{resolve, resolve_all};
 pub use target::{Host, TargetSpec};
 pub use trigger::Trigger;
 pub use watch::{Follow, WatchOptions};
@@ -95,14 +98,14 @@ impl RunOptions {
             .as_deref()
             .map(|typed| origin::validate_interface("--interface", typed))
             .transpose()?;
-        let mut probes = probe::validate_probes(args)?;
+        let mut probes = probe::validate_probes(&args.probes)?;
         // Sorted as the report lists them, whatever the order on the command line.
         probes.sort_by_key(|probe| (probe.kind(), probe.port()));
         let streams = limits::validate_streams(&args.streams)?;
         let more = probes.iter().filter(|probe| probe.kind() == Kind::Stream).count() * (streams - 1);
         limits::validate_probe_count(args.targets.len(), probes.len() + more)?;
         let targets = target::validate_targets(&args.targets, interface.is_some())?;
-        let family = origin::validate_family(args.ipv4, args.ipv6, &targets)?;
+        let family = origin::validate_family(args.family.ipv4, args.family.ipv6, &targets)?;
         let sources = origin::validate_sources(&args.source, family, &targets)?;
         let duration = time::validate_time("--duration", &args.duration)?;
         let interval = match &args.rate {
@@ -136,7 +139,7 @@ impl RunOptions {
             timeout,
             size: args.size.as_deref().map(limits::validate_size).transpose()?,
             dont_fragment: args.dont_fragment,
-            insecure: args.insecure,
+            insecure: args.probes.insecure,
             netns: args.netns.as_deref().map(origin::validate_netns).transpose()?,
             sources,
             interface,

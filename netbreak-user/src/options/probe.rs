@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Refused;
-use crate::cli::{RunArgs, ServeArgs};
+use crate::cli::{ProbeArgs, ServeArgs};
 use crate::probe::Kind;
 
 /// One way of visiting every target.
@@ -87,7 +87,7 @@ impl std::fmt::Display for ProbeSpec {
 }
 
 /// Checks all probes of a run; none asked for means icmp and tcp 80.
-pub(super) fn validate_probes(args: &RunArgs) -> Result<Vec<ProbeSpec>, Refused> {
+pub(super) fn validate_probes(args: &ProbeArgs) -> Result<Vec<ProbeSpec>, Refused> {
     let mut probes = Vec::new();
     if args.icmp {
         probes.push(ProbeSpec::Icmp);

@@ -4,12 +4,22 @@ use std::net::{IpAddr, ToSocketAddrs};
 
 use super::{Family, Host, Refused};
 
-/// The address of `host`: the first of `family` that the system's resolver (getaddrinfo) gives. Blocks; call it in the
-/// namespace whose `/etc/resolv.conf` and routes are meant, before any time is measured.
+/// The address of `host`: the first of `family` that the system's resolver gives, whose order is the system's preference
+/// (RFC 6724). Blocks, as [`resolve_all`].
 ///
 /// # Errors
 /// With the host, the resolver's reason and what to try.
 pub fn resolve(host: &Host, family: Option<Family>) -> Result<IpAddr, Refused> {
+    let found = resolve_all(host, family)?;
+    found.first().copied().ok_or_else(|| Refused::new("the resolver found no address"))
+}
+
+/// The addresses of `host`, at least one: those of `family` that the system's resolver (getaddrinfo) gives. Blocks; call it
+/// in the namespace whose `/etc/resolv.conf` and routes are meant, before any time is measured.
+///
+/// # Errors
+/// With the host, the resolver's reason and what to try.
+pub fn resolve_all(host: &Host, family: Option<Family>) -> Result<Vec<IpAddr>, Refused> {
     let name = match host {
         Host::Address(address) => return choose(&address.to_string(), family, &[*address]),
         Host::Name(name) => name,
@@ -22,10 +32,14 @@ pub fn resolve(host: &Host, family: Option<Family>) -> Result<IpAddr, Refused> {
     }
 }
 
-/// The resolver's order is the system's preference (RFC 6724), so the first one wins.
-fn choose(name: &str, family: Option<Family>, found: &[IpAddr]) -> Result<IpAddr, Refused> {
-    let matching = found.iter().copied().find(|ip| family.is_none_or(|family| family == Family::of(*ip)));
-    matching.ok_or_else(|| match (family, found.first()) {
+/// Those of the family, in the resolver's order.
+fn choose(name: &str, family: Option<Family>, found: &[IpAddr]) -> Result<Vec<IpAddr>, Refused> {
+    let is_wanted = |ip: &&IpAddr| family.is_none_or(|family| family == Family::of(**ip));
+    let matching: Vec<IpAddr> = found.iter().filter(is_wanted).copied().collect();
+    if !matching.is_empty() {
+        return Ok(matching);
+    }
+    Err(match (family, found.first()) {
         (Some(family), Some(other)) => Refused::new(format!(
             "{name} has no {} address, only {other}: leave -{} out",
             family.name(),
@@ -40,11 +54,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_of_the_family() {
+    fn those_of_the_family() {
         let v4 = IpAddr::from([10, 0, 0, 1]);
         let v6: IpAddr = "fd00::1".parse().unwrap();
-        assert_eq!(choose("a", None, &[v6, v4]), Ok(v6));
-        assert_eq!(choose("a", Some(Family::V4), &[v6, v4]), Ok(v4));
+        assert_eq!(choose("a", None, &[v6, v4]), Ok(vec![v6, v4]));
+        assert_eq!(choose("a", Some(Family::V4), &[v6, v4]), Ok(vec![v4]));
         let message = choose("a", Some(Family::V6), &[v4]).unwrap_err().to_string();
         assert_eq!(message, "a has no IPv6 address, only 10.0.0.1: leave -6 out");
         assert!(choose("a", None, &[]).is_err());

@@ -83,7 +83,8 @@ pub async fn serve(config: Config, ready: impl FnOnce(Vec<(Kind, SocketAddr)>)) 
     }
 }
 
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+/// Opens a port for connections. Needs a runtime with IO.
+pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = Socket::new_raw(
         Domain::for_address(address),
         Type::STREAM.nonblocking().cloexec(),
