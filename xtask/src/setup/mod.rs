@@ -31,7 +31,7 @@ pub struct Wanted {
     pub image: bool,
     /// Open vSwitch and OVN, for the labs `ovs` and `ovn`.
     pub ovn: bool,
-    /// The browser that the tests open a report's page in, and what they read files of packets with.
+    /// The browser that the tests open a report's page in, and what they read files of packets and scrape metrics with.
     pub browser: bool,
     /// What fetches kernels and runs virtual machines.
     pub vm: bool,

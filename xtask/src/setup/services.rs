@@ -17,7 +17,7 @@ const NOTHING: &str =
     "#!/bin/sh\n# Made by cargo xtask setup while it installs packages, and removed by it.\nexit 101\n";
 
 /// The packages that enable a service, which is called like its package.
-const SERVICES: [&str; 4] = ["openvswitch-switch", "ovn-central", "ovn-host", "nginx"];
+const SERVICES: [&str; 5] = ["openvswitch-switch", "ovn-central", "ovn-host", "nginx", "prometheus"];
 
 /// While this value lives no package starts a service.
 pub struct Quiet {

@@ -48,8 +48,9 @@ const OVN: [Tool; 3] = [
     tool("ovn-controller", "ovn-host"),
 ];
 
-/// What opens a report's page, and a file of packets, in the tests.
-const BROWSER: [Tool; 2] = [tool("chromium", "chromium"), tool("tshark", "tshark")];
+/// What opens a report's page, reads a file of packets, and scrapes metrics, in the tests.
+const BROWSER: [Tool; 3] =
+    [tool("chromium", "chromium"), tool("tshark", "tshark"), tool("promtool", "prometheus")];
 
 /// Virtual machines: QEMU, what unpacks kernels and their modules, and what is in every guest.
 const VM: [Tool; 8] = [
@@ -125,7 +126,7 @@ mod tests {
     fn groups_are_asked_for() {
         let programs = |all| wanted(all).into_iter().map(|tool| tool.program).collect::<Vec<_>>();
         let all = programs(Wanted { bench: true, image: true, ovn: true, browser: true, vm: true });
-        for program in ["bpftrace", "runc", "ovn-controller", "chromium", "tshark", "depmod"] {
+        for program in ["bpftrace", "runc", "ovn-controller", "chromium", "tshark", "promtool", "depmod"] {
             assert!(!programs(NOTHING).contains(&program) && all.contains(&program), "{program}");
         }
     }

@@ -1,0 +1,62 @@
+//! What ends it, what keeps it from starting, and what it refuses.
+
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use netbreak_user::lab::Role;
+
+use crate::agent::Agent;
+use crate::common::{PATIENCE, Served, skipped, wait_until};
+use crate::http::Answer;
+
+const NETBREAK: &str = env!("CARGO_BIN_EXE_netbreak");
+
+#[test]
+fn it_starts_only_if_it_can_measure_and_listen() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    // From here no resolver can be asked.
+    let served = Served::new();
+    let client = served.lab.namespace(Role::Client);
+    let taken = client.run(|| TcpListener::bind("127.0.0.1:0")).unwrap().unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for (arguments, words) in [
+        (&["web.example"][..], "netbreak: cannot resolve web.example: "),
+        (&["web.example", "db.example"], "no target can be resolved; the first: cannot resolve web.example"),
+        (&["127.0.0.1", "--listen", &taken], "`ss -lntp sport = :"),
+        (&["127.0.0.1", "--listen", "127.0.0.1:0", "--source", "192.0.2.1"], "192.0.2.1"),
+    ] {
+        let mut command = client.command(&[&[NETBREAK, "agent"], arguments].concat()).unwrap();
+        let done = command.stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.code() == Some(2) && said.contains(words), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_window_ends_early_and_counts() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let served = Served::new();
+    let before = served.counter(Role::Client, "Icmp.OutEchos");
+    let agent =
+        Agent::start(&served, Role::Client, &["10.0.2.2", "--icmp", "--interval", "20ms", "--window", "1h"]);
+    let asked = |method, path| Answer::of(served.lab.namespace(Role::Client), agent.address, method, path);
+    for (method, path, status) in [
+        ("GET", "/", 404),
+        ("GET", "/reports/5eed", 404),
+        ("GET", "/reports/seed", 400),
+        ("GET", "/sightings/5eed?duration=11m", 400),
+        ("POST", "/metrics", 405),
+    ] {
+        assert_eq!(asked(method, path).status, status, "{method} {path}");
+    }
+    assert_eq!(asked("PUT", "/reports").header("allow"), Some("get"));
+    let sent = || served.counter(Role::Client, "Icmp.OutEchos") >= before + 20;
+    wait_until(PATIENCE, "20 echoes are sent", sent);
+    agent.terminate();
+    let (status, said) = agent.wait();
+    assert_eq!((status, said.len()), (Some(0), 0), "{said:?}");
+}
