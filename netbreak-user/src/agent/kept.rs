@@ -27,6 +27,20 @@ struct Listed<'a> {
     unanswered: u64,
 }
 
+impl<'a> Listed<'a> {
+    fn of(report: &'a Report) -> Listed<'a> {
+        let (attempts, unanswered) = attempts(report);
+        Listed {
+            id: report.run.run_id.as_deref().unwrap_or_default(),
+            started: &report.run.started,
+            duration_s: report.run.duration_s,
+            verdict: report.verdict.name(),
+            attempts,
+            unanswered,
+        }
+    }
+}
+
 impl Kept {
     /// None yet.
     pub(super) fn new(most: usize) -> Kept {
@@ -52,19 +66,8 @@ impl Kept {
     /// # Errors
     /// Only if text cannot be JSON, which does not happen.
     pub(super) fn list(&self) -> serde_json::Result<String> {
-        let listed = |report: &'_ Arc<Report>| -> serde_json::Value {
-            let (attempts, unanswered) = attempts(report);
-            serde_json::json!(Listed {
-                id: report.run.run_id.as_deref().unwrap_or_default(),
-                started: &report.run.started,
-                duration_s: report.run.duration_s,
-                verdict: report.verdict.name(),
-                attempts,
-                unanswered,
-            })
-        };
-        serde_json::to_string_pretty(&self.reports.iter().map(listed).collect::<Vec<_>>())
-            .map(|json| json + "\n")
+        let listed: Vec<Listed> = self.reports.iter().map(|report| Listed::of(report)).collect();
+        serde_json::to_string_pretty(&listed).map(|json| json + "\n")
     }
 }
 

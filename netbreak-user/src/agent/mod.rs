@@ -162,11 +162,7 @@ impl Agent {
                 Message::Window(ended) => self.take(*ended)?,
                 // Told to end: whoever asks finds out, as nobody answers.
                 Message::Follow(ask) if is_over => drop(ask),
-                Message::Follow(ask) => {
-                    let (flows, end) = (self.windows.options.measure.flows, self.end.subscribe());
-                    following::begin(*ask, flows, end, self.tell.clone())?;
-                    self.in_progress.1 += 1;
-                }
+                Message::Follow(ask) => self.begin_following(*ask),
                 Message::Followed => self.in_progress.1 -= 1,
             }
         }
@@ -175,16 +171,29 @@ impl Agent {
     fn begin_window(&mut self) -> Result<()> {
         let options = &self.windows.options;
         self.shared.lock().health.began(clock::now(), options.window + options.timeout);
-        self.windows.begin(self.tell.clone())?;
+        if let Err(error) = self.windows.begin(self.tell.clone()) {
+            return self.take(Ended { round: None, report: Err(error) });
+        }
         self.in_progress.0 = true;
         self.next = None;
         Ok(())
     }
 
+    fn begin_following(&mut self, ask: Ask) {
+        let (flows, end) = (self.windows.options.measure.flows, self.end.subscribe());
+        match following::begin(ask, flows, end, self.tell.clone()) {
+            Ok(()) => self.in_progress.1 += 1,
+            // Whoever asked finds out, as nobody answers.
+            Err(error) => say(&format!("{error:#}")),
+        }
+    }
+
     /// What a window found, or why it did not.
     fn take(&mut self, Ended { round, report }: Ended) -> Result<()> {
         self.in_progress.0 = false;
-        self.note(&round);
+        if let Some(round) = round {
+            self.note(&round);
+        }
         let pause = PAUSE.min(self.windows.options.window);
         let (pause, failed) = match report {
             Ok(Some(report)) => {

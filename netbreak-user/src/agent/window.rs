@@ -35,8 +35,8 @@ pub(super) struct Windows {
 
 /// What came of one.
 pub(super) struct Ended {
-    /// Whom it visited.
-    pub(super) round: Round,
+    /// Whom it visited; `None` where that was not found out.
+    pub(super) round: Option<Round>,
     /// What it found; `None` where there was nobody to visit.
     pub(super) report: Result<Option<Report>>,
 }
@@ -62,7 +62,7 @@ impl Windows {
         let work = move || {
             let measured = catch_unwind(AssertUnwindSafe(|| windows.measure()));
             let ended = measured.unwrap_or_else(|_| Ended {
-                round: Round::default(),
+                round: None,
                 report: Err(anyhow!("the thread that measured it panicked")),
             });
             // Whoever does not listen any more has given up waiting.
@@ -77,9 +77,9 @@ impl Windows {
 
     fn measure(&self) -> Ended {
         match self.look() {
-            Ok(round) if round.visits.is_empty() => Ended { round, report: Ok(None) },
-            Ok(round) => Ended { report: self.visit(&round.visits).map(Some), round },
-            Err(error) => Ended { round: Round::default(), report: Err(error) },
+            Ok(round) if round.visits.is_empty() => Ended { round: Some(round), report: Ok(None) },
+            Ok(round) => Ended { report: self.visit(&round.visits).map(Some), round: Some(round) },
+            Err(error) => Ended { round: None, report: Err(error) },
         }
     }
 

@@ -109,7 +109,12 @@ async fn sightings(asked: &Asked, run_id: u64, duration: Nanos) -> Result<Answer
         let why = "the packets of another run are followed: try again when that is over, see Retry-After";
         Refusal(StatusCode::TOO_MANY_REQUESTS, why.to_owned())
     })?;
-    let over = || Refusal(StatusCode::SERVICE_UNAVAILABLE, "the agent ends".to_owned());
+    let over = || {
+        Refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the agent ends, or has no room for a thread that follows".to_owned(),
+        )
+    };
     let (following, is_following) = oneshot::channel();
     let (seen, told) = oneshot::channel();
     let (waits, gone) = oneshot::channel();
