@@ -33,7 +33,7 @@ enum Task {
         /// Also what the labs of `netbreak demo --lab` need: `ovn` is Open vSwitch and OVN, for both labs with them
         #[arg(long, value_enum)]
         lab: Option<Lab>,
-        /// Also the browser that the tests open a report's page in, and tshark for files of packets
+        /// Also the browser that the tests open a report's page in, tshark for files of packets, and Prometheus
         #[arg(long)]
         browser: bool,
         /// Also what runs virtual machines

@@ -58,5 +58,5 @@ fn a_window_ends_early_and_counts() {
     wait_until(PATIENCE, "20 echoes are sent", sent);
     agent.terminate();
     let (status, said) = agent.wait();
-    assert_eq!((status, said.len()), (Some(0), 0), "{said:?}");
+    assert_eq!(status, Some(0), "{said:?}");
 }

@@ -43,7 +43,7 @@ fn prometheus_scrapes_and_answers() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).display().to_string();
     let config = format!(
-        "scrape_configs:\n- job_name: netbreak\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  \
+        "scrape_configs:\n- job_name: netbreak\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  \
          static_configs:\n  - targets: ['{}']\n",
         agent.address
     );
@@ -71,6 +71,8 @@ fn prometheus_scrapes_and_answers() {
     });
     let scraped = ask("sum(netbreak_attempts_total)").unwrap();
     assert!(scraped <= agent.metrics().sum("netbreak_attempts_total", &[]), "{scraped}");
-    assert_eq!(ask("up"), Some(1.0));
-    assert!(ask("netbreak_rtt_seconds%7Bquantile=%220.99%22%7D").is_some_and(|rtt| rtt > 0.0 && rtt < 1.0));
+    let is_up = || ask("up") == Some(1.0);
+    wait_until(PATIENCE, "it was reached at the last try", is_up);
+    let quantile = || ask("netbreak_rtt_seconds%7Bquantile=%220.99%22%7D");
+    wait_until(PATIENCE, "a quantile is known", || quantile().is_some_and(|rtt| rtt > 0.0 && rtt < 1.0));
 }

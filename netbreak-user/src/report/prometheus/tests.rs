@@ -147,6 +147,18 @@ fn gauges_are_of_the_last_report() {
     assert_eq!(values(&text, "netbreak_last_window_timestamp_seconds", &[]), [1_767_323_045.0]);
 }
 
+/// Every metric, under the name of its samples, stands in docs/agent.md.
+#[test]
+fn metrics_are_documented() {
+    let text = of(&all(), 10_000);
+    let documents = include_str!("../../../../docs/agent.md");
+    let names =
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(['{', ' ']).next());
+    let missing: std::collections::BTreeSet<_> =
+        names.filter(|name| !documents.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/agent.md lacks {missing:?}");
+}
+
 #[test]
 fn snapshot() {
     let mut metrics = Metrics::new("1.2.3", 10_000);
