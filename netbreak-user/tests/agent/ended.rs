@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use netbreak_user::lab::Role;
+use netbreak_user::lab::{Role, find};
 
 use crate::agent::Agent;
 use crate::common::{PATIENCE, Served, skipped, wait_until};
@@ -28,6 +28,8 @@ fn it_starts_only_if_it_can_measure_and_listen() {
         (&["127.0.0.1", "--listen", "127.0.0.1:0", "--source", "192.0.2.1"], "192.0.2.1"),
     ] {
         let mut command = client.command(&[&[NETBREAK, "agent"], arguments].concat()).unwrap();
+        // The resolver of the C library need not try again.
+        command.env("RES_OPTIONS", "timeout:1 attempts:1");
         let done = command.stdin(Stdio::null()).output().unwrap();
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.code() == Some(2) && said.contains(words), "{arguments:?}: {said}");
@@ -59,4 +61,29 @@ fn a_window_ends_early_and_counts() {
     agent.terminate();
     let (status, said) = agent.wait();
     assert_eq!(status, Some(0), "{said:?}");
+}
+
+#[test]
+fn the_second_signal_does_not_wait_for_answers() {
+    if skipped(&["ip", "nft"]) {
+        return;
+    }
+    let mut served = Served::new();
+    served.lab.apply(find("nft-forward").unwrap()).unwrap();
+    let before = served.counter(Role::Client, "Icmp.OutEchos");
+    let arguments = ["10.0.2.2", "--icmp", "--no-kernel", "--interval", "100ms", "--timeout", "10m"];
+    let mut agent = Agent::start(&served, Role::Client, &arguments);
+    let sent = || served.counter(Role::Client, "Icmp.OutEchos") >= before + 2;
+    wait_until(PATIENCE, "2 echoes are sent", sent);
+    agent.terminate();
+    // Signals that come together are one.
+    wait_until(PATIENCE, "it gives up", || {
+        agent.is_over() || {
+            agent.terminate();
+            false
+        }
+    });
+    let (status, said) = agent.wait();
+    assert_eq!(status, Some(2), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("interrupted twice")), "{said:?}");
 }
