@@ -1,4 +1,4 @@
-//! What ends it, what keeps it from starting, and what it refuses.
+//! What ends it, what keeps it from starting or measuring, and what it refuses.
 
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -86,4 +86,43 @@ fn the_second_signal_does_not_wait_for_answers() {
     let (status, said) = agent.wait();
     assert_eq!(status, Some(2), "{said:?}");
     assert!(said.iter().any(|line| line.contains("interrupted twice")), "{said:?}");
+}
+
+#[test]
+fn a_window_that_cannot_be_measured_is_told_and_the_next_one_is_tried() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let served = Served::new();
+    let address =
+        |what: &str| served.lab.ip(Role::Client, &format!("address {what} 10.0.1.99/24 dev c0")).unwrap();
+    address("add");
+    let arguments = ["10.0.2.2", "--tcp", "7000", "--source", "10.0.1.99", "--window", "1s", "--no-kernel"];
+    let agent = Agent::start(&served, Role::Client, &arguments);
+    agent.wait_for("clean", 1.0);
+    address("del");
+    wait_until(PATIENCE, "windows fail", || agent.ask("/healthz").status == 503);
+    let why = agent.ask("/healthz");
+    assert!(why.status == 503 && why.body().contains("10.0.1.99"));
+    assert!(agent.metrics().sum("netbreak_failed_windows_total", &[]) >= 1.0);
+    address("add");
+    wait_until(PATIENCE, "windows end as they should", || agent.ask("/healthz").status == 200);
+    agent.terminate();
+    let (status, said) = agent.wait();
+    assert_eq!(status, Some(0), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("could not be measured, and the next one")), "{said:?}");
+}
+
+#[test]
+fn a_host_that_is_alone_waits_for_others() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let served = Served::new();
+    let agent = Agent::start(&served, Role::Client, &["localhost", "--icmp", "--window", "1s"]);
+    assert_eq!(agent.get("/healthz"), "ok\n");
+    agent.terminate();
+    let (status, said) = agent.wait();
+    assert_eq!(status, Some(0));
+    assert!(said.len() == 1 && said[0].contains("nobody to visit but this host itself"), "{said:?}");
 }
