@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{SignalKind, signal},
     time::MissedTickBehavior,
 };
 
@@ -32,6 +32,7 @@ use crate::{
     netns,
     options::WatchOptions,
     run::{self, privileges},
+    signals::Signals,
 };
 
 /// Watches until a signal, the end of the duration, `q`, or until nobody reads any more.
@@ -45,7 +46,7 @@ pub fn command(options: &WatchOptions) -> Result<()> {
 
 async fn watch(options: &WatchOptions) -> Result<()> {
     // From here on these end the watching and not the process: the terminal is given back.
-    let mut ends = Ends::new()?;
+    let mut ends = Signals::handle()?;
     let mut resized = signal(SignalKind::window_change()).context("cannot handle SIGWINCH")?;
     let mut filter = options.filter.clone();
     filter.netns = run::inodes(&options.netns)?;
@@ -80,7 +81,7 @@ async fn watch(options: &WatchOptions) -> Result<()> {
                 Ok(_) | Err(_) => break,
             },
             _ = resized.recv() => output.draw(&seen)?,
-            () = ends.come() => break,
+            _ = ends.come() => break,
             () = &mut over => break,
         }
     }
@@ -112,27 +113,4 @@ fn check_reasons(wanted: &[String], reasons: &Reasons) -> Result<()> {
 fn explain(error: kernel::StartError) -> anyhow::Error {
     let advice = prerequisites::turn_on(&error, &prerequisites::Facts::read());
     anyhow!("{}. {advice}", prerequisites::in_full(&error))
-}
-
-/// Signals that end the watching.
-struct Ends([Signal; 3]);
-
-impl Ends {
-    fn new() -> Result<Self> {
-        let ends = |kind, name| signal(kind).with_context(|| format!("cannot handle {name}"));
-        Ok(Ends([
-            ends(SignalKind::interrupt(), "SIGINT")?,
-            ends(SignalKind::terminate(), "SIGTERM")?,
-            ends(SignalKind::hangup(), "SIGHUP")?,
-        ]))
-    }
-
-    async fn come(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
 }

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 
 use anyhow::{Context, Result};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     inodes,
@@ -13,6 +12,7 @@ use crate::{
     options::{Files, Follow, Output, WatchOptions},
     report::{Sightings, json},
     run_id,
+    signals::Signals,
     stdout::write_stdout,
 };
 
@@ -40,8 +40,7 @@ pub fn command(options: &WatchOptions, run: &Follow) -> Result<()> {
 }
 
 async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let mut signals = Signals::handle()?;
     let followed = Followed { run_id, only: inodes(&options.netns)?, flows: options.flows };
     let following = || {
         say(&format!(
@@ -53,8 +52,7 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
         // Counted from when it is asked for first: from when it follows.
         let over = tokio::time::sleep(options.at_most());
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = signals.come() => {}
             () = over => {}
         }
     };

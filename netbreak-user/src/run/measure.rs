@@ -25,6 +25,7 @@ use crate::{
     probe::{FlowRegistry, Owner, ProbeFlow, Record, Spec, outage},
     progress::{self, Progress},
     report::{Report, Row},
+    signals::Ended,
 };
 
 /// From the last preparation to the first attempt: time for the threads to be scheduled, so that it leaves on time.
@@ -151,7 +152,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
     let mut early = Early::default();
     tokio::select! {
         biased;
-        () = ending.come() => early.interrupt(clock::now(), &waiting.stop)?,
+        ended = ending.come() => early.interrupt(clock::now(), ended, &waiting.stop)?,
         () = std::future::ready(()) => {}
     }
     let anchor = Anchor { monotonic: clock::now(), wall: clock::anchor() };
@@ -186,7 +187,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
                 tracer.iter_mut().for_each(Tracer::print_log);
                 plan.progress.tick(progress_of(&running, start, duration));
             }
-            () = ending.come() => interrupted(&mut early, &running, trigger.as_ref())?,
+            ended = ending.come() => interrupted(&mut early, ended, &running, trigger.as_ref())?,
         }
     };
     if let Some(events) = &mut events {
@@ -267,8 +268,8 @@ pub(super) fn explain(error: kernel::StartError) -> NoTracer {
 }
 
 /// A signal ends the run, and the trigger with it.
-fn interrupted(early: &mut Early, running: &Running, trigger: Option<&Trigger>) -> Result<()> {
-    early.interrupt(clock::now(), &running.stop)?;
+fn interrupted(early: &mut Early, ended: Ended, running: &Running, trigger: Option<&Trigger>) -> Result<()> {
+    early.interrupt(clock::now(), ended, &running.stop)?;
     if let Some(trigger) = trigger {
         trigger.interrupt();
     }

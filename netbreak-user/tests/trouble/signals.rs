@@ -1,11 +1,11 @@
-//! SIGINT and SIGTERM end a run early, with the report of what was measured.
+//! SIGINT, SIGTERM and SIGHUP end a run early, with the report of what was measured.
 
 use netbreak_user::lab::{Lab, find};
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{
-    PATIENCE, Running, children, from_client, kernel_objects, probe, report, serve, skipped, text,
+    PATIENCE, Running, children, from_client, kernel_objects, probe, report, serve, shell, skipped, text,
     wait_for_echoes, wait_until,
 };
 
@@ -17,7 +17,7 @@ fn an_interrupted_run_reports_what_was_measured() {
     let lab = Lab::new().unwrap();
     let _server = serve(&lab);
     let directory = tempfile::tempdir().unwrap();
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let [path, page] = ["report.json", "report.html"].map(|name| directory.path().join(name));
         let line = format!("--icmp --tcp 80 --json {} --html {}", path.display(), page.display());
         let running = Running::new(&from_client(&lab, &line));
@@ -83,6 +83,19 @@ fn the_second_signal_does_not_wait_for_answers() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("interrupted twice"), "{}", text(&output.stderr));
     assert!(!path.exists());
+}
+
+#[test]
+fn nohup_is_respected() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.json");
+    let line = "trap '' HUP; $N run 127.0.0.1 --icmp --no-kernel --quiet --duration 1s --json $FILE & \
+                while ! test -e $FILE; do :; done; kill -HUP $!; wait $!"
+        .replace("$FILE", &path.display().to_string());
+    let output = shell(&line);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert!(report["run"].get("interrupted").is_none(), "{report:#}");
 }
 
 #[test]
