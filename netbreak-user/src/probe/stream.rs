@@ -28,7 +28,7 @@ const POLL: Nanos = MILLISECOND;
 /// streams that all stall would otherwise look a million times a second.
 const EXACT: Nanos = 16;
 
-/// Between a connect that failed and the next.
+/// Between a connect that failed, or whose connection ended sooner than that, and the next.
 const RETRY: Nanos = 100 * MILLISECOND;
 
 /// What is written: no content matters, only that it arrives.
@@ -89,8 +89,8 @@ enum Link {
     Connecting { handshake: Handshake, local_port: u16, give_up_at: Nanos },
     /// The handshake is over, one way or the other.
     Ended { result: Result<Connected, Outcome>, local_port: u16 },
-    /// Data flows.
-    Up { socket: Socket, flow: Registered },
+    /// Data flows, from `since` on.
+    Up { socket: Socket, flow: Registered, since: Nanos },
 }
 
 impl Link {
@@ -134,7 +134,7 @@ impl Link {
                 ledger.connected(local_port);
                 // Each piece leaves when it is planned, not when a segment is full. Without it the stream still runs.
                 let _ = socket.set_tcp_nodelay(true);
-                Link::Up { socket, flow }.flow(ledger, control)
+                Link::Up { socket, flow, since: now }.flow(ledger, control)
             }
             Link::Up { .. } => self.flow(ledger, control),
         }
@@ -147,7 +147,7 @@ impl Link {
 
     /// Writes what waits, reads acknowledgements, notices the end.
     fn flow(self, ledger: &mut Ledger, control: &Control) -> Link {
-        let Link::Up { socket, .. } = &self else { return self };
+        let Link::Up { socket, since, .. } = &self else { return self };
         let ended = transfer(socket, ledger);
         let at = clock::now();
         let answered = ledger.acked(bytes_acked(socket), at);
@@ -156,7 +156,9 @@ impl Link {
             None => self,
             Some(errno) => {
                 ledger.reset(at);
-                Link::Down { errno, retry_at: at }
+                // Whoever resets each connection would be connected to as fast as both ends can.
+                let wait = if at < since.saturating_add(RETRY) { RETRY } else { 0 };
+                Link::Down { errno, retry_at: at.saturating_add(wait) }
             }
         }
     }
@@ -185,7 +187,7 @@ impl Link {
 
     /// Ends the connection: by RST while bytes are outstanding, so that the kernel does not go on sending them.
     fn close(self, ledger: &Ledger) {
-        if let Link::Up { socket, flow } = self {
+        if let Link::Up { socket, flow, .. } = self {
             // Were it refused, closing would send a RST in any case.
             let _ = abort_on_close(&socket, ledger.is_outstanding());
             drop(socket);
@@ -198,7 +200,7 @@ impl Link {
 fn transfer(socket: &Socket, ledger: &mut Ledger) -> Option<i32> {
     // The other end has nothing to say: what comes is the end.
     match (&*socket).read(&mut [0; 1024]) {
-        Ok(0) => return Some(libc::ENOTCONN),
+        Ok(0) => return Some(libc::ECONNRESET),
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Some(errno_of(&error)),
         _ => (),
     }

@@ -163,6 +163,21 @@ fn a_stream_reconnects_after_a_reset() {
 }
 
 #[test]
+fn whoever_resets_each_connection_is_not_connected_to_at_once() {
+    let listener = std::net::TcpListener::bind((V4, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Closed with the stream's bytes unread: that is a RST.
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let record = runtime().block_on(run_one(quick(Kind::Stream, V4, Some(port))));
+    let (stream, counts) = (record.stream.as_ref().unwrap(), counts(&record));
+    assert!(stream.connections > 0 && stream.connections <= 3, "{stream:?}");
+    assert_eq!(stream.resets, stream.connections);
+    assert_eq!(counts.sent, counts.answered + counts.reset + counts.send_failed, "{counts:?}");
+    let is_other = |outcome| matches!(outcome, Outcome::SendFailed { errno } if errno != libc::ECONNRESET);
+    assert!(!record.attempts.iter().any(|attempt| is_other(attempt.outcome)));
+}
+
+#[test]
 fn a_stop_ends_the_run_and_keeps_every_record() {
     runtime().block_on(async {
         let (ports, _server) = server(V4, 0).await;
