@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Probe, Report, Target};
+use super::{Probe, Report, Row, Target, TcpSegments};
 use crate::probe::Kind;
 
 /// The fields and their order are a contract with its readers; `null` is what was not measured.
@@ -12,36 +12,45 @@ struct Numbers<'a> {
     duration_seconds: u64,
     remote_address: &'a str,
     remote_port: Option<u16>,
-    total_icmp_echo: u64,
-    icmp_lost: u64,
+    total_icmp_echo: Option<u64>,
+    icmp_lost: Option<u64>,
     #[serde(rename = "TotalTCPOutSegments")]
     total_tcp_out_segments: Option<u64>,
     #[serde(rename = "TCPRetransSegment")]
     tcp_retrans_segment: Option<u64>,
     #[serde(rename = "TotalTCPConnection")]
-    total_tcp_connection: u64,
+    total_tcp_connection: Option<u64>,
     #[serde(rename = "FailedTCPConnection")]
-    failed_tcp_connection: u64,
+    failed_tcp_connection: Option<u64>,
 }
 
 impl<'a> Numbers<'a> {
     fn of(report: &Report, target: &'a Target) -> Self {
-        let icmp = || target.probes.iter().filter(|probe| probe.kind == Kind::Icmp);
-        let connects = || target.probes.iter().filter(|probe| probe.kind.connects());
-        let counted = report.run.tcp_segments;
+        let of = |probes: &[&Probe], count: fn(&Probe) -> u64| {
+            (!probes.is_empty()).then(|| probes.iter().map(|probe| count(probe)).sum())
+        };
+        let icmp: Vec<&Probe> = target.probes.iter().filter(|probe| probe.kind == Kind::Icmp).collect();
+        let connects: Vec<&Probe> = target.probes.iter().filter(|probe| probe.kind.connects()).collect();
+        let counted = segments(report, target);
         Numbers {
             duration_seconds: report.run.duration_s.round() as u64,
             remote_address: &target.target,
-            remote_port: connects().find_map(|probe| probe.port),
-            total_icmp_echo: icmp().map(|probe| probe.sent).sum(),
-            icmp_lost: icmp().map(Probe::unanswered).sum(),
+            remote_port: connects.iter().find_map(|probe| probe.port),
+            total_icmp_echo: of(&icmp, |probe| probe.sent),
+            icmp_lost: of(&icmp, Probe::unanswered),
             total_tcp_out_segments: counted.map(|counted| counted.out),
             tcp_retrans_segment: retransmits(target).or(counted.map(|counted| counted.retransmitted)),
-            total_tcp_connection: connects().map(|probe| probe.sent).sum(),
+            total_tcp_connection: of(&connects, |probe| probe.sent),
             // Refused is an answer of the path, and no connection.
-            failed_tcp_connection: connects().map(|probe| probe.unanswered() + probe.refused).sum(),
+            failed_tcp_connection: of(&connects, |probe| probe.unanswered() + probe.refused),
         }
     }
+}
+
+/// What the kernel counted where the target is visited from; of a matrix that is one source's namespace.
+fn segments(report: &Report, target: &Target) -> Option<TcpSegments> {
+    let is_there = |row: &Row| row.netns == report.run.netns;
+    report.run.tcp_segments.filter(|_| target.row.as_ref().is_none_or(is_there))
 }
 
 /// Segments that the target's probes sent again, unless nobody traced them.
@@ -76,12 +85,12 @@ pub fn text(report: &Report) -> String {
              {} failed connection, {} total connection\n",
             numbers.remote_address,
             number(numbers.remote_port.map(u64::from)),
-            numbers.total_icmp_echo,
-            numbers.icmp_lost,
+            number(numbers.total_icmp_echo),
+            number(numbers.icmp_lost),
             number(numbers.total_tcp_out_segments),
             number(numbers.tcp_retrans_segment),
-            numbers.failed_tcp_connection,
-            numbers.total_tcp_connection,
+            number(numbers.failed_tcp_connection),
+            number(numbers.total_tcp_connection),
         )
     };
     report.targets.iter().map(lines).collect()
@@ -93,20 +102,23 @@ pub fn notes(report: &Report) -> Vec<String> {
         "failed and total connections stand where their names are: test-server printed them swapped"
             .to_owned(),
     ];
-    if report.run.tcp_segments.is_some() {
+    if report.targets.iter().any(|target| segments(report, target).is_some()) {
         let own = report.targets.iter().any(|target| retransmits(target).is_some());
         let what = if own { "segments sent are" } else { "segments sent and sent again are" };
         notes.push(format!("{what} those of the whole network namespace, as test-server had them"));
     }
     for target in &report.targets {
         for probe in target.probes.iter().filter(|probe| probe.kind == Kind::Stream) {
-            if probe.stream.is_some_and(|stream| stream.bytes_acked == 0) {
-                let port = probe.port.unwrap_or_default();
-                notes.push(format!(
-                    "{}: nothing took the stream on port {port}: run `netbreak serve --stream {port}` there",
-                    target.target
-                ));
-            }
+            let Some(stream) = probe.stream else { continue };
+            let port = probe.port.unwrap_or_default();
+            let what = if stream.resets as f64 > report.run.duration_s.max(1.0) {
+                format!("whoever listens on port {port} ended each of {} connections", stream.connections)
+            } else if stream.bytes_acked == 0 {
+                format!("nothing took the stream on port {port}")
+            } else {
+                continue;
+            };
+            notes.push(format!("{}: {what}: run `netbreak serve --stream {port}` there", target.target));
         }
     }
     notes
@@ -164,10 +176,44 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_probed_is_not_measured() {
+        let of = |kind: Kind| {
+            let mut report = fixtures::broken();
+            report.targets[0].probes.retain(|probe| probe.kind == kind);
+            (json(&report).unwrap(), text(&report))
+        };
+        let (numbers, lines) = of(Kind::Tcp);
+        for name in ["TotalIcmpEcho", "IcmpLost"] {
+            assert!(numbers.contains(&format!("\"{name}\": null")), "{numbers}");
+        }
+        assert!(lines.contains("total icmp echo –, lost – icmp response"), "{lines}");
+        let (numbers, lines) = of(Kind::Icmp);
+        for name in ["RemotePort", "TotalTCPConnection", "FailedTCPConnection"] {
+            assert!(numbers.contains(&format!("\"{name}\": null")), "{numbers}");
+        }
+        assert!(lines.contains("– failed connection, – total connection"), "{lines}");
+    }
+
+    #[test]
+    fn of_a_matrix_the_kernel_counted_for_one_source() {
+        let numbers = json(&fixtures::matrix()).unwrap();
+        let out: Vec<&str> = numbers.lines().filter(|line| line.contains("OutSegments")).collect();
+        assert_eq!(out, ["  \"TotalTCPOutSegments\": 14987,", "  \"TotalTCPOutSegments\": null,"]);
+    }
+
+    #[test]
     fn a_stream_that_nobody_takes_is_told() {
         let mut report = fixtures::clean();
         assert_eq!(notes(&report).len(), 2);
         report.targets[0].probes[4].stream.iter_mut().for_each(|stream| stream.bytes_acked = 0);
-        assert!(notes(&report)[2].contains("port 5000"), "{:?}", notes(&report));
+        assert!(notes(&report)[2].contains("nothing took the stream on port 5000"), "{:?}", notes(&report));
+        // A break ends a connection or two; a server of another protocol ends each.
+        let stream = report.targets[0].probes[4].stream.as_mut().unwrap();
+        (stream.bytes_acked, stream.connections, stream.resets) = (1000, 3, 2);
+        assert_eq!(notes(&report).len(), 2);
+        let stream = report.targets[0].probes[4].stream.as_mut().unwrap();
+        (stream.connections, stream.resets) = (80, 80);
+        let note = &notes(&report)[2];
+        assert!(note.contains("ended each of 80 connections: run `netbreak serve --stream 5000`"), "{note}");
     }
 }
