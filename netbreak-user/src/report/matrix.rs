@@ -77,6 +77,18 @@ impl Report {
     }
 }
 
+impl Probe {
+    /// Of a stream that never had a connection: what came of it, in words.
+    pub(super) fn never_connected(&self) -> Option<&'static str> {
+        let refused = || self.deaths.iter().any(|death| death.reason.as_deref() == Some("ECONNREFUSED"));
+        match self.stream?.connections {
+            0 if refused() => Some("never connected: refused"),
+            0 => Some("never connected"),
+            _ => None,
+        }
+    }
+}
+
 impl Target {
     /// Its name for people: that of its row, and who visits whom.
     pub(super) fn title(&self) -> String {
@@ -98,20 +110,34 @@ fn messages(probes: &[&Probe], places: &Places) -> Vec<String> {
 }
 
 fn connections(probes: &[&Probe], places: &Places) -> Vec<String> {
-    // What a stream counts is writes, not connections: its own is told in the note.
-    let visits: Vec<&&Probe> = probes.iter().filter(|probe| probe.kind != Kind::Stream).collect();
-    let sum = |count: fn(&Probe) -> u64| match visits.is_empty() {
+    // What a stream counts is writes, not connections: they are told as a stream's.
+    let (streams, visits): (Vec<&Probe>, Vec<&Probe>) =
+        probes.iter().copied().partition(|probe| probe.kind == Kind::Stream);
+    let of_visits = |cell: &dyn Fn() -> String| match visits.is_empty() {
         true => NOT_MEASURED.to_owned(),
-        false => visits.iter().map(|probe| count(probe)).sum::<u64>().to_string(),
+        false => cell(),
+    };
+    let sum = |count: fn(&Probe) -> u64| {
+        of_visits(&|| visits.iter().map(|probe| count(probe)).sum::<u64>().to_string())
     };
     let resent: Option<u64> = probes.iter().map(|probe| Some(probe.retransmits?.segments)).sum();
+    let name = |probe: &Probe| match (streams.len(), probe.port) {
+        (2.., Some(port)) => format!("stream {port}"),
+        _ => "stream".to_owned(),
+    };
+    let told_of_streams = streams.iter().map(|probe| format!("{}: {}", name(probe), stream_note(probe)));
+    let died_of_streams = streams.iter().filter_map(|probe| {
+        let fate = fate(&[probe], places);
+        (!fate.is_empty()).then(|| format!("{}: {fate}", name(probe)))
+    });
+    let died = Some(fate(&visits, places)).filter(|fate| !fate.is_empty());
     vec![
         sum(|probe| probe.sent),
         sum(Probe::unanswered),
         measured(resent),
-        outage(probes),
-        probes.iter().flat_map(|probe| notes(probe)).collect::<Vec<_>>().join("; "),
-        fate(probes, places),
+        of_visits(&|| outage(&visits)),
+        visits.iter().flat_map(|probe| notes(probe)).chain(told_of_streams).collect::<Vec<_>>().join("; "),
+        died.into_iter().chain(died_of_streams).collect::<Vec<_>>().join("; "),
     ]
 }
 
@@ -126,7 +152,7 @@ fn notes(probe: &Probe) -> Vec<String> {
     if probe.refused > 0 {
         notes.push(format!("{} refused", probe.refused));
     }
-    if probe.reset > 0 && probe.kind != Kind::Stream {
+    if probe.reset > 0 {
         notes.push(format!("{} reset", probe.reset));
     }
     if let Some(errors @ 1..) = probe.http_errors {
@@ -135,18 +161,32 @@ fn notes(probe: &Probe) -> Vec<String> {
     if let Some(errors @ 1..) = probe.tls_errors {
         notes.push(count(errors, "TLS error"));
     }
-    let Some(stream) = probe.stream else { return notes };
-    let resets = match stream.resets {
-        0 => "never reset".to_owned(),
-        resets => count(resets, "reset"),
-    };
-    notes.push(format!("stream: {resets}, longest stall {}", time(stream.longest_stall_s)));
+    notes
+}
+
+/// What became of a stream: its resets, how long nothing got through, and who sent the RSTs.
+fn stream_note(probe: &Probe) -> String {
+    let mut notes = Vec::new();
+    match (probe.never_connected(), probe.stream) {
+        (Some(words), _) => notes.push(words.to_owned()),
+        (None, Some(stream)) => {
+            notes.push(match stream.resets {
+                0 => "never reset".to_owned(),
+                resets => count(resets, "reset"),
+            });
+            notes.push(format!("longest stall {}", time(stream.longest_stall_s)));
+        }
+        (None, None) => {}
+    }
+    if !probe.outages.is_empty() {
+        notes.push(format!("longest outage {}", outage(&[probe])));
+    }
     if let Some(rst) = probe.rsts.first() {
         let by = rst.netns_name.as_ref().map(|name| format!(" by {name}")).unwrap_or_default();
         let state = rst.state.as_ref().map(|state| format!(" in {state}")).unwrap_or_default();
         notes.push(format!("{}{by}{state}", count(rst.segments, "RST")));
     }
-    notes
+    notes.join(", ")
 }
 
 /// `17 link, ovn0 in node1 [1]; 4 unseen [2]; 1 unexplained; 2 late`; nothing where nothing happened.
@@ -181,7 +221,7 @@ fn short(place: &Place) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures;
+    use super::super::{Death, Outage, fixtures};
     use super::*;
 
     #[test]
@@ -210,5 +250,43 @@ mod tests {
         for table in &tables {
             assert!(table.rows.iter().all(|row| row.len() == table.columns.len()), "{}", table.title);
         }
+    }
+
+    #[test]
+    fn writes_of_a_stream_are_no_connections() {
+        let mut report = fixtures::matrix();
+        let probes = &mut report.targets[1].probes;
+        probes.retain(|probe| matches!(probe.kind, Kind::Tcp | Kind::Stream));
+        let [connect, stream] = &mut probes[..] else { panic!("{probes:?}") };
+        let outage = |duration_s| Outage { start_s: 1.0, end_s: 1.0 + duration_s, duration_s, attempts: 9 };
+        connect.outages = vec![outage(0.5)];
+        stream.outages = vec![outage(3.0)];
+        stream.unexplained = 412;
+        let row = |report: &Report| {
+            let row = tables(report, &Places::of(report)).pop().unwrap().rows.pop().unwrap();
+            row.iter().map(|cell| cell.replace('\u{a0}', " ")).collect::<Vec<_>>()
+        };
+        let told = row(&report);
+        assert_eq!(told[1..3], ["800", "0"]);
+        assert_eq!(told[4], "500.0 ms");
+        assert_eq!(told[5], "stream: never reset, longest stall 1.000 ms, longest outage 3.00 s");
+        assert_eq!(told[6], "stream: 412 unexplained");
+
+        report.targets[1].probes.remove(0);
+        let told = row(&report);
+        assert_eq!((&*told[1], &*told[2], &*told[4]), ("–", "–", "–"));
+    }
+
+    #[test]
+    fn a_stream_that_never_connected_was_never_reset_either() {
+        let mut report = fixtures::matrix();
+        let stream = report.targets[1].probes.last_mut().unwrap();
+        let life = stream.stream.as_mut().unwrap();
+        (life.connections, life.longest_stall_s) = (0, 0.0);
+        assert_eq!(stream_note(stream), "never connected");
+        let refused = Death { reason: Some("ECONNREFUSED".into()), ..fixtures::broken_death() };
+        stream.deaths = vec![refused];
+        assert_eq!(stream_note(stream), "never connected: refused");
+        assert_eq!(fixtures::clean().targets[0].probes[4].never_connected(), None);
     }
 }

@@ -128,6 +128,7 @@ fn more(at: &str, probe: &Probe, late: Option<&str>) -> Markup {
         }
         @if let Some(late) = late { p { "late: " (late) } }
         @if let Some(stream) = probe.stream {
+            @if let Some(words) = probe.never_connected() { p { (words) } }
             p {
                 (count(&format!("{at}/stream/bytes_sent"), stream.bytes_sent)) " bytes sent, "
                 (count(&format!("{at}/stream/bytes_acked"), stream.bytes_acked)) " acknowledged; longest stall "

@@ -130,6 +130,10 @@ fn left_late(page: &mut Page, probe: &Probe) {
 
 fn stream(page: &mut Page, probe: &Probe) {
     let Some(stream) = probe.stream else { return };
+    if let Some(words) = probe.never_connected() {
+        page.paragraph("    data", DETAIL, Style::Warning, words);
+        return;
+    }
     let text = format!(
         "{} bytes sent, {} acknowledged; longest stall {}; {}, {}",
         stream.bytes_sent,
