@@ -1,7 +1,7 @@
 //! The network namespace of a pod of this machine, found by what its processes tell.
 //!
-//! A pod's hostname is its name (unless `spec.hostname` says otherwise), in a UTS namespace that all its containers
-//! share; the Kubernetes namespace stands where the service account is mounted.
+//! A pod's hostname is its name (unless `spec.hostname` says otherwise), as far as a hostname can hold it, in a UTS
+//! namespace that all its containers share; the Kubernetes namespace stands where the service account is mounted.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -17,11 +17,15 @@ use super::{Error, Namespace, list::processes};
 /// Where a pod's Kubernetes namespace stands in its file system, if its service account is mounted.
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
+/// Letters of a hostname that the kubelet gives to a pod.
+const HOSTNAME: usize = 63;
+
 /// The network namespace of a pod. One of that name whose Kubernetes namespace cannot be told is taken for it.
 ///
 /// # Errors
 /// No such pod here, or several.
 pub fn find(namespace: &str, name: &str) -> Result<Namespace, Error> {
+    let wanted = hostname_of(name);
     let own = uts(Path::new("/proc/self"));
     // A hostname is asked for once for each UTS namespace. A machine may be called like a pod: it is none.
     let mut named: BTreeMap<u64, bool> = own.map(|own| (own, false)).into_iter().collect();
@@ -30,7 +34,7 @@ pub fn find(namespace: &str, name: &str) -> Result<Namespace, Error> {
     for pid in processes() {
         let process = PathBuf::from(format!("/proc/{pid}"));
         let Some(inode) = uts(&process) else { continue };
-        if !*named.entry(inode).or_insert_with(|| hostname(&process).as_deref() == Some(name)) {
+        if !*named.entry(inode).or_insert_with(|| hostname(&process).as_deref() == Some(wanted)) {
             continue;
         }
         if account(&process).is_ok_and(|account| account.trim() != namespace) {
@@ -45,6 +49,14 @@ pub fn find(namespace: &str, name: &str) -> Result<Namespace, Error> {
         (Some((_, (_, opened))), true) => Ok(opened),
         (None, _) => Err(Error::NoSuchPod { namespace: namespace.to_owned(), name: name.to_owned() }),
         (Some(_), false) => Err(Error::ManyPods { name: name.to_owned(), pids: pids.join(", ") }),
+    }
+}
+
+/// The hostname of a pod of this name, which may be longer (`truncatePodHostnameIfNeeded` in the kubelet's kubelet_pods.go).
+fn hostname_of(name: &str) -> &str {
+    match name.get(..HOSTNAME) {
+        Some(begin) if name.len() > HOSTNAME => begin.trim_end_matches(['-', '.']),
+        _ => name,
     }
 }
 
@@ -113,6 +125,19 @@ mod tests {
     }
 
     #[test]
+    fn a_hostname_is_cut_where_the_kubelet_cuts_it() {
+        let long = "a".repeat(62);
+        for (name, hostname) in [
+            ("web-0".to_owned(), "web-0".to_owned()),
+            (format!("{long}b"), format!("{long}b")),
+            (format!("{long}bc"), format!("{long}b")),
+            (format!("{long}-.x"), long.clone()),
+        ] {
+            assert_eq!(hostname_of(&name), hostname, "{name}");
+        }
+    }
+
+    #[test]
     fn a_pod_is_found_by_its_name_and_namespace() {
         if !rustix::process::geteuid().is_root() {
             assert!(std::env::var_os("CI").is_none(), "this test needs root");
@@ -126,6 +151,9 @@ mod tests {
         assert_eq!(find("depot", &web).unwrap().inode(), there.inode());
         let message = find("other", &web).unwrap_err().to_string();
         assert!(message.contains(&format!("no process of pod other/{web}")), "{message}");
+        let long = format!("{}-{}", name("long"), "a".repeat(60));
+        let cut = Pod::start(&long[..HOSTNAME], Some("shop"));
+        assert_eq!(find("shop", &long).unwrap().inode(), cut.inode());
         let twins = [Pod::start(&twin, None), Pod::start(&twin, None)];
         let message = find("any", &twin).unwrap_err().to_string();
         for Pod(child) in &twins {
