@@ -135,10 +135,12 @@ impl Prepared {
 /// Local ports that the probe's connections may hold at once.
 fn ports_of(spec: &Spec, range: &RangeInclusive<u16>) -> Result<u64, PrepareError> {
     let ports = range.len() as u64;
-    let limit = (ports - ports / SPARED) * spec.sources.len().max(1) as u64;
+    let each = ports - ports / SPARED;
+    let limit = each * spec.sources.len().max(1) as u64;
     let needed = sockets(spec, spec.timeout);
     if needed > limit {
-        return Err(PrepareError::TooFewPorts { needed, limit, from: *range.start(), to: *range.end() });
+        let (from, to) = (*range.start(), *range.end());
+        return Err(PrepareError::TooFewPorts { needed, limit, each, from, to });
     }
     Ok(limit)
 }

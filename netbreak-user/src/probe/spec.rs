@@ -178,9 +178,10 @@ pub enum PrepareError {
     },
     /// More connections than there are local ports.
     #[error(
-        "{needed} connections of one probe may be open at once, and {from} to {to} (net.ipv4.ip_local_port_range) are \
-         {limit} local ports for each source address: name more addresses of this host with --source, or use fewer \
-         --connections, a longer --interval or a shorter --timeout"
+        "{needed} connections of one probe may be open at once, and {limit} can have a local port: {from} to {to} \
+         (net.ipv4.ip_local_port_range) are {ports} for each source address, of which one probe takes {each}: name more \
+         addresses of this host with --source, or use fewer --connections, a longer --interval or a shorter --timeout",
+        ports = u32::from(*to) - u32::from(*from) + 1
     )]
     TooFewPorts {
         /// What the plan may come to.
@@ -189,7 +190,9 @@ pub enum PrepareError {
         from: u16,
         /// The last port.
         to: u16,
-        /// How many there are.
+        /// How many of them one probe may have, of each source address: others need some, too.
+        each: u64,
+        /// How many it may have of all of them.
         limit: u64,
     },
     /// https cannot be set up.

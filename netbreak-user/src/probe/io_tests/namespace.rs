@@ -120,8 +120,11 @@ fn without_a_free_port_nothing_is_sent_and_another_source_stands_in() {
                 ..quick(Kind::Tcp, V4, Some(ports[0].port()))
             };
             let refused = refusal(Spec { connections: Some(46), ..from(&[[127, 0, 0, 1]]) });
-            let words = "46 connections of one probe may be open at once, and 30000 to 30049 ";
-            assert!(refused.starts_with(words) && refused.contains("are 45 local ports"), "{refused}");
+            let words = "46 connections of one probe may be open at once, and 45 can have a local port: 30000 to 30049 ";
+            let each = "are 50 for each source address, of which one probe takes 45:";
+            assert!(refused.starts_with(words) && refused.contains(each), "{refused}");
+            let refused = refusal(Spec { connections: Some(91), ..from(&[[127, 0, 0, 1], [127, 0, 0, 2]]) });
+            assert!(refused.contains("and 90 can have a local port") && refused.contains(each), "{refused}");
             let record = run_one(from(&[[127, 0, 0, 2], [127, 0, 0, 1]])).await;
             let both = counts(&record);
             assert!(both.sent > 5 && both.answered == both.sent, "{both:?}");
