@@ -3,7 +3,7 @@
 mod cluster;
 mod scenario;
 
-use std::process::Command;
+use std::{io::Write as _, process::Command};
 
 use anyhow::{Context, Result, bail};
 
@@ -26,6 +26,10 @@ pub fn init(args: &MatrixArgs) -> Result<()> {
         outside: outside.transpose()?,
     };
     let paths = Cluster::parse(&ask()?)?.paths(&wanted)?;
+    if let Some(missing) = scenario::missing(&paths) {
+        // The file has it, too, as comments.
+        let _ = writeln!(std::io::stderr(), "netbreak: {missing}");
+    }
     write_stdout(&scenario::render(&paths)).context("cannot write the file to standard output")
 }
 

@@ -33,6 +33,36 @@ pub(super) fn render(paths: &Paths) -> String {
     file
 }
 
+/// What kubectl did not find, and what that leaves of the file; `None` if only the address outside is to be filled in,
+/// which kubectl cannot know.
+pub(super) fn missing(paths: &Paths) -> Option<String> {
+    let missing: Vec<&str> = [
+        ("pod to leave from (--client NAMESPACE/POD)", paths.client.is_none()),
+        ("other pod on its node", paths.pod_here.is_none()),
+        ("pod on another node", paths.pod_there.is_none()),
+        ("addresses of nodes", paths.node_here.is_none() || paths.node_there.is_none()),
+        (
+            "addresses of ovn0 (annotation ovn.kubernetes.io/ip_address)",
+            paths.ovn0_here.is_none() || paths.ovn0_there.is_none(),
+        ),
+        ("Service with a TCP port", paths.service.is_none()),
+        ("NodePort", paths.node_port.is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(what, is_missing)| is_missing.then_some(what))
+    .collect();
+    let file = render(paths);
+    let rows = |mark: &str| file.lines().filter(|line| *line == format!("{mark}[[row]]")).count();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "kubectl found no {}; {} of {} rows are comments, to be filled in",
+            missing.join(", no "),
+            rows("# "),
+            rows("# ") + rows(""),
+        )
+    })
+}
+
 fn write(file: &mut String, paths: &Paths) -> std::fmt::Result {
     let node = paths.node.as_ref().map(|node| format!(" # on {node}")).unwrap_or_default();
     writeln!(file, "\n[source]")?;
@@ -144,6 +174,20 @@ mod tests {
             node_port: Some(30080),
             outside: at("192.0.2.1"),
         }
+    }
+
+    #[test]
+    fn what_is_not_there_is_told() {
+        assert_eq!(missing(&example()), None);
+        assert_eq!(missing(&Paths { outside: None, ..example() }), None);
+        let some = missing(&Paths { pod_there: None, node_port: None, ..example() }).unwrap();
+        assert_eq!(
+            some,
+            "kubectl found no pod on another node, no NodePort; 2 of 9 rows are comments, to be filled in"
+        );
+        let none = missing(&Paths::default()).unwrap();
+        assert!(none.starts_with("kubectl found no pod to leave from"), "{none}");
+        assert!(none.ends_with("9 of 9 rows are comments, to be filled in"), "{none}");
     }
 
     #[test]
