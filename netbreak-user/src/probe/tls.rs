@@ -8,7 +8,10 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme,
+};
 use socket2::Socket;
 
 /// Why there can be no TLS, found before the run.
@@ -166,7 +169,7 @@ impl Session {
                 Err(error) => {
                     // Tells the other end why, if it still listens.
                     let _ = self.flush(socket);
-                    Said::Refused(error.to_string())
+                    Said::Refused(in_words(&error))
                 }
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Said::Wait,
@@ -183,6 +186,25 @@ impl Session {
             }
         }
         Ok(())
+    }
+}
+
+/// Why there is no session, where the library has only a name for it.
+fn in_words(error: &Error) -> String {
+    const INSECURE: &str = "--insecure takes any";
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            format!("no root certificate of this system vouches for the server's (UnknownIssuer): {INSECURE}")
+        }
+        // `webpki::Error` is not ours to match.
+        Error::InvalidCertificate(CertificateError::Other(other))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            format!(
+                "the server's certificate is that of an authority, self-signed (CaUsedAsEndEntity): {INSECURE}"
+            )
+        }
+        other => other.to_string(),
     }
 }
 
@@ -272,6 +294,29 @@ mod tests {
         refused(with("[::1]", Some(&roots)), "not valid for");
         refused(with("web.example", Some(&RootCertStore::empty())), "UnknownIssuer");
         assert_eq!(with("other.example", None), None);
+    }
+
+    #[test]
+    fn a_self_signed_certificate_is_told_in_words() {
+        let name = rcgen::string::Ia5String::try_from("web.example").unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.subject_alt_names.push(rcgen::SanType::DnsName(name));
+        // As `openssl req -x509` makes it.
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let own = params.self_signed(&key).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into());
+        let tls = Tls::with("web.example", Some(RootCertStore::empty())).unwrap();
+        let Some(Said::Refused(why)) = shake_hands(&tls, &Arc::new(config.unwrap())) else { panic!() };
+        assert!(
+            why.contains("self-signed (CaUsedAsEndEntity): --insecure") && !why.contains("Other"),
+            "{why}"
+        );
     }
 
     #[test]
