@@ -25,6 +25,7 @@ pub mod report;
 pub mod run;
 pub mod run_id;
 pub mod serve;
+mod shapes;
 pub mod signals;
 pub mod stdout;
 pub mod verdict;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Book, Probe, Report, SCHEMA, TRIGGER, VerdictWord};
+use crate::clock::Nanos;
 
 impl Probe {
     /// Attempts not answered in time: what outages are made of. Refused is an answer of the path.
@@ -93,6 +94,7 @@ impl Report {
         if self.schema != SCHEMA {
             return Err(format!("schema is {:?}, not {SCHEMA:?}", self.schema));
         }
+        check_duration("run.duration_s", self.run.duration_s)?;
         for target in &self.targets {
             for probe in &target.probes {
                 let port = probe.port.map(|port| format!(" {port}")).unwrap_or_default();
@@ -137,6 +139,14 @@ impl Report {
     }
 }
 
+/// What a run or a watch may take: as long as the kernel's clock can tell, and no less than no time.
+pub(super) fn check_duration(field: &str, seconds: f64) -> Result<(), String> {
+    match (0.0..=Nanos::MAX as f64 / 1e9).contains(&seconds) {
+        true => Ok(()),
+        false => Err(format!("{field} is {seconds}, which no run takes")),
+    }
+}
+
 fn equal(what: &str, left: u64, right: u64) -> Result<(), String> {
     if left == right { Ok(()) } else { Err(format!("{what}: {left} is not {right}")) }
 }
@@ -160,8 +170,11 @@ mod tests {
     #[test]
     fn a_report_that_breaks_one_is_caught() {
         type Break = fn(&mut Report);
-        let breaks: [(&str, Break); 18] = [
+        let breaks: [(&str, Break); 21] = [
             ("schema", |r| r.schema.push('0')),
+            ("run.duration_s is -1", |r| r.run.duration_s = -1.0),
+            ("run.duration_s is 1000", |r| r.run.duration_s = 1e300),
+            ("run.duration_s is NaN", |r| r.run.duration_s = f64::NAN),
             ("Σ outcomes", |r| r.targets[0].probes[0].sent += 1),
             ("Σ deaths", |r| r.targets[0].probes[0].unexplained += 1),
             ("Σ outages", |r| r.targets[0].probes[0].outages[0].attempts += 1),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 use serde_json::{error::Category, value::RawValue};
 
 use super::{Report, SCHEMA, SIGHTINGS, Sightings};
+use crate::shapes::in_words;
 
 /// Pretty-printed, with a newline at the end.
 ///
@@ -33,7 +34,8 @@ pub enum ParseError {
     NotJson(#[source] serde_json::Error),
     /// JSON without a schema.
     #[error(
-        "it is JSON and no report of netbreak (its `schema` cannot be read: {0}): name a file that `netbreak run --json FILE` wrote"
+        "it is JSON and no report of netbreak (its `schema` cannot be read: {}): name a file that `netbreak run --json FILE` wrote",
+        told(.0)
     )]
     NotAReport(#[source] serde_json::Error),
     /// The schema of something else.
@@ -41,22 +43,24 @@ pub enum ParseError {
     OtherSchema(String),
     /// A report's schema that this netbreak does not read any more.
     #[error(
-        "its schema {0:?} is older than {SCHEMA:?}, which this netbreak reads: use the netbreak that wrote it"
+        "its schema {0:?} is older than {1:?}, which this netbreak reads: use the netbreak that wrote it"
     )]
-    OlderSchema(String),
+    OlderSchema(String, &'static str),
     /// A report's schema that this netbreak does not read yet.
     #[error(
-        "its schema {0:?} is newer than {SCHEMA:?}, which this netbreak reads: use the netbreak that wrote it, or a newer one"
+        "its schema {0:?} is newer than {1:?}, which this netbreak reads: use the netbreak that wrote it, or a newer one"
     )]
-    NewerSchema(String),
+    NewerSchema(String, &'static str),
     /// Our schema, but not its shape.
     #[error(
-        "its schema is {SCHEMA:?}, and it does not have that shape: {0}; it was changed, or another version wrote it: use that netbreak"
+        "its schema is {SCHEMA:?}, and it does not have that shape: {}; it was changed, or another version wrote it: use that netbreak",
+        told(.0)
     )]
     Malformed(#[source] serde_json::Error),
     /// The schema of sightings, but not its shape.
     #[error(
-        "its schema is {SIGHTINGS:?}, and it does not have that shape: {0}; it was changed, or another version wrote it: use that netbreak"
+        "its schema is {SIGHTINGS:?}, and it does not have that shape: {}; it was changed, or another version wrote it: use that netbreak",
+        told(.0)
     )]
     MalformedSightings(#[source] serde_json::Error),
     /// Our shape, and numbers that contradict each other: see [`Report::check`].
@@ -64,6 +68,11 @@ pub enum ParseError {
         "its numbers contradict each other ({0}): it was changed after it was written, or the netbreak that wrote it was wrong"
     )]
     Contradicts(String),
+}
+
+/// What serde said, without its types.
+fn told(error: &serde_json::Error) -> String {
+    in_words(&error.to_string(), "an object")
 }
 
 /// What a file may hold.
@@ -134,12 +143,22 @@ fn is_at_end(json: &str, error: &serde_json::Error) -> bool {
 
 /// Why a schema that is not [`SCHEMA`] is not read.
 fn other_schema(schema: String) -> ParseError {
-    let version = |schema: &str| schema.strip_prefix("netbreak.report/")?.parse::<u32>().ok();
-    match (version(&schema), version(SCHEMA)) {
-        (Some(its), Some(ours)) if its < ours => ParseError::OlderSchema(schema),
-        (Some(_), _) => ParseError::NewerSchema(schema),
-        (None, _) => ParseError::OtherSchema(schema),
+    fn parts(schema: &str) -> Option<(&str, u32)> {
+        let (name, version) = schema.split_once('/')?;
+        Some((name, version.parse().ok()?))
     }
+    for known in [SCHEMA, SIGHTINGS] {
+        match (parts(&schema), parts(known)) {
+            (Some(its), Some(ours)) if its.0 == ours.0 && its.1 < ours.1 => {
+                return ParseError::OlderSchema(schema, known);
+            }
+            (Some(its), Some(ours)) if its.0 == ours.0 && its.1 > ours.1 => {
+                return ParseError::NewerSchema(schema, known);
+            }
+            _ => {}
+        }
+    }
+    ParseError::OtherSchema(schema)
 }
 
 #[cfg(test)]
@@ -204,10 +223,16 @@ mod tests {
             (&json[..json.find('.').unwrap() + 1], "ends too early"),
             (&json[..json.len() / 2], "ends too early"),
             ("[]", "no report"),
+            ("5", "expected an object"),
             ("{}", "missing field `schema`"),
             ("{\"schema\": 1}", "no report"),
             (&json.replace("report/1", "report/2"), "\"netbreak.report/2\" is newer"),
             (&json.replace("report/1", "report/0"), "\"netbreak.report/0\" is older"),
+            (
+                &json.replace("report/1", "sightings/0"),
+                "\"netbreak.sightings/0\" is older than \"netbreak.sightings/1\"",
+            ),
+            (&json.replace("report/1", "sightings/2"), "\"netbreak.sightings/2\" is newer"),
             (&json.replace("report/1", "matrix/1"), "is no report of netbreak"),
             (&json.replace("\"losses\"", "\"loss\""), "unknown field `loss`"),
             (&json.replace("\"answered\": ", "\"answered\": 1"), "sent = "),
@@ -217,7 +242,7 @@ mod tests {
         }
         let message =
             parse(&json.replace("\"ring_full\": 0", "\"ring_full\": \"0\"")).unwrap_err().to_string();
-        assert!(message.contains("expected u64 at line "), "{message}");
+        assert!(message.contains("expected a whole number that is not negative at line "), "{message}");
     }
 
     /// Whatever numbers a saved report has, it is refused or rendered.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Death, Leg, Losses, Sensor, attempts::check_columns, json::on_one_line};
+use super::{Death, Leg, Losses, Sensor, attempts::check_columns, check::check_duration, json::on_one_line};
 use crate::{probe::Kind, run_id};
 
 /// The value of [`Sightings::schema`].
@@ -177,6 +177,7 @@ impl Sightings {
         if run_id::parse(&self.run_id).is_none() {
             return Err(format!("run_id {:?} is none", self.run_id));
         }
+        check_duration("duration_s", self.duration_s)?;
         if !self.probes.is_sorted_by(|a, b| a.probe < b.probe) {
             return Err("a probe is there twice, or they are out of order".to_owned());
         }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::words::{Lines, did_you_mean};
-use crate::options::Refused;
+use crate::{options::Refused, shapes::in_words};
 
 /// A whole file.
 #[derive(Debug, Deserialize)]
@@ -72,7 +72,7 @@ pub(super) struct Row {
 pub(super) fn parse(lines: &Lines) -> Result<File, Refused> {
     toml::from_str(lines.text()).map_err(|error| {
         // `unknown field `x`, expected one of `a`, `b``: what was meant is the one among them that looks like it.
-        let message = error.message().trim_end();
+        let message = in_words(error.message().trim_end(), "a table");
         let mut quoted = message.split('`').skip(1).step_by(2);
         let meant = match message.starts_with("unknown field") {
             true => quoted.next().and_then(|typed| did_you_mean(typed, quoted)),
