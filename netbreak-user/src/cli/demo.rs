@@ -29,9 +29,9 @@ pub struct DemoArgs {
     /// What the device ovn0 of the lab `ovn-cluster` is
     #[arg(long, value_enum, value_name = "TYPE", default_value = "internal")]
     pub ovn0: DemoOvn0,
-    /// Time between two attempts of a probe of the lab `ovn-cluster`
-    #[arg(long, value_name = "TIME", default_value = "20ms")]
-    pub interval: String,
+    /// Time between two attempts of a probe of the lab `ovn-cluster` [default: 20ms]
+    #[arg(long, value_name = "TIME")]
+    pub interval: Option<String>,
     /// How long to probe [default: 8s; with ovn-cluster until all has been well again for 2s, at most 60s]
     #[arg(long, value_name = "TIME")]
     pub duration: Option<String>,

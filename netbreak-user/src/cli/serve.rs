@@ -5,7 +5,9 @@ use clap::Args;
 const EXAMPLES: &str = "\
 Examples:
   netbreak serve --udp 4000 --stream 5000
-  netbreak serve --http 8080 --bind 10.0.2.2 --bind fd00:2::2";
+  netbreak serve --http 8080 --bind 10.0.2.2 --bind fd00:2::2
+
+Each open port is printed; port 0 is any free one.";
 
 /// Arguments of `netbreak serve`. Every option may be repeated.
 #[derive(Debug, Args)]

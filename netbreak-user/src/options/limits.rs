@@ -121,6 +121,14 @@ pub(super) fn closed_loop_interval(probes: usize, duration: Nanos) -> Nanos {
     u64::try_from(all.div_ceil(MAX_ATTEMPTS / 2)).unwrap_or(Nanos::MAX).max(FASTEST)
 }
 
+/// Only echoes and datagrams have a payload of our choice.
+pub(super) fn validate_sized(typed: &str, probes: &[ProbeSpec]) -> Result<usize, Refused> {
+    if !probes.iter().any(|probe| matches!(probe, ProbeSpec::Icmp | ProbeSpec::Udp { .. })) {
+        return Err(Refused::new(format!("--size {typed} is for --icmp and --udp, and neither is given")));
+    }
+    validate_size(typed)
+}
+
 /// Payload of an echo or a datagram.
 pub(super) fn validate_size(typed: &str) -> Result<usize, Refused> {
     match typed.parse::<usize>() {

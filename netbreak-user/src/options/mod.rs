@@ -34,7 +34,7 @@ pub use watch::{Follow, WatchOptions};
 use std::net::IpAddr;
 
 use crate::cli::{DemoArgs, DemoFrom, DemoLab, DemoOvn0, RunArgs, ServeArgs};
-use crate::clock::{Nanos, SECOND};
+use crate::clock::{MILLISECOND, Nanos, SECOND};
 use crate::probe::Kind;
 use crate::run_id;
 
@@ -127,6 +127,7 @@ impl RunOptions {
         };
         limits::validate_total(targets.len() as u128 * probes.iter().map(attempts_of).sum::<u128>())?;
         limits::validate_outstanding(interval, timeout)?;
+        let size = args.size.as_deref().map(|typed| limits::validate_sized(typed, &probes)).transpose()?;
         Ok(RunOptions {
             targets,
             probes,
@@ -137,7 +138,7 @@ impl RunOptions {
             connections,
             streams,
             timeout,
-            size: args.size.as_deref().map(limits::validate_size).transpose()?,
+            size,
             dont_fragment: args.dont_fragment,
             insecure: args.probes.insecure,
             netns: args.netns.as_deref().map(origin::validate_netns).transpose()?,
@@ -234,7 +235,7 @@ impl DemoOptions {
             list: args.list,
             from: args.from,
             ovn0: args.ovn0,
-            interval: time::validate_time("--interval", &args.interval)?,
+            interval: validate_demo_interval(args)?,
             duration: match &args.duration {
                 Some(typed) => time::validate_time("--duration", typed)?,
                 None if args.lab == DemoLab::OvnCluster => 60 * SECOND,
@@ -246,11 +247,21 @@ impl DemoOptions {
     }
 }
 
+/// The other labs have a pace of their own.
+fn validate_demo_interval(args: &DemoArgs) -> Result<Nanos, Refused> {
+    match &args.interval {
+        None => Ok(20 * MILLISECOND),
+        Some(typed) if args.lab != DemoLab::OvnCluster => Err(Refused::new(format!(
+            "--interval {typed} is for --lab ovn-cluster: the other labs have a pace of their own"
+        ))),
+        Some(typed) => time::validate_time("--interval", typed),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::clock::MILLISECOND;
     use clap::Parser;
 
     fn run(line: &str) -> Result<RunOptions, Refused> {
@@ -288,6 +299,7 @@ mod tests {
             ("10.0.2.2 --duration 0s", "--duration 0s"),
             ("10.0.2.2 --timeout 0s", "--timeout 0s"),
             ("10.0.2.2 --size 1", "--size 1"),
+            ("10.0.2.2 --tcp 80 --stream 90 --size 100", "--size 100 is for --icmp and --udp"),
             ("10.0.2.2 --flows 0", "--flows 0"),
             ("10.0.2.2 -6", "10.0.2.2"),
             ("10.0.2.2 --source fd00::1", "fd00::1"),
@@ -320,12 +332,14 @@ mod tests {
             ("", "at least one"),
             ("--tcp 80 --http 80", "80"),
             ("--tcp 80 --bind localhost", "localhost"),
-            ("--udp 0", "--udp 0"),
+            ("--udp 65536", "--udp 65536"),
         ] {
             let message = serve(line).expect_err(line).to_string();
             assert!(message.contains(words), "{line}: {message}");
         }
         assert!(serve("--tcp 80 --udp 80").is_ok());
+        let any = serve("--tcp 0 --http 0 --udp 0").unwrap().services;
+        assert_eq!(any, [(Kind::Tcp, 0), (Kind::Http, 0), (Kind::Udp, 0)]);
     }
 
     #[test]
@@ -343,6 +357,21 @@ mod tests {
         let options = run("10.0.2.2 10.0.2.3 --tcp 1 --http --connections 9 --duration 10h").unwrap();
         let attempts = 4 * (options.duration / options.interval_of(Kind::Tcp));
         assert!(attempts <= MAX_ATTEMPTS as u64 / 2 && attempts > MAX_ATTEMPTS as u64 / 3, "{attempts}");
+    }
+
+    #[test]
+    fn an_interval_of_a_demo_is_the_clusters() {
+        let demo = |line: &str| match Cli::try_parse_from(format!("netbreak demo{line}").split(' '))
+            .unwrap()
+            .command
+        {
+            Command::Demo(args) => DemoOptions::check(&args).map(|options| options.interval),
+            _ => panic!("not demo"),
+        };
+        assert_eq!(demo(""), Ok(20 * MILLISECOND));
+        assert_eq!(demo(" --lab ovn-cluster --interval 50ms"), Ok(50 * MILLISECOND));
+        let message = demo(" --interval 50ms").unwrap_err().to_string();
+        assert!(message.starts_with("--interval 50ms is for --lab ovn-cluster"), "{message}");
     }
 
     #[test]

@@ -129,14 +129,17 @@ pub(super) fn validate_services(args: &ServeArgs) -> Result<Vec<(Kind, u16)>, Re
         (Kind::Stream, "--stream", &args.stream),
     ] {
         for port in ports {
-            services.push((kind, validate_port(flag, port)?));
+            // The kernel chooses one, and it is printed.
+            let port = if port == "0" { 0 } else { validate_port(flag, port)? };
+            services.push((kind, port));
         }
     }
     if services.is_empty() {
         return Err(Refused::new("give at least one of --tcp PORT, --http PORT, --udp PORT, --stream PORT"));
     }
     let mut seen = HashSet::new();
-    match services.iter().find(|(kind, port)| !seen.insert((*kind == Kind::Udp, *port))) {
+    let mut chosen = services.iter().filter(|(_, port)| *port > 0);
+    match chosen.find(|(kind, port)| !seen.insert((*kind == Kind::Udp, *port))) {
         Some((kind, port)) => Err(Refused::new(format!(
             "--{} {port}: the port is taken by another option: give each service its own",
             kind.name()

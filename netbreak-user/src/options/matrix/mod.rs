@@ -78,7 +78,10 @@ impl MatrixOptions {
         let rows: String = self.rows.iter().map(line).collect();
         let probes: usize = self.rows.iter().map(|row| row.probes.len()).sum();
         let seconds = self.duration as f64 / SECOND as f64;
-        format!("{rows}{} rows, {probes} probes, for at most {seconds} s\n", self.rows.len())
+        let count =
+            |number: usize, what| if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") };
+        let (all, probes) = (count(self.rows.len(), "row"), count(probes, "probe"));
+        format!("{rows}{all}, {probes}, for at most {seconds} s\n")
     }
 }
 

@@ -104,6 +104,11 @@ pub(super) fn validate_rows(
     let mut names = HashSet::new();
     let mut rows = Vec::new();
     for row in &file.row {
+        if row.name.get_ref().trim().is_empty() || row.name.get_ref().contains(char::is_control) {
+            return Err(
+                lines.refuse(&row.name.span(), "a row's name is one line of text, which is not empty")
+            );
+        }
         if !names.insert(row.name.get_ref()) {
             return Err(lines.refuse(&row.name.span(), "another row has this name"));
         }
@@ -199,6 +204,14 @@ fn way(typed: &Spanned<Probe>, interval: Nanos, lines: &Lines) -> Result<WayOfVi
     };
     if insecure.is_some() && https.is_none() {
         return Err(refuse(Refused::new("insecure is for https: no other probe looks at a certificate")));
+    }
+    if size.is_some() && (icmp, udp) == (&None, &None) {
+        let why = "size is for icmp and udp: what the others send has a size of its own";
+        return Err(refuse(Refused::new(why)));
+    }
+    if own.is_some() && stream.is_some() {
+        let why = "interval is not for stream: what it writes is paced by 10 Mbit/s";
+        return Err(refuse(Refused::new(why)));
     }
     let own = own.as_deref().map(|typed| time::validate_time("interval", typed)).transpose();
     let size = size.map(|size| limits::validate_size(&size.to_string())).transpose();

@@ -62,6 +62,8 @@ fn accepted() {
          NodePort: outside (netns pid:4711) visits web.example by http 8080/x\n\
          2 rows, 3 probes, for at most 30 s\n"
     );
+    let one = check("m.toml|--row|NodePort", FILE).unwrap().plan();
+    assert!(one.ends_with("\n1 row, 1 probe, for at most 30 s\n"), "{one}");
 }
 
 #[test]
@@ -85,6 +87,15 @@ fn refused_with_line_and_suggestion() {
         ("size = 100", "insecure = true", &["line 11", "insecure is for https"]),
         ("{ stream = 5201 }", "{ https = \"443x\" }", &["line 13", "https 443x"]),
         ("size = 100", "size = 1", &["line 11", "--size 1"]),
+        ("{ stream = 5201 }", "{ tcp = 80, size = 100 }", &["line 13", "size is for icmp and udp"]),
+        (
+            "{ stream = 5201 }",
+            "{ stream = 80, interval = \"1s\" }",
+            &["line 13", "interval is not for stream"],
+        ),
+        ("\"NodePort\"", "\" \"", &["line 20", "one line of text, which is not empty"]),
+        ("\"NodePort\"", "\"a\\nb\"", &["line 20", "one line of text"]),
+        ("\"pod-a\"\nto", "\"pdo-a\"\nto", &["line 16", "did you mean \"pod-a\"?"]),
         ("default/client", "client", &["line 4", "NAMESPACE/NAME"]),
         ("here = true", "here = true, netns = \"x\"", &["line 5", "source \"node\" has one of"]),
         ("\"10.0.0.9\"", "\"10.0.0\"", &["line 6", "address 10.0.0: expected an IPv4 or IPv6 address"]),
@@ -103,7 +114,7 @@ fn refused_with_line_and_suggestion() {
         ("from = \"pod-a\"", "form = \"pod-a\"", &["line 16", "did you mean `from`?"]),
         ("[[row]]", "[[rows]]", &["line 14", "did you mean `row`?"]),
         ("[source]", "[source", &["line 3"]),
-        ("[probe]", "interval = \"1us\"\n[probe]", &["line 10", "expected struct Target"]),
+        ("[probe]", "interval = \"1us\"\n[probe]", &["line 10", "expected a table"]),
     ] {
         let text = FILE.replacen(from, to, 1);
         assert_ne!(text, FILE, "{from}");

@@ -36,7 +36,10 @@ impl<'a> Lines<'a> {
 pub(super) fn did_you_mean<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // What clap takes for its own suggestions, too.
     const ALIKE: f64 = 0.7;
-    let alike = known.map(|word| (strsim::jaro(typed, word), word)).filter(|(alike, _)| *alike > ALIKE);
+    // In a short word two letters that changed places are much.
+    let slip = |word: &str| word.len() > 2 && strsim::osa_distance(typed, word) == 1;
+    let likeness = |word| if slip(word) { 1.0 } else { strsim::jaro(typed, word) };
+    let alike = known.map(|word| (likeness(word), word)).filter(|(alike, _)| *alike > ALIKE);
     alike.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, word)| word)
 }
 
@@ -67,6 +70,8 @@ mod tests {
         let known = ["interval", "timeout"];
         assert_eq!(did_you_mean("intervall", known.into_iter()), Some("interval"));
         assert_eq!(did_you_mean("x", known.into_iter()), None);
+        assert_eq!(did_you_mean("svr", ["web", "srv"].into_iter()), Some("srv"));
+        assert_eq!(did_you_mean("b", ["a", "ab"].into_iter()), None);
         assert_eq!(
             unknown("source", "pod-b", ["pod-a", "outside"].into_iter()),
             "there is no source \"pod-b\", but \"pod-a\", \"outside\": did you mean \"pod-a\"?"
