@@ -104,7 +104,10 @@ fn validate_prefix(typed: &str) -> Result<Prefix, Refused> {
 }
 
 fn validate_port(typed: &str) -> Result<u16, Refused> {
-    typed.parse().map_err(|_| Refused::new(format!("--port {typed}: expected a number up to 65535")))
+    match typed.parse() {
+        Ok(port @ 1..) => Ok(port),
+        _ => Err(Refused::new(format!("--port {typed}: a port is a number from 1 to 65535"))),
+    }
 }
 
 fn validate_reason(typed: &str) -> Result<String, Refused> {
@@ -133,12 +136,12 @@ mod tests {
         let plain = watch("").unwrap();
         assert_eq!((plain.duration, plain.filter, plain.json), (None, Filter::default(), false));
         let options = watch(
-            "--duration 2s --address 10.0.0.0/8 --address fd00::1 --port 80 --port 0 --device r0 --only drops \
+            "--duration 2s --address 10.0.0.0/8 --address fd00::1 --port 80 --port 90 --device r0 --only drops \
              --reason NO_SOCKET --netns pid:1 --json",
         )
         .unwrap();
         let bits: Vec<u8> = options.filter.addresses.iter().map(|prefix| prefix.bits).collect();
-        assert_eq!((bits, &options.filter.ports[..]), (vec![8, 128], &[80, 0][..]));
+        assert_eq!((bits, &options.filter.ports[..]), (vec![8, 128], &[80, 90][..]));
         assert_eq!((options.filter.what, options.netns), (Some(What::Drop), vec![Netns::Pid(1)]));
     }
 
@@ -162,6 +165,7 @@ mod tests {
             ("--address fd00::/129", "at most 128 bits"),
             ("--address 10.0.0.0/x", "--address 10.0.0.0/x"),
             ("--port 65536", "--port 65536"),
+            ("--port 0", "--port 0"),
             ("--device a/b", "--device a/b"),
             ("--netns pid:x", "--netns pid:x"),
             ("--flows 0", "--flows 0"),
