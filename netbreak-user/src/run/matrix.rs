@@ -1,8 +1,13 @@
 //! `netbreak matrix`: every row of a file at the same time.
 
-use std::{collections::BTreeMap, io::Read as _, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io::{Read as _, Write as _},
+    net::UdpSocket,
+    sync::Arc,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{Source, Visited, finish, measure, open, plan, random_run_id, spec_of};
 use crate::{
@@ -23,6 +28,10 @@ pub fn command(args: &MatrixArgs) -> Result<VerdictWord> {
     let options = MatrixOptions::check(args, &name, &text)?;
     if args.check {
         write_stdout(&options.plan())?;
+        // They may exist where it is to run.
+        for why in options.sources.iter().filter_map(|source| absent(source).err()) {
+            let _ = writeln!(std::io::stderr(), "netbreak: not on this machine: {why:#}");
+        }
         return Ok(VerdictWord::Clean);
     }
     let places = options.sources.iter().map(open_place).collect::<Result<Vec<_>>>()?;
@@ -68,6 +77,22 @@ fn read(file: &str) -> Result<(String, String)> {
     }
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the matrix {file}"))?;
     Ok((file.to_owned(), text))
+}
+
+/// An error says what of a source does not exist here.
+fn absent(source: &MatrixSource) -> Result<()> {
+    let place = open_place(source)?;
+    let named = || format!("source {:?}", source.name);
+    if let Some(interface) = &source.interface
+        && !place.devices().with_context(named)?.iter().any(|(_, name)| name == interface)
+    {
+        bail!("{}: there is no device {interface} ({})", named(), source.place);
+    }
+    if let Some(address) = source.address {
+        let bound = place.run(|| UdpSocket::bind((address, 0)).map(drop)).with_context(named)?;
+        bound.with_context(|| format!("{}: cannot leave from {address} ({})", named(), source.place))?;
+    }
+    Ok(())
 }
 
 fn open_place(source: &MatrixSource) -> Result<Arc<Namespace>> {
