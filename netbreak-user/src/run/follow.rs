@@ -9,6 +9,7 @@ use super::{
     sightings::{Followed, follow},
 };
 use crate::{
+    clock::SECOND,
     options::{Files, Follow, Output, WatchOptions},
     report::{Sightings, json},
     run_id,
@@ -42,9 +43,13 @@ pub fn command(options: &WatchOptions, run: &Follow) -> Result<()> {
 async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
     let mut signals = Signals::handle()?;
     let followed = Followed { run_id, only: inodes(&options.netns)?, flows: options.flows };
+    let until = match options.duration {
+        Some(duration) => format!("for {} s, or until Ctrl-C", duration as f64 / SECOND as f64),
+        None => "until Ctrl-C".to_owned(),
+    };
     let following = || {
         say(&format!(
-            "following the packets of run {} (icmp and udp), and what is dropped of TCP, until Ctrl-C",
+            "following the packets of run {} (icmp and udp), and what is dropped of TCP, {until}",
             run_id::name(run_id)
         ));
     };
