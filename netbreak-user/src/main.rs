@@ -70,16 +70,13 @@ fn doctor_command(args: &DoctorArgs) -> Result<u8> {
 
 /// Its status is 0 whatever the result says: scripts of old go on.
 fn test_server_command(args: &TestServerArgs) -> Result<()> {
-    let mut options = RunOptions::check_test_server(args)?;
-    match run::run(&options) {
+    let options = RunOptions::check_test_server(args)?;
+    let ended = run::run(&options).or_else(|error| match error.downcast_ref() {
         // It ran in pods without any privilege for BPF.
-        Err(error) if error.is::<run::NoTracer>() => {
-            options.measure.no_kernel = true;
-            run::run(&options)
-        }
-        result => result,
-    }
-    .map(drop)
+        Some(why) => run::run_untraced(&options, why),
+        None => Err(error),
+    });
+    ended.map(drop)
 }
 
 fn serve_command(args: &netbreak_user::cli::ServeArgs) -> Result<()> {

@@ -342,8 +342,9 @@ fn drop_totals(tables: &Tables, names: &Names) -> Vec<DropTotal> {
     rows
 }
 
-const NOTHING_LOADED: &str = "nothing was loaded into the kernel, as --no-kernel asks for, or because test-server runs where it may not \
-     be (`netbreak doctor` says why): deaths have no place";
+/// What a run has that was told to do without; [`super::run_untraced`] says it differently.
+const NOTHING_LOADED: &str =
+    "--no-kernel was given: nothing was loaded into the kernel, and deaths have no place";
 
 fn no_kernel() -> Vec<Sensor> {
     vec![Sensor {

@@ -50,6 +50,21 @@ use crate::{
 /// # Errors
 /// Everything that keeps a run from starting. Once it has started there is a report.
 pub fn run(options: &RunOptions) -> Result<VerdictWord> {
+    run_with(options, None)
+}
+
+/// The same without the kernel side, which could not be started: the report says why.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_untraced(options: &RunOptions, why: &NoTracer) -> Result<VerdictWord> {
+    let mut options = options.clone();
+    options.measure.no_kernel = true;
+    run_with(&options, Some(format!("nothing was loaded into the kernel, and deaths have no place: {why}")))
+}
+
+/// `untraced` is why there is no kernel side, if not because the options say so.
+fn run_with(options: &RunOptions, untraced: Option<String>) -> Result<VerdictWord> {
     let netns = match &options.netns {
         Some(netns) => open(netns).context("--netns")?,
         None => Namespace::current()?,
@@ -87,7 +102,11 @@ pub fn run(options: &RunOptions) -> Result<VerdictWord> {
     let visited = |(target, address): (&TargetSpec, IpAddr)| Visited::new(&target.typed, address);
     let targets = options.targets.iter().zip(addresses).map(visited).collect();
     let sources = vec![Source { netns: Arc::new(netns), specs }];
-    finish(measure(plan(&options.measure, targets, sources, &files))?, &options.measure.output, files)
+    let mut measurement = measure(plan(&options.measure, targets, sources, &files))?;
+    if let (Some(why), Some(sensor)) = (untraced, measurement.report.run.sensors.first_mut()) {
+        sensor.why = Some(why);
+    }
+    finish(measurement, &options.measure.output, files)
 }
 
 /// One way of visiting a target: its index, as typed, and its address.
