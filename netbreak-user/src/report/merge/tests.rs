@@ -227,6 +227,13 @@ fn attempts_are_matched_without_a_clock() {
     let node = &merged.run.nodes[0];
     assert_eq!((node.matched, node.offset_s, node.uncertainty_s), (0, None, None));
     assert!(node.sentence().ends_with("nothing tells how its clock goes"), "{}", node.sentence());
+    let blind =
+        crate::report::Node { seen: 0, unplaced: 0, died: 0, passed: 0, not_reached: 0, ..node.clone() };
+    let told = blind.sentence();
+    assert!(
+        told.ends_with("saw no attempt of this run: it tells nothing of where any of them died"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -51,6 +51,12 @@ impl Node {
     /// What it added, in one sentence.
     pub fn sentence(&self) -> String {
         let Node { seen, unplaced, died, passed, not_reached, .. } = self;
+        if [seen, unplaced, died, passed, not_reached].into_iter().all(|attempts| *attempts == 0) {
+            return format!(
+                "{} saw no attempt of this run: it tells nothing of where any of them died",
+                self.host
+            );
+        }
         let told = match unplaced {
             0 => "no lost attempt of theirs was without a place of death".to_owned(),
             _ => format!(
