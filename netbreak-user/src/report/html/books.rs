@@ -53,11 +53,11 @@ fn row(at: &str, book: &Book) -> Markup {
     html! {
         tr {
             td { strong.(class) { (mark) } }
-            td { (word(&field("name"), &book.name)) }
-            td { (namespace(book.netns_name.as_deref(), Some(book.netns)).unwrap_or_default()) }
+            td.name { (word(&field("name"), &book.name)) }
+            td.name { (namespace(book.netns_name.as_deref(), Some(book.netns)).unwrap_or_default()) }
             td.number { (measured(&field("traced"), book.traced)) }
             td.number { (measured(&field("counted"), book.counted)) }
-            td { code { (word(&field("counter"), &book.counter)) } }
+            td.name { code { (word(&field("counter"), &book.counter)) } }
             td { @if book.why.is_some() { (known(&field("why"), book.why.as_deref())) } }
         }
     }

@@ -69,8 +69,8 @@ pub(super) fn changes(page: &Page) -> Markup {
                     @let at = format!("/changes/{index}");
                     tr {
                         td.number.nowrap { (number(&format!("{at}/at_s"), change.at_s, seconds(change.at_s))) }
-                        td { (word(&format!("{at}/what"), &change.what)) }
-                        td { (known(&format!("{at}/device"), change.device.as_deref())) }
+                        td.name { (word(&format!("{at}/what"), &change.what)) }
+                        td.name { (known(&format!("{at}/device"), change.device.as_deref())) }
                         td { (word(&format!("{at}/detail"), &change.detail)) }
                     }
                 } }

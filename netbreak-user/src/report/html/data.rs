@@ -1,11 +1,14 @@
 //! What the script shows where somebody points: the pictures' numbers.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
 use super::Page;
 use super::axis::Axis;
 use super::fate::shares;
+use super::figure::drawn;
 use super::head::name_of;
 use crate::report::{Change, Counted, RttBins};
 
@@ -40,9 +43,12 @@ struct Bins<'a> {
 /// As JSON in an element of its own.
 pub(super) fn embedded(page: &Page) -> Markup {
     let mut probes = Vec::new();
-    for (index, target) in page.report.targets.iter().enumerate() {
-        for probe in &target.probes {
-            let bins = probe.timeline.as_ref().map(|timeline| Bins {
+    // Nobody can point at others.
+    let drawn: BTreeSet<usize> = drawn(page).iter().map(|drawn| drawn.number).collect();
+    for target in &page.report.targets {
+        for (index, probe) in target.probes.iter().enumerate() {
+            let timeline = probe.timeline.as_ref().filter(|_| drawn.contains(&probes.len()));
+            let bins = timeline.map(|timeline| Bins {
                 bin_s: timeline.bin_s,
                 sent: &timeline.sent,
                 rtt_us: &timeline.rtt_us,
@@ -53,7 +59,11 @@ pub(super) fn embedded(page: &Page) -> Markup {
                 resent: timeline.retransmits.as_ref(),
             });
             let outages = probe.outages.iter().take(OUTAGES).map(|outage| (outage.start_s, outage.end_s));
-            probes.push(Probe { name: name_of(page, index, probe), outages: outages.collect(), bins });
+            probes.push(Probe {
+                name: name_of(page, target, index, probe),
+                outages: outages.collect(),
+                bins,
+            });
         }
     }
     let data = Data { extent_s: Axis::of(page.report).extent_s, probes, changes: &page.report.changes };

@@ -11,6 +11,9 @@ use crate::report::{Death, text::format::span};
 /// Rows of the table; the JSON has every place.
 const ROWS: usize = 100;
 
+/// Probes that are named at a place.
+const NAMED: usize = 40;
+
 pub(super) fn deaths(page: &Page) -> Markup {
     let unexplained: u64 = page.report.probes().map(|probe| probe.unexplained).sum();
     let places = page.places.iter().count();
@@ -55,7 +58,7 @@ fn deaths_at<'a>(page: &Page<'a>, number: usize) -> Vec<(String, String, &'a Dea
             for (d, death) in probe.deaths.iter().enumerate() {
                 if page.places.number(death) == Some(number) {
                     let at = format!("/targets/{t}/probes/{p}/deaths/{d}");
-                    found.push((name_of(page, t, probe), at, death));
+                    found.push((name_of(page, target, p, probe), at, death));
                 }
             }
         }
@@ -80,10 +83,12 @@ fn evidence(page: &Page, number: usize) -> Markup {
 
 /// How many attempts of which probe died there.
 fn by_probe(page: &Page, number: usize) -> Markup {
+    let deaths = deaths_at(page, number);
     html! {
-        @for (index, (name, at, death)) in deaths_at(page, number).iter().enumerate() {
+        @for (index, (name, at, death)) in deaths.iter().take(NAMED).enumerate() {
             @if index > 0 { ", " }
             (name) " " (count(&format!("{at}/attempts"), death.attempts))
         }
+        @if deaths.len() > NAMED { ", and " (deaths.len() - NAMED) " more probes" }
     }
 }

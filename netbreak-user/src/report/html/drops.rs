@@ -75,10 +75,10 @@ fn flow_row(page: &Page, index: usize, row: &DropRow) -> Markup {
             td.number { (count(&field("packets"), row.packets)) }
             td.number { (count(&field("bytes"), row.bytes)) }
             td { (whose(row).replace('\n', " ")) }
-            td { (known(&field("reason"), row.reason.as_deref())) }
-            td { (known(&field("symbol"), row.symbol.as_deref())) }
-            td { (known(&field("device"), row.device.as_deref())) }
-            td { (namespace(page, row.netns)) }
+            td.name { (known(&field("reason"), row.reason.as_deref())) }
+            td.name { (known(&field("symbol"), row.symbol.as_deref())) }
+            td.name { (known(&field("device"), row.device.as_deref())) }
+            td.name { (namespace(page, row.netns)) }
             td.nowrap { (span(row.first_s, row.last_s)) }
         }
     }
@@ -89,9 +89,9 @@ fn total_row(page: &Page, index: usize, row: &DropTotal) -> Markup {
     html! {
         tr {
             td.number { (number(&field("packets"), row.packets, row.packets)) }
-            td { (known(&field("reason"), row.reason.as_deref())) }
-            td { (known(&field("device"), row.device.as_deref())) }
-            td { (namespace(page, row.netns)) }
+            td.name { (known(&field("reason"), row.reason.as_deref())) }
+            td.name { (known(&field("device"), row.device.as_deref())) }
+            td.name { (namespace(page, row.netns)) }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The picture of the run: changes and every probe, on one axis of time.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
 use super::axis::Axis;
@@ -7,10 +9,15 @@ use super::labels::percent;
 use super::row::{self, Frame, scaled, ticks};
 use super::rtt::Decades;
 use super::{Page, changes};
-use crate::report::{Probe, Target, text::format::count};
+use crate::{
+    probe::Kind,
+    report::{Probe, Target, text::format::count},
+};
 
 /// Probes that are drawn; with more of them, those with most unanswered attempts.
 const DRAWN: usize = 60;
+/// Streams to one port that are drawn, if there are more.
+const STREAMS: usize = 10;
 /// How many pixels wide a picture is likely to be.
 const WIDTH: f64 = 900.0;
 
@@ -29,7 +36,7 @@ pub(super) fn figure(page: &Page) -> Markup {
                 li { svg.sample width="24" height="16" aria-hidden="true" {
                     rect.band width="24" height="16" {} line.median x1="0" x2="24" y1="9" y2="9" {}
                 } "round trip" }
-                @if drawn.iter().any(|(_, _, probe)| probe.retransmits.is_some()) {
+                @if drawn.iter().any(|drawn| drawn.probe.retransmits.is_some()) {
                     li { svg.sample width="24" height="16" aria-hidden="true" {
                         path.resent d="M3 16V6H6V16zM10 16V10H13V16zM18 16V8H21V16z" {}
                     } "segments resent" }
@@ -57,9 +64,9 @@ pub(super) fn figure(page: &Page) -> Markup {
                     (scale(axis))
                     (changes::lanes(page, axis))
                     @for (index, target) in report.targets.iter().enumerate() {
-                        @if drawn.iter().any(|(of, _, _)| *of == index) { (heading(target)) }
-                        @for (_, number, probe) in drawn.iter().filter(|(of, _, _)| *of == index) {
-                            (row::row(page, &frame, *number, probe))
+                        @if drawn.iter().any(|drawn| drawn.target == index) { (heading(target)) }
+                        @for Drawn { number, within, probe, .. } in drawn.iter().filter(|drawn| drawn.target == index) {
+                            (row::row(page, &frame, *number, &row::name(target, *within, probe), probe))
                         }
                     }
                     (scale(axis))
@@ -69,22 +76,40 @@ pub(super) fn figure(page: &Page) -> Markup {
                 }
             }
             @if hidden > 0 {
-                p.quiet { (count(hidden as u64, "probe")) " with fewer unanswered attempts: not drawn." }
+                p.quiet { (count(hidden as u64, "probe")) " with no more unanswered attempts: not drawn." }
             }
         }
     }
 }
 
-/// The probes that are drawn, in their order: index of the target, number of the probe, the probe.
-fn drawn<'a>(page: &Page<'a>) -> Vec<(usize, usize, &'a Probe)> {
-    let of_target =
-        |(index, target): (usize, &'a Target)| target.probes.iter().map(move |probe| (index, probe));
-    let probes = page.report.targets.iter().enumerate().flat_map(of_target);
-    let mut probes: Vec<_> =
-        probes.enumerate().map(|(number, (target, probe))| (target, number, probe)).collect();
-    probes.sort_by_key(|(_, _, probe)| std::cmp::Reverse(probe.unanswered()));
+/// A probe that is drawn.
+pub(super) struct Drawn<'a> {
+    /// The index of its target.
+    target: usize,
+    /// Its number among all probes.
+    pub number: usize,
+    /// Its index within the target.
+    within: usize,
+    probe: &'a Probe,
+}
+
+/// The probes that are drawn, in their order: those with most unanswered attempts, and few of many streams.
+pub(super) fn drawn<'a>(page: &Page<'a>) -> Vec<Drawn<'a>> {
+    let mut probes = Vec::new();
+    for (target, of) in page.report.targets.iter().enumerate() {
+        for (within, probe) in of.probes.iter().enumerate() {
+            probes.push(Drawn { target, number: probes.len(), within, probe });
+        }
+    }
+    probes.sort_by_key(|drawn| (std::cmp::Reverse(drawn.probe.unanswered()), drawn.number));
+    let mut streams: BTreeMap<(usize, Option<u16>), usize> = BTreeMap::new();
+    probes.retain(|drawn| {
+        let alike = streams.entry((drawn.target, drawn.probe.port)).or_default();
+        *alike += usize::from(drawn.probe.kind == Kind::Stream);
+        drawn.probe.kind != Kind::Stream || *alike <= STREAMS
+    });
     probes.truncate(DRAWN);
-    probes.sort_by_key(|(_, number, _)| *number);
+    probes.sort_by_key(|drawn| drawn.number);
     probes
 }
 

@@ -65,8 +65,8 @@ fn row(index: usize, sensor: &Sensor) -> Markup {
     };
     html! {
         tr {
-            td { (word(&format!("{at}/name"), &sensor.name)) }
-            td { strong.warn { (word(&format!("{at}/state"), state)) } }
+            td.name { (word(&format!("{at}/name"), &sensor.name)) }
+            td.name { strong.warn { (word(&format!("{at}/state"), state)) } }
             td { @match &sensor.why {
                 Some(why) => (sentence(why)),
                 None => (NOT_MEASURED),

@@ -7,7 +7,8 @@ use super::value::{number, word};
 use crate::report::{
     Probe, Target, VerdictWord,
     text::{
-        format::{NOT_MEASURED, count, namespace, time},
+        format::{NOT_MEASURED, count, time},
+        origin,
         rest::sentence,
         word_of,
     },
@@ -29,7 +30,7 @@ pub(super) fn head(page: &Page) -> Markup {
             }
             p.quiet {
                 (word("/run/host", &run.host)) " · kernel " (word("/run/kernel", &run.kernel))
-                " · from " (namespace(run.netns_name.as_deref(), Some(run.netns)).unwrap_or_default())
+                " · from " (origin(report))
                 " · started " time datetime=(run.started) { (to_the_second(&run.started)) }
                 " · " (number("/run/duration_s", run.duration_s, format!("{:.1} s", run.duration_s)))
                 @if run.interrupted { " · " strong { "interrupted" } }
@@ -92,13 +93,13 @@ fn percent(part: f64) -> String {
     }
 }
 
-/// `icmp`, `tcp 7000`, with its target where there are several.
-pub(super) fn name_of(page: &Page, target: usize, probe: &Probe) -> String {
-    let name = super::row::name(probe);
-    match page.report.targets.get(target) {
-        Some(Target { row: Some(row), .. }) => format!("{} · {name}", row.name),
-        Some(target) if page.report.targets.len() > 1 => format!("{} {name}", target.target),
-        _ => name,
+/// `icmp`, `tcp 7000`, with its target where there are several. `index` is the probe's among those of the target.
+pub(super) fn name_of(page: &Page, target: &Target, index: usize, probe: &Probe) -> String {
+    let name = super::row::name(target, index, probe);
+    match &target.row {
+        Some(row) => format!("{} · {name}", row.name),
+        None if page.report.targets.len() > 1 => format!("{} {name}", target.target),
+        None => name,
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn paths(page: &Page) -> Markup {
             @for (t, target) in page.report.targets.iter().enumerate() {
                 @for (p, probe) in target.probes.iter().enumerate() {
                     @if let Some(path) = &probe.path {
-                        (way(&format!("/targets/{t}/probes/{p}/path"), &name_of(page, t, probe), path, t + p == 0))
+                        (way(&format!("/targets/{t}/probes/{p}/path"), &name_of(page, target, p, probe), path, t + p == 0))
                     }
                 }
             }
@@ -56,9 +56,9 @@ fn row(at: &str, stage: &PathStage) -> Markup {
     html! {
         tr.stopped[stage.stopped > 0] {
             td.nowrap { (leg) }
-            td { (word(&format!("{at}/stage"), &stage.stage)) }
-            td { (device.as_deref().unwrap_or(NOT_MEASURED)) }
-            td { (netns.as_deref().unwrap_or(NOT_MEASURED)) }
+            td.name { (word(&format!("{at}/stage"), &stage.stage)) }
+            td.name { (device.as_deref().unwrap_or(NOT_MEASURED)) }
+            td.name { (netns.as_deref().unwrap_or(NOT_MEASURED)) }
             @match stage.since_us {
                 Some(since) => @for (name, us) in [("p50", since.p50), ("p99", since.p99)] {
                     td.number.nowrap { (number(&format!("{at}/since_us/{name}"), us, microseconds(us))) }

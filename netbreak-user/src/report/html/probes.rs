@@ -9,12 +9,15 @@ use crate::report::{
     PhasesUs, Probe, RttUs, Target,
     text::{
         format::{NOT_MEASURED, milliseconds, span, time},
-        probes::late_because,
+        probes::{is_alike, late_because},
+        streams::{Sum, troubled},
     },
 };
 
 /// Outages listed, of a probe: the longest ones.
 const OUTAGES: usize = 20;
+/// Streams of many that have a row of their own.
+const STREAMS: usize = 10;
 
 pub(super) fn probes(page: &Page) -> Markup {
     html! {
@@ -41,24 +44,66 @@ fn target(page: &Page, index: usize, target: &Target) -> Markup {
                     (word(&format!("{at}/row/name"), &row.name)) ": "
                     (word(&format!("{at}/row/source"), &row.source)) " → "
                 }
-                (word(&format!("{at}/target"), &target.target)) " "
-                span.quiet { (word(&format!("{at}/address"), &target.address)) }
+                (word(&format!("{at}/target"), &target.target))
+                @if target.target != target.address {
+                    " " span.quiet { (word(&format!("{at}/address"), &target.address)) }
+                }
             } }
-            @for (number, probe) in target.probes.iter().enumerate() {
-                @let late = late_because(page.report, target, probe);
-                (row(&format!("{at}/probes/{number}"), probe, late.as_deref()))
+            @for (first, alike) in groups(&target.probes) {
+                @if let [probe] = alike {
+                    @let late = late_because(page.report, target, probe);
+                    (row(&format!("{at}/probes/{first}"), &name(target, first, probe), probe, late.as_deref()))
+                } @else { (streams(&at, target, first, alike)) }
             }
         }
     }
 }
 
-fn row(at: &str, probe: &Probe, late: Option<&str>) -> Markup {
+/// Streams to one port together, each with the index of its first.
+fn groups(probes: &[Probe]) -> Vec<(usize, &[Probe])> {
+    let mut first = 0;
+    let with_index = probes.chunk_by(is_alike).map(|alike| {
+        first += alike.len();
+        (first - alike.len(), alike)
+    });
+    with_index.collect()
+}
+
+/// Their sum, then those that fared worst.
+fn streams(at: &str, target: &Target, first: usize, streams: &[Probe]) -> Markup {
+    let sum = Sum::of(streams);
+    let troubled = troubled(streams);
+    html! {
+        tr {
+            td.nowrap { (sum.label) }
+            td.number { (sum.sent) }
+            td.number { (sum.answered) }
+            td { (sum.unanswered) }
+            td.number { (NOT_MEASURED) }
+            @for us in sum.rtt_us { td.number.nowrap { (us.map_or_else(|| NOT_MEASURED.to_owned(), milliseconds)) } }
+            td.number { (sum.resent.map_or_else(|| NOT_MEASURED.to_owned(), |resent| resent.to_string())) }
+        }
+        tr.more { td {} td colspan="8" {
+            p { (sum.data) }
+            p {
+                (troubled.len()) " of " (streams.len()) " had trouble"
+                @if troubled.len() > STREAMS { "; the worst " (STREAMS) " follow, --json has all" }
+            }
+        } }
+        @for (number, probe) in troubled.into_iter().take(STREAMS) {
+            @let index = first + number - 1;
+            (row(&format!("{at}/probes/{index}"), &name(target, index, probe), probe, None))
+        }
+    }
+}
+
+fn row(at: &str, name: &str, probe: &Probe, late: Option<&str>) -> Markup {
     let field = |name: &str| format!("{at}/{name}");
     let longest =
         probe.outages.iter().enumerate().max_by(|(_, a), (_, b)| a.duration_s.total_cmp(&b.duration_s));
     html! {
         tr {
-            td.nowrap { (name(probe)) }
+            td.nowrap { (name) }
             td.number { (count(&field("sent"), probe.sent)) }
             td.number { (count(&field("answered"), probe.answered)) }
             td { (outcomes(at, probe)) }

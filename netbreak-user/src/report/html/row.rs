@@ -10,8 +10,11 @@ use super::rtt::{self, Decades};
 use super::value::coordinate;
 use super::{Page, bars, labels};
 use crate::report::{
-    Counted, Outage, Probe, Timeline,
-    text::format::{count, span},
+    Counted, Outage, Probe, Target, Timeline,
+    text::{
+        format::{count, span},
+        probes::is_alike,
+    },
 };
 
 /// From top to bottom, in pixels: the bars.
@@ -31,7 +34,7 @@ pub(super) struct Frame {
     pub decades: Option<Decades>,
 }
 
-pub(super) fn row(page: &Page, frame: &Frame, number: usize, probe: &Probe) -> Markup {
+pub(super) fn row(page: &Page, frame: &Frame, number: usize, name: &str, probe: &Probe) -> Markup {
     let axis = frame.axis;
     let timeline = probe.timeline.as_ref();
     let resent = timeline.and_then(|timeline| timeline.retransmits.as_ref().map(|resent| (timeline, resent)));
@@ -39,8 +42,8 @@ pub(super) fn row(page: &Page, frame: &Frame, number: usize, probe: &Probe) -> M
     let outages = outages(axis, &probe.outages);
     html! {
         div.line.probe data-probe=(number) {
-            (gutter(frame, probe, resent.map(|(_, resent)| resent), height))
-            svg.plot width="100%" height=(height) role="img" aria-label=(in_words(page, probe)) {
+            (gutter(frame, name, probe, resent.map(|(_, resent)| resent), height))
+            svg.plot width="100%" height=(height) role="img" aria-label=(in_words(page, name, probe)) {
                 (ticks(axis, height))
                 @if let (Some(decades), true) = (frame.decades, timeline.is_some()) {
                     @for (y, _) in decades.lines() {
@@ -128,12 +131,12 @@ fn resent(axis: Axis, timeline: &Timeline, resent: &Counted) -> String {
 }
 
 /// The names of the lanes.
-fn gutter(frame: &Frame, probe: &Probe, resent: Option<&Counted>, height: f64) -> Markup {
+fn gutter(frame: &Frame, name: &str, probe: &Probe, resent: Option<&Counted>, height: f64) -> Markup {
     let unanswered = probe.unanswered();
     let drawn = probe.timeline.is_some();
     html! {
         svg.gutter width="168" height=(height) aria-hidden="true" {
-            text.name x="0" y="14" { (name(probe)) }
+            text.name x="0" y="14" { (name) }
             @if unanswered > 0 {
                 text.bad x="0" y="31" { (unanswered) " of " (probe.sent) }
                 text.bad x="0" y="45" { "not in time" }
@@ -162,15 +165,20 @@ fn gutter(frame: &Frame, probe: &Probe, resent: Option<&Counted>, height: f64) -
     }
 }
 
-/// `tcp 7000`.
-pub(super) fn name(probe: &Probe) -> String {
+/// `tcp 7000`; of several streams to one port `stream 5201 #417`. `index` is the probe's among those of its target.
+pub(super) fn name(target: &Target, index: usize, probe: &Probe) -> String {
     let port = probe.port.map(|port| format!(" {port}")).unwrap_or_default();
-    format!("{}{port}", probe.kind.name())
+    let alike = |probes: &[Probe]| probes.iter().filter(|other| is_alike(other, probe)).count();
+    let number = match alike(&target.probes) {
+        2.. => format!(" #{}", alike(&target.probes[..index]) + 1),
+        _ => String::new(),
+    };
+    format!("{}{port}{number}", probe.kind.name())
 }
 
 /// The picture for those who cannot see it.
-fn in_words(page: &Page, probe: &Probe) -> String {
-    let mut text = format!("{}: {} of {} not answered in time", name(probe), probe.unanswered(), probe.sent);
+fn in_words(page: &Page, name: &str, probe: &Probe) -> String {
+    let mut text = format!("{name}: {} of {} not answered in time", probe.unanswered(), probe.sent);
     for outage in probe.outages.iter().take(5) {
         let most = super::fate::most(page, probe, (outage.start_s, outage.end_s)).map(|most| most.1);
         let most = most.map(|most| format!(", {most}")).unwrap_or_default();

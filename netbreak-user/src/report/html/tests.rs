@@ -122,6 +122,52 @@ fn a_report_without_a_timeline_shows_its_outages() {
     assert!(page.contains("class=\"bar ") && page.contains("class=\"outage\""), "{page}");
 }
 
+#[test]
+fn many_streams_are_one_row_and_the_worst_of_them() {
+    let mut report = fixtures::broken();
+    let probes = &mut report.targets[0].probes;
+    let quiet = probes.pop().unwrap();
+    let mut troubled = quiet.clone();
+    troubled.stream.iter_mut().for_each(|stream| stream.resets = 3);
+    let alone = render(&report).len();
+    let probes = &mut report.targets[0].probes;
+    probes.extend(std::iter::repeat_n(quiet, 1000));
+    probes[4 + 416] = troubled;
+    let page = render(&report);
+    for words in ["stream 5000 ×1000", "1 of 1000 had trouble", "stream 5000 #417"] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert_eq!(page.matches("data-probe=").count(), 4 + 10);
+    let rows = marked(&page).into_iter().filter(|(at, _)| at.ends_with("/stream/resets"));
+    assert_eq!(rows.map(|(at, _)| at).collect::<Vec<_>>(), ["/targets/0/probes/420/stream/resets"]);
+    assert!(page.len() < alone + 400_000, "{} {alone}", page.len());
+}
+
+#[test]
+fn a_matrix_has_many_sources() {
+    let page = render(&fixtures::matrix());
+    assert!(page.contains("from 2 sources") && !page.contains("from client"), "{page}");
+}
+
+#[test]
+fn an_address_as_it_was_typed_is_there_once() {
+    let page = render(&fixtures::broken());
+    assert!(page.contains("/targets/0/target") && !page.contains("/targets/0/address"));
+    assert!(render(&fixtures::many_flows()).contains("/targets/0/address"));
+}
+
+#[test]
+fn names_keep_together() {
+    let page = render(&fixtures::broken());
+    for cell in
+        ["/run/sensors/0/state", "/drops/0/reason", "/drops/0/symbol", "/drops/0/device", "/books/0/name"]
+    {
+        let (before, _) = page.split_once(&format!("data-at=\"{cell}\"")).unwrap();
+        let (_, cell) = before.rsplit_once("<td").unwrap();
+        assert!(cell.starts_with(" class=\"name\""), "{cell}");
+    }
+}
+
 /// WCAG 2.2: 4.5 for text (1.4.3), 3 for what has a meaning in a picture (1.4.11).
 #[test]
 fn contrasts_are_enough_in_both_schemes() {

@@ -8,7 +8,7 @@ mod path;
 pub(super) mod places;
 pub(super) mod probes;
 pub(super) mod rest;
-mod streams;
+pub(super) mod streams;
 
 use std::collections::BTreeSet;
 
@@ -79,11 +79,7 @@ pub fn render(report: &Report, options: Options) -> String {
 
 fn headline(page: &mut Page, report: &Report) {
     let run = &report.run;
-    let from = match &run.netns_name {
-        _ if report.is_matrix() => count(sources(report), "source"),
-        Some(name) => format!("{name} (netns {})", run.netns),
-        None => format!("netns {}", run.netns),
-    };
+    let from = origin(report);
     let word = page.paint.paint(style_of(report.verdict), word_of(report.verdict));
     page.line(format!("netbreak · {word} · {:.1} s from {from}", run.duration_s));
     page.line(format!("{} · kernel {} · {}", run.host, run.kernel, run.started));
@@ -95,10 +91,15 @@ fn headline(page: &mut Page, report: &Report) {
     }
 }
 
-/// How many sources a matrix has.
-fn sources(report: &Report) -> u64 {
-    let names = report.targets.iter().filter_map(|target| Some(target.row.as_ref()?.source.as_str()));
-    names.collect::<BTreeSet<_>>().len() as u64
+/// Where the probes left from: a namespace, or how many sources a matrix has.
+pub(super) fn origin(report: &Report) -> String {
+    let run = &report.run;
+    let sources = report.targets.iter().filter_map(|target| Some(target.row.as_ref()?.source.as_str()));
+    match &run.netns_name {
+        _ if report.is_matrix() => count(sources.collect::<BTreeSet<_>>().len() as u64, "source"),
+        Some(name) => format!("{name} (netns {})", run.netns),
+        None => format!("netns {}", run.netns),
+    }
 }
 
 pub(super) fn word_of(verdict: VerdictWord) -> &'static str {

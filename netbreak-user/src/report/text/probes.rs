@@ -32,7 +32,7 @@ pub(super) fn target(page: &mut Page, report: &Report, target: &Target, places: 
 }
 
 /// Streams of the same port: no other probe has a twin.
-fn is_alike(a: &Probe, b: &Probe) -> bool {
+pub(in crate::report) fn is_alike(a: &Probe, b: &Probe) -> bool {
     (a.kind, a.port) == (b.kind, b.port) && a.kind == Kind::Stream
 }
 

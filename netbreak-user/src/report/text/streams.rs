@@ -4,20 +4,89 @@ use super::format::{NOT_MEASURED, count, milliseconds, time};
 use super::places::Places;
 use super::probes::{DETAIL, probe, row};
 use super::{Page, Style};
-use crate::report::Probe;
+use crate::report::{Probe, Stream};
 
 /// So many of them are shown one by one.
 const SHOWN: usize = 3;
 
+/// Many streams in one row.
+pub(in crate::report) struct Sum {
+    /// `stream 5201 ×1000`.
+    pub label: String,
+    /// Writes.
+    pub sent: u64,
+    pub answered: u64,
+    /// Not answered in time.
+    pub unanswered: u64,
+    /// In microseconds; of percentiles there is no sum: the middle one's median, and the largest 99th percentile and
+    /// maximum.
+    pub rtt_us: [Option<f64>; 3],
+    /// How much went through, the longest stall, and how often they were reset.
+    pub data: String,
+    /// Segments; `None` if none of them was traced.
+    pub resent: Option<u64>,
+}
+
+impl Sum {
+    pub fn of(streams: &[Probe]) -> Sum {
+        let total = |field: fn(&Probe) -> u64| streams.iter().map(field).sum::<u64>();
+        let port = streams.first().and_then(|stream| stream.port);
+        let mut medians: Vec<f64> = streams.iter().filter_map(|stream| Some(stream.rtt_us?.p50)).collect();
+        medians.sort_by(f64::total_cmp);
+        let largest =
+            |field: fn(&Probe) -> Option<f64>| streams.iter().filter_map(field).max_by(f64::total_cmp);
+        let sum = |field: fn(&Stream) -> u64| {
+            streams.iter().filter_map(|stream| stream.stream.as_ref()).map(field).sum::<u64>()
+        };
+        let traced: Vec<u64> =
+            streams.iter().filter_map(|stream| Some(stream.retransmits?.segments)).collect();
+        Sum {
+            label: format!(
+                "stream{} ×{}",
+                port.map(|port| format!(" {port}")).unwrap_or_default(),
+                streams.len()
+            ),
+            sent: total(|p| p.sent),
+            answered: total(|p| p.answered),
+            unanswered: total(Probe::unanswered),
+            rtt_us: [
+                medians.get(medians.len() / 2).copied(),
+                largest(|p| Some(p.rtt_us?.p99)),
+                largest(|p| Some(p.rtt_us?.max)),
+            ],
+            data: format!(
+                "{} bytes sent, {} acknowledged; longest stall {}; {}, {}",
+                sum(|s| s.bytes_sent),
+                sum(|s| s.bytes_acked),
+                time(largest(|p| Some(p.stream?.longest_stall_s)).unwrap_or(0.0)),
+                count(sum(|s| s.connections), "connection"),
+                count(sum(|s| s.resets), "reset"),
+            ),
+            resent: (!traced.is_empty()).then(|| traced.iter().sum()),
+        }
+    }
+}
+
+/// Those of `streams` that had trouble, the worst first: each with its number, from 1.
+pub(in crate::report) fn troubled(streams: &[Probe]) -> Vec<(usize, &Probe)> {
+    let mut troubled: Vec<(usize, &Probe)> =
+        (1..).zip(streams).filter(|(_, stream)| trouble(stream) > (0, 0)).collect();
+    troubled.sort_by_key(|(number, stream)| (std::cmp::Reverse(trouble(stream)), *number));
+    troubled
+}
+
+/// Writes that were not answered in time, then connections that were reset.
+fn trouble(stream: &Probe) -> (u64, u64) {
+    (stream.unanswered(), stream.stream.map_or(0, |stream| stream.resets))
+}
+
 /// The sum of `streams`, which are more than one, then those that fared worst.
 pub(super) fn streams(page: &mut Page, streams: &[Probe], places: &Places) {
     sum(page, streams);
-    let mut troubled: Vec<(usize, &Probe)> =
-        (1..).zip(streams).filter(|(_, stream)| trouble(stream) > (0, 0)).collect();
+    let troubled = troubled(streams);
     if troubled.is_empty() {
         return;
     }
-    troubled.sort_by_key(|(number, stream)| (std::cmp::Reverse(trouble(stream)), *number));
     let text = format!("{} of {} had trouble", troubled.len(), count(streams.len() as u64, "stream"));
     let shown: Vec<String> =
         troubled.iter().take(SHOWN).map(|(number, _)| format!("number {number}")).collect();
@@ -34,44 +103,14 @@ pub(super) fn streams(page: &mut Page, streams: &[Probe], places: &Places) {
     }
 }
 
-/// Writes that were not answered in time, then connections that were reset.
-fn trouble(stream: &Probe) -> (u64, u64) {
-    (stream.unanswered(), stream.stream.map_or(0, |stream| stream.resets))
-}
-
 fn sum(page: &mut Page, streams: &[Probe]) {
-    let total = |field: fn(&Probe) -> u64| streams.iter().map(field).sum::<u64>();
-    let port =
-        streams.first().and_then(|stream| stream.port).map(|port| format!(" {port}")).unwrap_or_default();
-    let label = format!("  stream{port} ×{}", streams.len());
-    let unanswered = total(Probe::unanswered);
-    let counts = [total(|p| p.sent), total(|p| p.answered), unanswered].map(|n| n.to_string());
-    // Of percentiles there is no sum: the middle one's median, and the largest of the others.
-    let mut medians: Vec<f64> = streams.iter().filter_map(|stream| Some(stream.rtt_us?.p50)).collect();
-    medians.sort_by(f64::total_cmp);
-    let largest = |field: fn(&Probe) -> Option<f64>| streams.iter().filter_map(field).max_by(f64::total_cmp);
-    let rtt = [
-        medians.get(medians.len() / 2).copied(),
-        largest(|p| Some(p.rtt_us?.p99)),
-        largest(|p| Some(p.rtt_us?.max)),
-    ];
-    let rtt = rtt.map(|us| us.map_or_else(|| NOT_MEASURED.to_owned(), milliseconds));
-    let style = if unanswered > 0 { Style::Bad } else { Style::Plain };
-    page.line(page.paint.paint(style, &row(&label, counts, rtt)));
-    let sum = |field: fn(&crate::report::Stream) -> u64| {
-        streams.iter().filter_map(|stream| stream.stream.as_ref()).map(field).sum::<u64>()
-    };
-    let text = format!(
-        "{} bytes sent, {} acknowledged; longest stall {}; {}, {}",
-        sum(|s| s.bytes_sent),
-        sum(|s| s.bytes_acked),
-        time(largest(|p| Some(p.stream?.longest_stall_s)).unwrap_or(0.0)),
-        count(sum(|s| s.connections), "connection"),
-        count(sum(|s| s.resets), "reset"),
-    );
-    page.paragraph("    data", DETAIL, Style::Plain, &text);
-    let resent: u64 = streams.iter().filter_map(|stream| Some(stream.retransmits?.segments)).sum();
-    if resent > 0 {
+    let sum = Sum::of(streams);
+    let counts = [sum.sent, sum.answered, sum.unanswered].map(|n| n.to_string());
+    let rtt = sum.rtt_us.map(|us| us.map_or_else(|| NOT_MEASURED.to_owned(), milliseconds));
+    let style = if sum.unanswered > 0 { Style::Bad } else { Style::Plain };
+    page.line(page.paint.paint(style, &row(&format!("  {}", sum.label), counts, rtt)));
+    page.paragraph("    data", DETAIL, Style::Plain, &sum.data);
+    if let Some(resent @ 1..) = sum.resent {
         page.paragraph("    resent", DETAIL, Style::Plain, &count(resent, "segment"));
     }
 }
