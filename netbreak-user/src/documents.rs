@@ -34,7 +34,38 @@ pub fn man(name: Option<&str>) -> Result<String> {
     };
     let mut page = Vec::new();
     Man::new(command.clone()).render(&mut page)?;
-    String::from_utf8(page).context("the manual page is not UTF-8")
+    String::from_utf8(page).map(|page| tidy(&page)).context("the manual page is not UTF-8")
+}
+
+/// The same page with examples as they are, one a line however long (groff fills lines else), and without the blank after an
+/// option of one letter.
+fn tidy(page: &str) -> String {
+    let mut tidied = String::new();
+    let mut is_example = false;
+    for line in page.lines() {
+        if line.starts_with(' ') != is_example {
+            is_example = !is_example;
+            tidied.push_str(if is_example { ".nf\n" } else { ".fi\n" });
+        }
+        tidied.push_str(&without_blanks(line));
+        tidied.push('\n');
+    }
+    tidied
+}
+
+/// `\fB\-4 \fR`, in which clap_mangen ends the option with a blank.
+fn without_blanks(line: &str) -> String {
+    const BOLD: &str = "\\fB\\-";
+    let mut parts = line.split(BOLD);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |line, part| {
+        let mut letters = part.chars();
+        let part = match (letters.next(), letters.as_str().strip_prefix(" \\fR")) {
+            (Some(letter), Some(rest)) => format!("{letter}\\fR{rest}"),
+            _ => part.to_owned(),
+        };
+        line + BOLD + &part
+    })
 }
 
 #[cfg(test)]
@@ -50,6 +81,14 @@ mod tests {
                 assert!(script.contains(word), "{shell}: no {word}");
             }
         }
+    }
+
+    #[test]
+    fn examples_are_not_filled() {
+        let page = man(Some("run")).unwrap();
+        assert!(page.contains("Examples:\n.nf\n  netbreak run 10.0.2.2\n"), "{page}");
+        assert_eq!((page.matches("\n.nf\n").count(), page.matches("\n.fi\n").count()), (1, 1), "{page}");
+        assert!(page.contains("[\\fB\\-4\\fR] [\\fB\\-6\\fR] "), "{page}");
     }
 
     #[test]

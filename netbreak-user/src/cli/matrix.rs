@@ -11,8 +11,8 @@ Examples:
   netbreak matrix kube-ovn.toml --trigger 'kubectl ko reload' --duration 10m
   netbreak matrix kube-ovn.toml --row 'pod, other node' --row Service --output markdown
 
-The file names sources, targets, probes and rows; docs/matrix.md explains it. All rows run at the same
-time, on one clock, with one tracer. A saved report of a matrix is rendered again by `netbreak report`.
+The file names sources, targets, probes and rows; docs/matrix.md explains it. All rows run at the same time, on one \
+clock, with one tracer. A saved report of a matrix is rendered again by `netbreak report`.
 Exit status: 0 clean, 1 broken, 2 the run could not tell (or the file or command line was refused).";
 
 /// Arguments of `netbreak matrix`.

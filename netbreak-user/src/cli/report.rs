@@ -12,11 +12,11 @@ Examples:
   kubectl exec node-1 -- cat /tmp/report.json | netbreak report -
   netbreak report a.json node-b.json --html both.html
 
-What `netbreak watch --run` saw on other nodes is merged into the report of that run: attempts that left its
-host alive get the death that another node saw, whatever the clocks say. Several reports are printed one after the other, each under the name of its file; json and html hold one
-report each. All of them are read before anything is printed.
-Exit status: 0 rendered, whatever the verdict was; 2 a file is no report that this netbreak reads (or the
-command line was refused).";
+What `netbreak watch --run` saw on other nodes is merged into the report of that run: attempts that left its host \
+alive get the death that another node saw, whatever the clocks say. Several reports are printed one after the other, \
+each under the name of its file; json and html hold one report each. All of them are read before anything is printed.
+Exit status: 0 rendered, whatever the verdict was; 2 a file is no report that this netbreak reads (or the command \
+line was refused).";
 
 /// Arguments of `netbreak report`.
 #[derive(Debug, Args)]

@@ -15,8 +15,8 @@ Examples:
   netbreak run 10.244.1.7 --trigger 'kubectl ko reload' --duration 10m
 
 With no probe option: --icmp --tcp 80. udp and stream need `netbreak serve` at the other end.
-Ctrl-C ends the run early and still prints and writes its report, once the last answers have come or
-timed out; a second one does not wait for them, and there is no report.
+Ctrl-C ends the run early and still prints and writes its report, once the last answers have come or timed out; a \
+second one does not wait for them, and there is no report. A terminal that goes away is a Ctrl-C, too.
 Exit status: 0 clean, 1 broken, 2 the run could not tell (or the command line was refused).";
 
 /// Arguments of `netbreak run`.

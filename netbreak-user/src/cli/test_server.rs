@@ -3,9 +3,8 @@
 use clap::Args;
 
 const EXAMPLES: &str = "\
-Visits one address by echoes (100 a second), HTTP requests (10 a second) and one stream of 10 Mbit/s
-to port 5201: `netbreak serve --http 80 --stream 5201` is the other end. The program does the same when
-it is called test-server.
+Visits one address by echoes (100 a second), HTTP requests (10 a second) and one stream of 10 Mbit/s to port 5201: \
+`netbreak serve --http 80 --stream 5201` is the other end. The program does the same when it is called test-server.
 
 Examples:
   netbreak test-server --remote-address=172.18.0.5 --output=json --duration-seconds=60

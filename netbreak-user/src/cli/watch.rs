@@ -10,11 +10,10 @@ Examples:
   netbreak watch --json | jq -c 'select(.line == \"row\" and .packets > 100)'
   netbreak watch --run 5eed --json b.json   follow `netbreak run --run-id 5eed` of another node
 
-Of the whole machine, in every network namespace. A repeated option shows what fits one of its
-values; of different options all must fit. On a terminal a table: q quits, p stops and goes on,
-s sorts; arrows select a row, Enter keeps its detail on the screen, / shows rows with the words
-that are typed, Esc takes back. Else, and with --json, a line a second for each row that has
-grown, and a last one for all of them.
+Of the whole machine, in every network namespace. A repeated option shows what fits one of its values; of different \
+options all must fit. On a terminal a table: q quits, p stops and goes on, s sorts; arrows select a row, Enter keeps \
+its detail on the screen, / shows rows with the words that are typed, Esc takes back. Else, and with --json, a line a \
+second for each row that has grown, and a last one for all of them.
 Exit status: 0 watched, 2 it could not (or the command line was refused).";
 
 /// Arguments of `netbreak watch`.
