@@ -70,6 +70,7 @@ fn merged(saved: Vec<(&Path, Saved)>) -> Result<Vec<(&Path, Report)>> {
             seen.run_id
         );
     }
+    refuse_twins(&sightings)?;
     let is_alone = reports.len() == 1;
     let merged = reports.into_iter().map(|(file, report)| {
         let of_run = |seen: &Sightings| is_alone || report.run.run_id.as_ref() == Some(&seen.run_id);
@@ -82,6 +83,25 @@ fn merged(saved: Vec<(&Path, Saved)>) -> Result<Vec<(&Path, Report)>> {
         Ok((file, merged))
     });
     merged.collect()
+}
+
+/// A node watches one run once at a time: the same begin is the same file, maybe under another name.
+fn refuse_twins(sightings: &[(&Path, Sightings)]) -> Result<()> {
+    for (index, (file, seen)) in sightings.iter().enumerate() {
+        let is_twin = |other: &Sightings| (&other.host, &other.started) == (&seen.host, &seen.started);
+        match sightings[..index].iter().find(|(_, other)| is_twin(other)) {
+            Some((first, _)) if first == file => bail!("{}: it is named twice: name it once", name(file)),
+            Some((first, _)) => bail!(
+                "{}: the sightings of {} that begin at {} are named twice, {} has them, too: name one of the two",
+                name(file),
+                seen.host,
+                seen.started,
+                name(first),
+            ),
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 fn name(file: &Path) -> String {

@@ -89,13 +89,19 @@ fn sightings_are_merged_into_the_report_of_their_run_and_no_other() {
     netbreak(&format!("{RUN} --run-id 5eed --json {at}/a.json"));
     write("b.json", sightings("0000000000005eed"));
     write("c.json", sightings("00000000000000ff"));
+    write("d.json", sightings("0000000000005eed"));
     let merged = netbreak(&format!("report {at}/b.json {at}/a.json --json {at}/m.json"));
     assert_eq!(merged.status.code(), Some(0), "{}", text(&merged.stderr));
-    assert!(text(&merged.stdout).contains("with node-b saw 0 attempts"), "{}", text(&merged.stdout));
+    assert!(
+        text(&merged.stdout).contains("with node-b saw no attempt of this run"),
+        "{}",
+        text(&merged.stdout)
+    );
     for (files, words) in [
         ("b.json", &["b.json", "of run 0000000000005eed", "no file that is named"][..]),
         ("a.json c.json", &["a.json", "run 0000000000005eed", "run 00000000000000ff"]),
-        ("a.json b.json b.json", &["named twice"]),
+        ("a.json b.json b.json", &["b.json: it is named twice"]),
+        ("a.json b.json d.json", &["d.json", "named twice", "b.json has them, too"]),
         ("m.json b.json", &["m.json", "merged into it before (node-b)"]),
         ("a.json a.json c.json", &["c.json", "of run 00000000000000ff"]),
     ] {
