@@ -2,6 +2,7 @@
 
 mod agent;
 mod demo;
+mod hint;
 mod matrix;
 mod report;
 mod run;
@@ -23,7 +24,7 @@ pub use watch::{Only, WatchArgs};
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 const EXAMPLES: &str = "\
@@ -47,7 +48,11 @@ pub struct Cli {
 impl Cli {
     /// What the arguments of this process say. A program that is called `test-server` is `netbreak test-server`.
     pub fn of_process() -> Self {
-        Cli::parse_from(expand(std::env::args_os().collect()))
+        let line = expand(std::env::args_os().collect());
+        Cli::try_parse_from(&line).unwrap_or_else(|error| {
+            let command = Cli::command();
+            hint::hinted(error, &line, command.get_subcommands().map(clap::Command::get_name)).exit()
+        })
     }
 }
 
@@ -133,7 +138,6 @@ impl Format {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn help(path: &[&str]) -> String {
         let mut command = Cli::command().term_width(100);
