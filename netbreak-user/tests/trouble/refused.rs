@@ -25,7 +25,6 @@ fn a_refusal_names_the_value_and_what_to_do() {
         ("run 127.0.0.1 --tcp 9 --no-kernel --source 192.0.2.7", &["192.0.2.7", "`ip address`"]),
         ("run 127.0.0.1 --tcp 9 --no-kernel --interface no-such-dev", &["no-such-dev", "`ip link`"]),
         ("serve", &["--tcp PORT"]),
-        ("serve --tcp 0", &["--tcp 0"]),
         ("serve --tcp 70000", &["--tcp 70000"]),
         ("serve --udp 4000 --bind 192.0.2.7", &["192.0.2.7:4000", "`ip address`"]),
         ("serve --udp 4000 --bind localhost", &["--bind localhost", "address"]),
