@@ -73,13 +73,15 @@ fn groups(probes: &[Probe]) -> Vec<(usize, &[Probe])> {
 fn streams(at: &str, target: &Target, first: usize, streams: &[Probe]) -> Markup {
     let sum = Sum::of(streams);
     let troubled = troubled(streams);
+    let outages = streams.iter().flat_map(|stream| &stream.outages);
+    let longest = outages.map(|outage| outage.duration_s).max_by(f64::total_cmp);
     html! {
         tr {
             td.nowrap { (sum.label) }
             td.number { (sum.sent) }
             td.number { (sum.answered) }
             td { (sum.unanswered) }
-            td.number { (NOT_MEASURED) }
+            td.number { (longest.map_or_else(|| NOT_MEASURED.to_owned(), time)) }
             @for us in sum.rtt_us { td.number.nowrap { (us.map_or_else(|| NOT_MEASURED.to_owned(), milliseconds)) } }
             td.number { (sum.resent.map_or_else(|| NOT_MEASURED.to_owned(), |resent| resent.to_string())) }
         }
