@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::support::{assert_refused, netbreak, shell};
+use crate::support::{assert_refused, netbreak, shell, text};
 
 #[test]
 fn a_refusal_names_the_value_and_what_to_do() {
@@ -63,6 +63,35 @@ fn a_refused_run_leaves_no_report() {
         assert_refused(&output, &[]);
         assert!(!path.exists(), "{cause}");
     }
+}
+
+/// The file may be for another machine: its check is content, and says so.
+#[test]
+fn a_check_tells_what_this_machine_does_not_have() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("m.toml");
+    let sources = [
+        ("pod", "pod = \"default/gone\""),
+        ("netns", "netns = \"no-such-name\""),
+        ("device", "here = true, interface = \"no-such-dev\""),
+        ("address", "here = true, address = \"192.0.2.7\""),
+        ("here", "here = true"),
+    ];
+    let mut matrix = "[target.lo]\naddress = \"127.0.0.1\"\n[probe.echo]\nicmp = true\n".to_owned();
+    for (name, place) in sources {
+        matrix +=
+            &format!("[[row]]\nname = \"{name}\"\nfrom = \"{name}\"\nto = \"lo\"\nprobes = [\"echo\"]\n");
+        matrix = format!("source.{name} = {{ {place} }}\n{matrix}");
+    }
+    std::fs::write(&file, matrix).unwrap();
+    let output = netbreak(&format!("matrix {} --check", file.display()));
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for words in ["default/gone", "no-such-name", "no-such-dev", "192.0.2.7"] {
+        assert_eq!(said.lines().filter(|line| line.contains(words)).count(), 1, "{words}: {said}");
+    }
+    assert_eq!(said.matches("not on this machine").count(), 4, "{said}");
+    assert!(text(&output.stdout).contains("5 rows, 5 probes"), "{}", text(&output.stdout));
 }
 
 #[test]

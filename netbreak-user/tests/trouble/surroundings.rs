@@ -33,6 +33,25 @@ fn three_capabilities_are_enough() {
 }
 
 #[test]
+fn without_a_kernel_side_a_report_gives_its_own_reason() {
+    if skipped(&["setpriv"]) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("report.json");
+    let why = |list: &str, line: &str| {
+        let output = with_capabilities(list, &format!("{line} --json {}", file.display()));
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        sensor(&report, "kfree_skb")["why"].as_str().unwrap().to_owned()
+    };
+    let asked = why(",+net_raw", "run 127.0.0.1 --icmp --no-kernel --duration 100ms --quiet");
+    assert!(asked.starts_with("--no-kernel was given: ") && !asked.contains("test-server"), "{asked}");
+    let fell_back = why(",+net_raw", "test-server 127.0.0.1 --duration-seconds 1");
+    assert!(fell_back.contains("CAP_BPF") && !fell_back.contains("was given"), "{fell_back}");
+}
+
+#[test]
 fn what_is_missing_is_named() {
     if skipped(&["setpriv"]) {
         return;
