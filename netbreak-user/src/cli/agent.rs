@@ -10,10 +10,10 @@ Examples:
   netbreak agent netbreak-node.netbreak.svc --icmp --tcp 10250
   netbreak agent web.example --https /healthz --interval 5s --listen 0.0.0.0:9475
 
-With no probe option: --icmp --tcp 80. A name means each of its addresses but this host's own, and is resolved
-anew before each window; between two windows the last answers are waited for. Paths of the listener: /metrics,
-/healthz, /reports, /reports/ID?format=html|markdown|text|json, /sightings/RUN?duration=60s. It asks nobody
-for a password: whoever reaches it can read all of that, and have the packets of a run followed.
+With no probe option: --icmp --tcp 80. A name means each of its addresses but this host's own, and is resolved anew \
+before each window; between two windows the last answers are waited for. Paths of the listener: /metrics, /healthz, \
+/reports, /reports/ID?format=html|markdown|text|json, /sightings/RUN?duration=60s. It asks nobody for a password: \
+whoever reaches it can read all of that, and have the packets of a run followed.
 SIGINT or SIGTERM ends it, once the last answers have come or timed out.
 Exit status: 0 when it was told to end; 2 when it could not start (or the command line was refused).";
 
