@@ -9,7 +9,7 @@ use super::{
     sightings::{Followed, follow},
 };
 use crate::{
-    clock::SECOND,
+    clock::{Nanos, SECOND},
     options::{Files, Follow, Output, WatchOptions},
     report::{Sightings, json},
     run_id,
@@ -43,10 +43,7 @@ pub fn command(options: &WatchOptions, run: &Follow) -> Result<()> {
 async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
     let mut signals = Signals::handle()?;
     let followed = Followed { run_id, only: inodes(&options.netns)?, flows: options.flows };
-    let until = match options.duration {
-        Some(duration) => format!("for {} s, or until Ctrl-C", duration as f64 / SECOND as f64),
-        None => "until Ctrl-C".to_owned(),
-    };
+    let until = until(options.duration);
     let following = || {
         say(&format!(
             "following the packets of run {} (icmp and udp), and what is dropped of TCP, {until}",
@@ -64,7 +61,26 @@ async fn watch(options: &WatchOptions, run_id: u64) -> Result<Sightings> {
     follow(followed, following, end).await
 }
 
+/// How long it follows, in words.
+fn until(duration: Option<Nanos>) -> String {
+    match duration {
+        Some(duration) => format!("for {} s, or until Ctrl-C", duration as f64 / SECOND as f64),
+        None => "until Ctrl-C".to_owned(),
+    }
+}
+
 /// For a person: whether anybody reads it does not matter.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "netbreak: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_told() {
+        assert_eq!(until(Some(SECOND * 3 / 2)), "for 1.5 s, or until Ctrl-C");
+        assert_eq!(until(None), "until Ctrl-C");
+    }
 }
