@@ -78,6 +78,7 @@ fn death(place: &PlaceRow, names: &dyn Names) -> Option<Death> {
     let stage = stage::of(&ending);
     let netns_name = names.netns(key.netns);
     let explain = explain(&Place {
+        leg: Leg::Unknown,
         cause,
         reason: ending.reason.as_deref(),
         symbol: ending.symbol.as_deref(),

@@ -1,10 +1,12 @@
 //! One sentence for a person: what happened, and what to look at next.
 
 use super::{cause::is_purge, last::Doing};
-use crate::report::Cause;
+use crate::report::{Cause, Leg};
 
 /// What a sentence is made of.
 pub struct Place<'a> {
+    /// On which leg.
+    pub leg: Leg,
     /// The class of the death.
     pub cause: Cause,
     /// Reason, as the kernel or the errno names it.
@@ -34,6 +36,11 @@ pub fn explain(place: &Place) -> String {
     };
     let device = place.device.unwrap_or(NO_DEVICE);
     let to = place.destination;
+    if let (Leg::Reply, Some(Doing::Arrived | Doing::Delivered)) = (place.leg, place.doing) {
+        return format!(
+            "they came back by {device} {here}, and netbreak's own socket did not tell of them: look at `ss -anm` and `nstat -az` {here}"
+        );
+    }
     if let Some(doing) = place.doing {
         return explain_last(doing, &here, device, to);
     }
@@ -70,7 +77,11 @@ pub fn explain(place: &Place) -> String {
             _ if is_purge(place.reason, place.symbol) => format!(
                 "they waited unread on the queue of a socket or a TAP device, and its process went away {here}"
             ),
-            Some("NO_SOCKET" | "ECONNREFUSED") => {
+            // Told by the host that they were for, wherever that is.
+            Some("ECONNREFUSED") => {
+                format!("{to} answered that nobody listens on that port: look at `ss -lntu` there")
+            }
+            Some("NO_SOCKET") => {
                 format!("nobody listens on that port {here}: look at `ss -lntu` {here}")
             }
             _ => format!("the receiving socket took no more: look at `ss -lntum` and `nstat -az` {here}"),
@@ -153,6 +164,9 @@ fn explain_last(doing: &Doing, here: &str, device: &str, to: &str) -> String {
         Doing::Arrived => format!(
             "they reached the host that they were for, by {device} {here}, and it sent no answer: look at the program that they are for and at Recv-Q of `ss -lntu` {here}"
         ),
+        Doing::Acknowledged => format!(
+            "they left this node through {device} {here}, {to} acknowledged them, and its program sent no answer: look at that program there (Recv-Q of `ss -nt`)"
+        ),
         Doing::ReadFromPacketSocket => format!(
             "a process read them from a packet socket on {device} {here} and did not send them on: look at `ss -0lp` {here}"
         ),
@@ -200,6 +214,7 @@ mod tests {
     #[test]
     fn a_syn_that_meets_an_open_connection_says_so() {
         let place = Place {
+            leg: Leg::Request,
             cause: Cause::Other,
             reason: Some("TCP_INVALID_SYN"),
             symbol: Some("tcp_validate_incoming"),
@@ -216,6 +231,7 @@ mod tests {
     #[test]
     fn without_symbols_no_hook_is_named() {
         let place = |stage| Place {
+            leg: Leg::Request,
             cause: Cause::Netfilter,
             reason: Some("NETFILTER_DROP"),
             symbol: None,

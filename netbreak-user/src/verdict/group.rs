@@ -121,7 +121,10 @@ impl Group {
 
     /// For the rules about changes.
     pub fn scene(&self, toll: &Toll) -> Option<Scene> {
-        let answers = matches!(self.doing, Some(Doing::Consumed(_) | Doing::Arrived | Doing::Delivered));
+        let answers = matches!(
+            self.doing,
+            Some(Doing::Consumed(_) | Doing::Arrived | Doing::Acknowledged | Doing::Delivered)
+        );
         Some(Scene {
             netns: self.netns?,
             ifindex: self.ifindex.or_else(|| self.way_out(toll)),

@@ -14,9 +14,13 @@ use super::{
 use crate::{
     clock::{Nanos, SECOND},
     kernel::{Stop, Trail},
+    probe::Kind,
     report::{Cause, Leg},
     watch::{Turn, What},
 };
+
+const TCP_SYN: u8 = 0x02;
+const TCP_RST: u8 = 0x04;
 
 /// Where an attempt was seen last, and what that says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +54,8 @@ pub enum Doing {
     Received,
     /// Taken from a device of the host that it was for, and not read by anybody.
     Arrived,
+    /// Sent, and acknowledged by the host that it was for, whose program did not answer.
+    Acknowledged,
     /// Read by the owner of a packet socket on the device.
     ReadFromPacketSocket,
     /// Read by the process that holds the TAP device open which it was sent into.
@@ -85,17 +91,79 @@ pub enum Asked {
 /// What was seen last of `attempt` of `probe`; `None` where nobody looked. `events` are what happened to its packets.
 pub fn last(evidence: &Evidence, probe: u32, attempt: u64, sent: Nanos, events: &[&Event]) -> Option<Last> {
     let trail = |leg| evidence.trails.of(probe, attempt, leg);
-    let (leg, trail) = match (trail(LEG_REQUEST), trail(LEG_REPLY)) {
-        (Some(request), Some(reply)) if request.last > reply.last => (Leg::Request, request),
-        (_, Some(reply)) => (Leg::Reply, reply),
-        (Some(request), None) => (Leg::Request, request),
+    let seen = |leg, trail| on_leg(evidence, (probe, attempt, sent), events, (leg, trail));
+    match (trail(LEG_REQUEST), trail(LEG_REPLY)) {
+        (Some(request), Some(reply)) if request.last > reply.last => seen(Leg::Request, request),
+        (request, Some(reply)) => {
+            let back = seen(Leg::Reply, reply.clone())?;
+            let there = request.filter(|_| acknowledges(evidence, probe, &back)).and_then(|request| {
+                let said = Said::of(&request, &reply)?;
+                Some(said.about(seen(Leg::Request, request)?, back.at))
+            });
+            Some(there.unwrap_or(back))
+        }
+        (Some(request), None) => seen(Leg::Request, request),
         (None, None) => {
             let (leg, doing) = (Leg::Request, Doing::Waiting);
             let netns = Some(evidence.netns);
             let waiting = Last { leg, doing, ifindex: None, netns, at: sent, is_refused: false };
-            return evidence.trails.knows(probe, attempt).then_some(waiting);
+            evidence.trails.knows(probe, attempt).then_some(waiting)
         }
+    }
+}
+
+/// Had it come back to the probe's own host without being what the probe waits for? A connection has segments that only
+/// acknowledge; what the probe waits for is more than that, unless all that it waits for is the connection.
+fn acknowledges(evidence: &Evidence, probe: u32, back: &Last) -> bool {
+    let kind = evidence.records.get(probe as usize).map(|record| record.kind);
+    let has_more = matches!(kind, Some(Kind::Http | Kind::Https | Kind::Stream));
+    let came = match &back.doing {
+        Doing::Arrived | Doing::Delivered => true,
+        Doing::Consumed(symbol) => symbol.as_deref().is_none_or(|symbol| symbol.starts_with("tcp_")),
+        _ => false,
     };
+    has_more && came && back.netns == Some(evidence.netns)
+}
+
+/// What a segment that came back says about the request.
+#[derive(Clone, Copy)]
+enum Said {
+    /// The other end has it, and its program's answer is what is missing.
+    Acknowledged,
+    /// No more than where the request was seen last.
+    Nothing,
+}
+
+impl Said {
+    /// Of the last segments on both legs; `None` where the one that came back is what was waited for at that time.
+    fn of(request: &Trail, reply: &Trail) -> Option<Self> {
+        let flags = |trail: &Trail| Some(trail.stops.iter().rfind(|stop| stop.is_on_the_way())?.flags);
+        match (flags(request)?, flags(reply)?) {
+            (_, reply) if reply & TCP_RST != 0 => Some(Said::Nothing),
+            (request, reply) if reply & TCP_SYN != 0 => (request & TCP_SYN == 0).then_some(Said::Nothing),
+            _ => Some(Said::Acknowledged),
+        }
+    }
+
+    /// That place of the request by which it is told, where it came back `at` that time.
+    fn about(self, there: Last, at: Nanos) -> Last {
+        let doing = match (self, there.doing) {
+            (Said::Nothing, doing) => return Last { doing, ..there },
+            (Said::Acknowledged, doing @ (Doing::Arrived | Doing::Delivered)) => doing,
+            (Said::Acknowledged, Doing::Consumed(_)) => Doing::Arrived,
+            (Said::Acknowledged, _) => Doing::Acknowledged,
+        };
+        Last { doing, at, ..there }
+    }
+}
+
+/// The same of its packets on one leg: `probe`, `attempt` and when it was sent, what happened to them, and where they were.
+fn on_leg(
+    evidence: &Evidence,
+    (probe, attempt, sent): (u32, u64, Nanos),
+    events: &[&Event],
+    (leg, trail): (Leg, Trail),
+) -> Option<Last> {
     let at = trail.last;
     if let Some((errno, netns)) = no_route(&trail) {
         let doing = Doing::NoRoute { errno, by_program: false };
@@ -275,7 +343,7 @@ impl Doing {
             Doing::Transmitted(_) | Doing::Received | Doing::ReadFromPacketSocket | Doing::ReadFromTap => {
                 Cause::Unseen
             }
-            Doing::Arrived | Doing::Delivered => Cause::Socket,
+            Doing::Arrived | Doing::Acknowledged | Doing::Delivered => Cause::Socket,
             Doing::Consumed(Some(symbol)) if symbol.starts_with("ovs_") || symbol == "do_execute_actions" => {
                 Cause::OvsFlow
             }
@@ -296,7 +364,7 @@ impl Doing {
         match self {
             Doing::Waiting => "neighbour",
             Doing::Queued => "qdisc",
-            Doing::Transmitted(_) => "device transmit",
+            Doing::Transmitted(_) | Doing::Acknowledged => "device transmit",
             Doing::InBacklog => "cpu backlog",
             Doing::Received | Doing::Arrived => "device receive",
             Doing::ReadFromPacketSocket => "packet socket",

@@ -9,7 +9,10 @@ use super::{
     meanwhile,
     switch::{self, Fate, Handed},
 };
-use crate::report::{Cause, Leg};
+use crate::{
+    probe::Kind,
+    report::{Cause, Leg},
+};
 
 /// Of those that died.
 pub fn dead(group: &Group, toll: &Toll) -> String {
@@ -23,6 +26,7 @@ pub fn dead(group: &Group, toll: &Toll) -> String {
     let handed = netns.as_deref().and_then(|netns| handed(group, toll, &format!("in {netns}"), Fate::Died));
     let sentence = handed.unwrap_or_else(|| {
         explain(&Place {
+            leg: group.leg,
             cause: group.cause,
             reason: group.reason.as_deref(),
             symbol: group.symbol.as_deref(),
@@ -57,11 +61,20 @@ pub fn late(group: &Group, toll: &Toll) -> String {
             (Some(symbol), Some(reason), _) => {
                 format!("their first packets died at {symbol} ({reason}){place}")
             }
+            _ if toll.record.kind != Kind::Icmp && has_come(group) => format!(
+                "when their time was over they had reached the socket that they were for, whose program had not answered{place}"
+            ),
             (_, _, Some(stage)) => format!("when their time was over they had got as far as {stage}{place}"),
             _ => format!("when their time was over something had been seen of them{place}"),
         }
     });
     [vec![sentence], beside(group, toll)].concat().join("; ")
+}
+
+/// Had their target's host done all that it does before its program answers?
+fn has_come(group: &Group) -> bool {
+    let is_there = matches!(group.doing, Some(Doing::Arrived | Doing::Acknowledged | Doing::Delivered));
+    group.leg == Leg::Request && is_there
 }
 
 /// What changed where they were.

@@ -62,7 +62,7 @@ fn is_a_death(end: &End) -> bool {
         (Proof::Dropped | Proof::Reported | Proof::Starved, _) => true,
         // Why there is no connection: that is told by what became of its SYN.
         (Proof::NotSent, _) => !matches!(end.group.cause, Cause::Other | Cause::Socket | Cause::Reset),
-        (Proof::SeenLast, Some(Doing::Arrived | Doing::Delivered | Doing::Consumed(_))) => false,
+        (Proof::SeenLast, Some(Doing::Arrived | Doing::Acknowledged | Doing::Delivered | Doing::Consumed(_))) => false,
         (Proof::SeenLast, _) => !is_unsent(end),
     }
 }

@@ -36,6 +36,8 @@ pub const INTERNAL: (u32, u32) = (ROUTER, 7);
 const DATAPATH: (u32, u32) = (ROUTER, 5);
 /// A tunnel's device on the router.
 pub const TUNNEL: (u32, u32) = (ROUTER, 8);
+/// A device of the probes' own host.
+pub const HOME: (u32, u32) = (HERE, 2);
 pub const NOWHERE: (u32, u32) = (0, 0);
 /// Our port, or echo identifier.
 pub const PORT: u16 = 4711;

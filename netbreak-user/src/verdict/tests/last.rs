@@ -176,3 +176,40 @@ fn nobody_looked_is_not_the_same_as_nothing_seen() {
     let record = record(Kind::Icmp, vec![attempt(0, 100, Outcome::Lost)]);
     assert_eq!(deaths_seen(&record, &[], &Trails::default()), (vec![], 1));
 }
+
+/// The first segment of a request and the last that came back have these flags; a hop of each.
+fn asked(kind: Kind, request: (u8, (u32, u32), u8), reply: (u8, (u32, u32), u8), outcome: Outcome) -> Death {
+    let hop = |time, (stage, place, flags)| Hop { flags, ..hop(time, stage, place) };
+    let passages = [passage(0, &[hop(110, request)]), passage(0, &[hop(120, reply)])];
+    let mut trails = Trails::default();
+    trails.unanswered(0, 0, [Some(&passages[0]), Some(&passages[1])]);
+    deaths_seen(&record(kind, vec![attempt(0, 100, outcome)]), &[], &trails).0.remove(0)
+}
+
+#[test]
+fn an_acknowledgement_is_no_answer_to_a_request() {
+    const ACK: u8 = 0x10;
+    const SYN: u8 = 0x02;
+    let came = (STAGE_RECEIVE, HOME, ACK);
+    let arrived = (STAGE_RECEIVE, SERVERS, ACK | 0x08);
+    for kind in [Kind::Http, Kind::Https] {
+        let hung = asked(kind, arrived, came, Outcome::TimedOut);
+        let server = (Cause::Socket, Leg::Request, Some(SERVER), Some(2), Some("device receive"));
+        assert_eq!(place(&hung), server);
+        assert!(hung.explain.contains("sent no answer"), "{}", hung.explain);
+    }
+    // The other end is not on this machine.
+    let away = asked(Kind::Http, (STAGE_TRANSMIT, WIRE, ACK), came, Outcome::TimedOut);
+    assert_eq!(place(&away), (Cause::Socket, Leg::Request, Some(ROUTER), Some(4), Some("device transmit")));
+    assert!(away.explain.contains("10.0.2.2 acknowledged them"), "{}", away.explain);
+    // A SYN-ACK that comes again acknowledges nothing of the request.
+    let open = (STAGE_RECEIVE, HOME, ACK | SYN);
+    let lost = asked(Kind::Http, (STAGE_TRANSMIT, WIRE, ACK), open, Outcome::TimedOut);
+    assert_eq!((lost.leg, lost.cause), (Leg::Request, Cause::Unseen));
+    // What a connect waits for had come, and nobody took it.
+    for (kind, request) in [(Kind::Tcp, ACK), (Kind::Http, SYN)] {
+        let back = asked(kind, (STAGE_RECEIVE, SERVERS, request), open, Outcome::TimedOut);
+        assert_eq!((back.leg, back.netns), (Leg::Reply, Some(HERE)));
+        assert!(back.explain.contains("they came back"), "{}", back.explain);
+    }
+}
