@@ -20,6 +20,9 @@ use crate::{
     report::{Cause, Leg},
 };
 
+const TCP_SYN: u8 = 0x02;
+const TCP_RST: u8 = 0x04;
+
 /// What is known of a probe.
 pub struct Case<'a> {
     evidence: &'a Evidence<'a>,
@@ -74,7 +77,7 @@ impl<'a> Case<'a> {
         // else's it was one itself.
         let since = last.as_ref().filter(|last| !last.is_refused).map_or(0, |last| last.at);
         let events: Vec<&Event> = events.iter().copied().filter(|event| event.time >= since).collect();
-        dropped(self.evidence, self.record.kind, &events, last.as_ref())
+        dropped(self.evidence, self.record.kind, attempt, &events, last.as_ref())
             .or_else(|| reported(&events))
             // Of a write without a connection the SYN may have got somewhere.
             .or_else(|| {
@@ -87,7 +90,13 @@ impl<'a> Case<'a> {
 }
 
 /// The last drop that was no copy's.
-fn dropped(evidence: &Evidence, kind: Kind, events: &[&Event], last: Option<&Last>) -> Option<End> {
+fn dropped(
+    evidence: &Evidence,
+    kind: Kind,
+    attempt: &Attempt,
+    events: &[&Event],
+    last: Option<&Last>,
+) -> Option<End> {
     let is_stream = kind == Kind::Stream;
     let (event, ending) = events
         .iter()
@@ -102,9 +111,27 @@ fn dropped(evidence: &Evidence, kind: Kind, events: &[&Event], last: Option<&Las
             let is_anothers = !is_home && ending.is_in_a_connection();
             event.leg != LEG_REPLY || !(is_back || is_anothers)
         })
+        .filter(|(event, ending)| !is_afterwards(evidence, kind, attempt, event, ending))
         // The last stage that any of its packets reached: the reply comes after the request.
         .max_by_key(|(event, _)| (event.leg == LEG_REPLY && !is_stream, event.time))?;
     Some(of_drop(evidence, event, ending, last))
+}
+
+/// Was it dropped for no other reason than that the probe's own socket was done with it?
+fn is_afterwards(evidence: &Evidence, kind: Kind, attempt: &Attempt, event: &Event, ending: &Ending) -> bool {
+    // It sends a RST as it is closed.
+    if event.leg != LEG_REPLY {
+        return kind.connects() && event.flags & TCP_RST != 0;
+    }
+    if event.netns != evidence.netns || kind == Kind::Stream {
+        return false;
+    }
+    let is_over = event.time > attempt.sent.saturating_add(evidence.timeout);
+    // A connection may be closed as soon as its time is over, every other socket when the run is.
+    let is_closed = is_over && (kind.connects() || ending.reason.as_deref() == Some("NO_SOCKET"));
+    // The other end asks again to have its SYN acknowledged, which an open connection has had (`tcp_validate_incoming`).
+    let came_again = kind.connects() && event.flags & TCP_SYN != 0 && ending.is_in_a_connection();
+    is_closed || came_again
 }
 
 fn of_drop(evidence: &Evidence, event: &Event, ending: Ending, last: Option<&Last>) -> End {

@@ -46,7 +46,7 @@ pub const SERVICE: u16 = 7000;
 /// Time-out of the attempts.
 pub const TIMEOUT: Nanos = 1_000;
 
-pub const REASONS: [&str; 14] = [
+pub const REASONS: [&str; 15] = [
     "NETFILTER_DROP",
     "NO_SOCKET",
     "SOCKET_FILTER",
@@ -61,8 +61,9 @@ pub const REASONS: [&str; 14] = [
     "OVS_DROP_LAST_ACTION",
     "DEV_READY",
     "OVS_DROP_METER",
+    "TCP_INVALID_SYN",
 ];
-pub const SYMBOLS: [&str; 15] = [
+pub const SYMBOLS: [&str; 17] = [
     "nft_do_chain",
     "nf_hook_slow",
     "ip_forward",
@@ -78,6 +79,8 @@ pub const SYMBOLS: [&str; 15] = [
     "do_execute_actions",
     "__udp4_lib_rcv",
     "geneve_udp_encap_recv",
+    "tcp_validate_incoming",
+    "__neigh_event_send",
 ];
 
 /// The number of a reason.
@@ -225,6 +228,13 @@ pub fn deaths_amid(
     })
 }
 
+/// The verdict on one probe of a run that started at `start`.
+pub fn with_start(start: Nanos, record: &Record, events: &[Event]) -> Vec<Death> {
+    with_evidence(record, events, &Trails::default(), &[], |evidence| {
+        verdict::deaths(&Evidence { start, ..*evidence }, 0).deaths
+    })
+}
+
 /// The RSTs of one probe.
 pub fn resets_of(record: &Record, events: &[Event]) -> Vec<Rst> {
     with_evidence(record, events, &Trails::default(), &[], |evidence| verdict::resets(evidence, 0))
@@ -254,6 +264,11 @@ pub fn deaths_around(record: &Record, events: &[Event], trails: &Trails, around:
 /// What is said of late attempts of one probe.
 pub fn late_around(record: &Record, trails: &Trails, around: &Around) -> Option<String> {
     with_all(record, &[], trails, around, |evidence| verdict::deaths(evidence, 0).late)
+}
+
+/// The same, where some of their packets were dropped.
+pub fn late_dropped(record: &Record, events: &[Event], trails: &Trails) -> Option<String> {
+    with_all(record, events, trails, &Around::default(), |evidence| verdict::deaths(evidence, 0).late)
 }
 
 fn with_evidence<T>(

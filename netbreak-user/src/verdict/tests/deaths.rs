@@ -126,3 +126,35 @@ fn netbreak_is_to_blame_only_where_nothing_else_is() {
     let (found, _) = deaths(&record, &[event(Kind::Icmp, late.sent + 5, 1)]);
     assert_eq!(found.iter().map(|d| (d.cause, d.attempts)).collect::<Vec<_>>(), [(Cause::Netfilter, 1)]);
 }
+
+/// A request is dropped on its way, and what the other end sends later is dropped at home.
+#[test]
+fn what_comes_back_to_a_socket_that_is_done_with_it_is_no_death() {
+    let over = 100 + TIMEOUT;
+    let home = |kind, time, reason, symbol, flags| Event {
+        netns: HERE,
+        flags,
+        ..freed(reply(event(kind, time, 0)), reason, symbol, &[])
+    };
+    let judged = |kind, back| {
+        let record = record(kind, vec![attempt(0, 100, Outcome::TimedOut)]);
+        let (mut deaths, _) = deaths(&record, &[event(kind, 110, 0), back]);
+        (deaths.len(), deaths.remove(0).leg)
+    };
+    let (at_request, at_reply) = ((1, Leg::Request), (1, Leg::Reply));
+    for kind in [Kind::Tcp, Kind::Http] {
+        assert_eq!(judged(kind, home(kind, over + 9, "NO_SOCKET", "tcp_v4_rcv", 0x12)), at_request);
+        // The socket is still open; a rule there is no socket.
+        assert_eq!(judged(kind, home(kind, over - 9, "NETFILTER_DROP", "nft_do_chain", 0x12)), at_reply);
+        // A SYN-ACK that the open connection has had.
+        let again = home(kind, over - 9, "TCP_INVALID_SYN", "tcp_validate_incoming", 0x12);
+        assert_eq!(judged(kind, again), at_request);
+        // Its own RST as it is closed.
+        let rst = Event { flags: 0x04, ..freed(event(kind, over + 9, 0), "IP_INNOROUTES", "ip_forward", &[]) };
+        let record = record(kind, vec![attempt(0, 100, Outcome::TimedOut)]);
+        let (deaths, _) = deaths(&record, &[event(kind, 110, 0), rst]);
+        assert_eq!(deaths[0].cause, Cause::Netfilter);
+    }
+    assert_eq!(judged(Kind::Udp, home(Kind::Udp, over + 9, "NO_SOCKET", "__udp4_lib_rcv", 0)), at_request);
+    assert_eq!(judged(Kind::Udp, home(Kind::Udp, over + 9, "NETFILTER_DROP", "nft_do_chain", 0)), at_reply);
+}
