@@ -19,6 +19,9 @@ use crate::{
 
 const TCP_SYN: u8 = 0x02;
 
+/// Of so many groups of late attempts it is said what held them up.
+const MOST_LATE: usize = 3;
+
 /// What became of the attempts of a probe that needed a death.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Judged {
@@ -30,8 +33,8 @@ pub struct Judged {
     pub of: HashMap<u64, usize>,
     /// When the drop was that ended each attempt, by its sequence number; those that none ended are not here.
     pub dropped: HashMap<u64, Nanos>,
-    /// What held up attempts that were answered after their time-out: how far most of them had got by then. `None` if there
-    /// are none, or nothing was seen of them.
+    /// What held up attempts that were answered after their time-out: how far those had got by then that went alike, most
+    /// first. `None` if there are none, or nothing was seen of them.
     pub late: Option<String>,
 }
 
@@ -96,10 +99,23 @@ fn late(evidence: &Evidence, probe: usize, case: &Case) -> Option<String> {
             add(&mut alike, attempt.seq, end);
         }
     }
-    let (group, (attempts, first, last)) =
-        alike.into_iter().max_by_key(|(_, (attempts, ..))| attempts.len())?;
-    let attempts = attempts.len() as u64;
-    Some(sentence::late(&group, &Toll { evidence, record, probe, attempts, span: (first, last) }))
+    let mut groups: Vec<_> = alike.into_iter().collect();
+    groups.sort_by_key(|(_, (attempts, ..))| std::cmp::Reverse(attempts.len()));
+    let mut shares = groups.iter().map(|(group, (attempts, first, last))| {
+        let attempts = attempts.len() as u64;
+        let toll = Toll { evidence, record, probe, attempts, span: (*first, *last) };
+        (attempts, sentence::late(group, &toll))
+    });
+    if groups.len() == 1 {
+        return shares.next().map(|(_, sentence)| sentence);
+    }
+    let mut said: Vec<String> =
+        shares.by_ref().take(MOST_LATE).map(|(attempts, sentence)| format!("{attempts} of them: {sentence}")).collect();
+    let elsewhere: u64 = shares.map(|(attempts, _)| attempts).sum();
+    if elsewhere > 0 {
+        said.push(format!("and {elsewhere} elsewhere"));
+    }
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// Retransmitted segments of the connections of a probe (its index among the records); `None` for kinds without TCP.

@@ -6,6 +6,7 @@ pub mod build;
 mod datapath;
 mod deaths;
 mod last;
+mod late;
 mod path;
 mod route;
 mod stream;
