@@ -20,6 +20,9 @@ use crate::{
     report::{Cause, Leg},
 };
 
+/// Of a write: what it was to be sent on was refused.
+pub const REFUSED: Outcome = Outcome::SendFailed { errno: libc::ECONNREFUSED };
+
 const TCP_SYN: u8 = 0x02;
 const TCP_RST: u8 = 0x04;
 
@@ -79,6 +82,7 @@ impl<'a> Case<'a> {
         let events: Vec<&Event> = events.iter().copied().filter(|event| event.time >= since).collect();
         dropped(self.evidence, self.record.kind, attempt, &events, last.as_ref())
             .or_else(|| reported(&events))
+            .or_else(|| refused(self.record.kind, attempt))
             // Of a write without a connection the SYN may have got somewhere.
             .or_else(|| {
                 let was_tried = is_stream && last.as_ref().is_some_and(|last| last.ifindex.is_some());
@@ -215,6 +219,15 @@ fn not_sent(evidence: &Evidence, kind: Kind, attempt: &Attempt) -> Option<End> {
         ..Group::new(Leg::Request, cause, Some(evidence.netns))
     };
     Some(End { group, at: attempt.sent, proof: Proof::NotSent })
+}
+
+/// A stream's connection was refused, so the write was not sent. By whom is told where its SYN was dropped.
+fn refused(kind: Kind, attempt: &Attempt) -> Option<End> {
+    (kind == Kind::Stream && attempt.outcome == REFUSED).then(|| {
+        let reason = Some(errno_name(libc::ECONNREFUSED));
+        let group = Group { reason, ..Group::new(Leg::Request, Cause::Socket, None) };
+        End { group, at: attempt.sent, proof: Proof::NotSent }
+    })
 }
 
 /// Netbreak itself is to blame.

@@ -66,7 +66,8 @@ impl Group {
     pub fn into_death(mut self, toll: &Toll) -> Death {
         self.cause = self.sharper(toll);
         let explain = sentence::dead(&self, toll);
-        let since_start = |at| seconds_since(toll.evidence.start, at);
+        // A stream's connection, which its first write waits for, is opened before the start.
+        let since_start = |at: Nanos| seconds_since(toll.evidence.start, at.max(toll.evidence.start));
         Death {
             attempts: toll.attempts,
             leg: self.leg,

@@ -1,7 +1,7 @@
 //! Writes of a stream: TCP hands them over in order, so one that is lost holds up all that come after it.
 
 use super::{
-    case::Case,
+    case::{Case, REFUSED},
     end::{End, Proof},
     last::Doing,
 };
@@ -27,10 +27,15 @@ pub fn ends(case: &Case) -> Vec<Option<End>> {
     let (mut held_up_by, mut waited_for): (Option<&End>, Option<&End>) = (None, None);
     // What became of the write whose SYN it was that failed.
     let mut no_connection: Option<(Outcome, &End)> = None;
+    let mut was_refused = false;
     let mut ends = Vec::new();
     for (number, attempt) in attempts.iter().enumerate() {
         let own_end = own[number].as_ref();
-        if let Outcome::Answered { .. } | Outcome::Reset { .. } = attempt.outcome {
+        // Who refuses a connection has its SYN: nothing that was before holds up a write any more, nor does the refusal once
+        // it is over.
+        let is_refused = attempt.outcome == REFUSED;
+        let is_news = is_refused != std::mem::replace(&mut was_refused, is_refused);
+        if is_news || matches!(attempt.outcome, Outcome::Answered { .. } | Outcome::Reset { .. }) {
             (held_up_by, waited_for) = (None, None);
         }
         no_connection = no_connection.filter(|(outcome, _)| *outcome == attempt.outcome);
@@ -51,7 +56,12 @@ pub fn ends(case: &Case) -> Vec<Option<End>> {
         };
         let end = held_up_by.or_else(acknowledgement).or(waited_for).or(own_end);
         held_up_by = held_up_by.or(end);
-        ends.push(end.cloned());
+        // What it shares with another one is not when.
+        let is_own = |end: &End| own_end == Some(end);
+        ends.push(end.map(|end| match is_own(end) {
+            true => end.clone(),
+            false => End { at: end.at.max(attempt.sent), ..end.clone() },
+        }));
     }
     ends
 }
@@ -60,8 +70,11 @@ pub fn ends(case: &Case) -> Vec<Option<End>> {
 fn is_a_death(end: &End) -> bool {
     match (end.proof, &end.group.doing) {
         (Proof::Dropped | Proof::Reported | Proof::Starved, _) => true,
-        // Why there is no connection: that is told by what became of its SYN.
-        (Proof::NotSent, _) => !matches!(end.group.cause, Cause::Other | Cause::Socket | Cause::Reset),
+        // Why there is no connection: that is told by what became of its SYN, unless nobody here saw it.
+        (Proof::NotSent, _) => {
+            let is_refused = end.group.cause == Cause::Socket && end.group.netns.is_none();
+            is_refused || !matches!(end.group.cause, Cause::Other | Cause::Socket | Cause::Reset)
+        }
         (Proof::SeenLast, Some(Doing::Arrived | Doing::Acknowledged | Doing::Delivered | Doing::Consumed(_))) => false,
         (Proof::SeenLast, _) => !is_unsent(end),
     }

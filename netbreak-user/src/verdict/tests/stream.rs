@@ -1,6 +1,6 @@
 //! Writes of a stream that are lost in their own right, or held up by one that was.
 
-use netbreak_common::{Event, STAGE_QUEUE, STAGE_RECEIVE};
+use netbreak_common::{Event, Hop, STAGE_QUEUE, STAGE_RECEIVE};
 
 use super::build::*;
 use crate::{
@@ -90,4 +90,40 @@ fn without_a_connection_what_became_of_its_syn_tells() {
     let failed = Outcome::SendFailed { errno: libc::ENETUNREACH };
     let expected = (vec![(3, Leg::Request, Cause::Route)], 0);
     assert_eq!(judged(&[failed; 3], &[], &Trails::default()), expected);
+}
+
+#[test]
+fn a_refused_connection_is_refused_by_who_had_its_syn() {
+    let refused = Outcome::SendFailed { errno: libc::ECONNREFUSED };
+    // The SYN went with the third write, and nobody listened; the RST came back.
+    let mut trails = Trails::default();
+    let there = passage(2, &[hop(305, STAGE_RECEIVE, SERVERS)]);
+    let rst = passage(2, &[Hop { flags: 0x14, ..hop(320, STAGE_RECEIVE, HOME) }]);
+    trails.unanswered(0, 2, [Some(&there), Some(&rst)]);
+    for write in [3, 4] {
+        trails.unanswered(0, write, [None, None]);
+    }
+    let (netns, ifindex) = SERVERS;
+    let nobody =
+        Event { netns, ifindex, ..freed(event(Kind::Stream, 310, 2), "NO_SOCKET", "tcp_v4_rcv", &[]) };
+    let outcomes = [TIMED_OUT, TIMED_OUT, refused, refused, refused];
+    let judged = |events: &[Event]| deaths_seen(&record(Kind::Stream, writes(&outcomes)), events, &trails).0;
+    let deaths = judged(&[dropped(0), nobody]);
+    let shares: Vec<_> = deaths.iter().map(|death| (death.attempts, death.cause, death.netns)).collect();
+    assert_eq!(shares, [(3, Cause::Socket, Some(SERVER)), (2, Cause::Netfilter, Some(ROUTER))]);
+    assert_eq!(deaths[0].reason.as_deref(), Some("NO_SOCKET"));
+    // They died when they were to be sent, and not all when the first one did.
+    assert_eq!((deaths[0].first_s, deaths[0].last_s), (310e-9, 500e-9));
+    assert_eq!((deaths[1].first_s, deaths[1].last_s), (110e-9, 200e-9));
+    // By a host of another machine.
+    let death = &judged(&[dropped(0)])[0];
+    assert_eq!((death.attempts, death.cause, death.leg, death.netns), (3, Cause::Socket, Leg::Request, None));
+    assert!(death.explain.starts_with("10.0.2.2 answered that nobody listens"), "{}", death.explain);
+}
+
+#[test]
+fn nothing_dies_before_the_start() {
+    let record = record(Kind::Stream, writes(&[TIMED_OUT]));
+    let before = with_start(150, &record, &[dropped(0)]);
+    assert_eq!((before[0].first_s, before[0].last_s), (0.0, 0.0));
 }
