@@ -63,7 +63,10 @@ impl<'a> Case<'a> {
         let first = drops
             .map(|event| (*event, Ending::of(event, self.evidence.names)))
             // What a socket still held when it was closed had arrived.
-            .find(|(_, ending)| !ending.is_a_copy() && !ending.passes("sk_stream_kill_queues"));
+            .find(|(event, ending)| {
+                let is_had = ending.is_a_copy() || came_again(event, ending);
+                !is_had && !ending.passes("sk_stream_kill_queues")
+            });
         match first {
             Some((event, ending)) => Some(of_drop(self.evidence, event, ending, None)),
             None => self.end(attempt).filter(|end| end.at < answered),
@@ -127,15 +130,20 @@ fn is_afterwards(evidence: &Evidence, kind: Kind, attempt: &Attempt, event: &Eve
     if event.leg != LEG_REPLY {
         return kind.connects() && event.flags & TCP_RST != 0;
     }
-    if event.netns != evidence.netns || kind == Kind::Stream {
+    // What waited for its socket to be free has no device any more.
+    if ![0, evidence.netns].contains(&event.netns) || kind == Kind::Stream {
         return false;
     }
     let is_over = event.time > attempt.sent.saturating_add(evidence.timeout);
     // A connection may be closed as soon as its time is over, every other socket when the run is.
     let is_closed = is_over && (kind.connects() || ending.reason.as_deref() == Some("NO_SOCKET"));
-    // The other end asks again to have its SYN acknowledged, which an open connection has had (`tcp_validate_incoming`).
-    let came_again = kind.connects() && event.flags & TCP_SYN != 0 && ending.is_in_a_connection();
-    is_closed || came_again
+    is_closed || came_again(event, ending)
+}
+
+/// Is it a SYN-ACK that an open connection has had (`tcp_validate_incoming`)? The other end sends it again until it is
+/// acknowledged.
+fn came_again(event: &Event, ending: &Ending) -> bool {
+    event.leg == LEG_REPLY && event.flags & TCP_SYN != 0 && ending.is_in_a_connection()
 }
 
 fn of_drop(evidence: &Evidence, event: &Event, ending: Ending, last: Option<&Last>) -> End {

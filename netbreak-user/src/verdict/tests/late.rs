@@ -21,14 +21,24 @@ fn dropped(seq: u64, ifindex: u32) -> Event {
 
 #[test]
 fn each_place_that_held_up_some_is_said() {
-    let place = |index| format!("their first packets died at nft_do_chain (NETFILTER_DROP), {index} in router");
+    let place =
+        |index| format!("their first packets died at nft_do_chain (NETFILTER_DROP), {index} in router");
     let said = |events: &[Event]| late_dropped(&late(9), events, &Trails::default()).unwrap();
     assert_eq!(said(&[dropped(0, 2), dropped(1, 2)]), place("d0"));
     let two: Vec<Event> = (0..5).map(|seq| dropped(seq, if seq < 2 { 2 } else { 6 })).collect();
     assert_eq!(said(&two), format!("3 of them: {}; 2 of them: {}", place("p1h"), place("d0")));
-    let five: Vec<Event> = (0..9).map(|seq| dropped(seq, [2, 2, 2, 6, 6, 7, 7, 4, 8][seq as usize])).collect();
+    let five: Vec<Event> =
+        (0..9).map(|seq| dropped(seq, [2, 2, 2, 6, 6, 7, 7, 4, 8][seq as usize])).collect();
     let said = said(&five);
     assert!(said.starts_with("3 of them: ") && said.ends_with("; and 2 elsewhere"), "{said}");
+}
+
+#[test]
+fn a_syn_ack_that_came_again_held_up_nothing() {
+    let came = reply(Event { netns: 0, flags: 0x12, ..dropped(0, 1) });
+    let again = Event { time: 105, ..freed(came, "TCP_INVALID_SYN", "tcp_validate_incoming", &[]) };
+    let said = late_dropped(&late(1), &[again, dropped(0, 2)], &Trails::default()).unwrap();
+    assert!(said.contains("nft_do_chain"), "{said}");
 }
 
 #[test]
