@@ -63,6 +63,9 @@ pub fn explain(place: &Place) -> String {
         Cause::Neighbour => format!(
             "the next hop behind {device} did not answer for its link address: look at `ip neighbour show dev {device}` {here}"
         ),
+        Cause::Link if place.reason == Some("EADDRNOTAVAIL") => format!(
+            "the address that they were to be sent from was gone {here}: look at `ip address` {here}"
+        ),
         Cause::Link => format!("{device} was down, gone or not ready: look at `ip -s link show` {here}"),
         Cause::Queue if place.reason == Some("FULL_RING") => format!(
             "the ring of {device} was full: who reads it, the process that holds it open or the other end, was too slow {here}"

@@ -97,7 +97,9 @@ fn a_lack_of_local_ports_is_ours() {
     assert_eq!((death.cause, death.reason.as_deref()), (Cause::Starved, Some("EADDRINUSE")));
     assert!(death.explain.contains("ip_local_port_range") && death.explain.contains("--source"), "{death:?}");
     assert_eq!(failed(Kind::Https, libc::EADDRNOTAVAIL, 40_000).cause, Cause::Starved, "the port is taken");
-    assert_eq!(failed(Kind::Https, libc::EADDRNOTAVAIL, 0).cause, Cause::Link, "the address is gone");
+    let gone = failed(Kind::Https, libc::EADDRNOTAVAIL, 0);
+    assert_eq!(gone.cause, Cause::Link, "the address is gone");
+    assert!(gone.explain.starts_with("the address that they were to be sent from was gone"), "{gone:?}");
     assert_eq!(failed(Kind::Udp, libc::EADDRNOTAVAIL, 40_000).cause, Cause::Link);
     assert!(failed(Kind::Tcp, libc::EMFILE, 0).explain.contains("ulimit -Hn"));
 }
@@ -150,7 +152,8 @@ fn what_comes_back_to_a_socket_that_is_done_with_it_is_no_death() {
         let again = home(kind, over - 9, "TCP_INVALID_SYN", "tcp_validate_incoming", 0x12);
         assert_eq!(judged(kind, again), at_request);
         // Its own RST as it is closed.
-        let rst = Event { flags: 0x04, ..freed(event(kind, over + 9, 0), "IP_INNOROUTES", "ip_forward", &[]) };
+        let rst =
+            Event { flags: 0x04, ..freed(event(kind, over + 9, 0), "IP_INNOROUTES", "ip_forward", &[]) };
         let record = record(kind, vec![attempt(0, 100, Outcome::TimedOut)]);
         let (deaths, _) = deaths(&record, &[event(kind, 110, 0), rst]);
         assert_eq!(deaths[0].cause, Cause::Netfilter);
