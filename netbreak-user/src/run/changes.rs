@@ -97,6 +97,16 @@ impl Changes {
         }
     }
 
+    /// The end: adds the neighbours that packets wait for at this time, which the kernel does not tell before they fail.
+    pub(super) fn end(&mut self, at: Nanos) {
+        for watcher in &mut self.watchers {
+            match watcher.at_the_end(at) {
+                Ok(events) => events.into_iter().for_each(|event| self.journal.take(event)),
+                Err(error) => self.failed.push(format!("{error:#}")),
+            }
+        }
+    }
+
     /// Looks what became of the daemons until `at`.
     pub(super) fn look(&mut self, at: Nanos) {
         match self.processes.as_mut().map(|watcher| watcher.look(at)) {

@@ -194,6 +194,7 @@ async fn measure_within(plan: Plan) -> Result<Measurement> {
         events.drain_rest(|event, headers| kept.take(event, headers));
     }
     changes.poll(clock::now());
+    changes.end(clock::now());
     changes.look(clock::now());
     let after = Snapshot::take(tracer.as_ref(), &namespaces)?;
     // A signal may come before the first attempt.

@@ -109,8 +109,11 @@ fn late(evidence: &Evidence, probe: usize, case: &Case) -> Option<String> {
     if groups.len() == 1 {
         return shares.next().map(|(_, sentence)| sentence);
     }
-    let mut said: Vec<String> =
-        shares.by_ref().take(MOST_LATE).map(|(attempts, sentence)| format!("{attempts} of them: {sentence}")).collect();
+    let mut said: Vec<String> = shares
+        .by_ref()
+        .take(MOST_LATE)
+        .map(|(attempts, sentence)| format!("{attempts} of them: {sentence}"))
+        .collect();
     let elsewhere: u64 = shares.map(|(attempts, _)| attempts).sum();
     if elsewhere > 0 {
         said.push(format!("and {elsewhere} elsewhere"));

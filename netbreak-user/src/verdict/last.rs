@@ -1,5 +1,7 @@
 //! The last that was seen of an attempt whose end no drop tells.
 
+use std::net::IpAddr;
+
 use netbreak_common::{
     Event, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_RECEIVE, STAGE_ROUTE,
     STAGE_SOCKET, STAGE_TRANSMIT, STAGE_UPCALL, UPCALL_UNKNOWN,
@@ -9,10 +11,11 @@ use super::{
     Change, Evidence, Names,
     ending::Ending,
     floods::without_strays,
+    next_hop::{NEIGHBOUR_WAIT, next_hops},
     port::{Port, port},
 };
 use crate::{
-    clock::{Nanos, SECOND},
+    clock::Nanos,
     kernel::{Stop, Trail},
     probe::Kind,
     report::{Cause, Leg},
@@ -186,7 +189,10 @@ fn on_leg(
     let stops = without_strays(trail.stops, is_astray);
     let Some((stop, device)) = end(&stops, evidence.names) else {
         let symbol = trail.stops.last().and_then(|stop| evidence.names.symbol(stop.location));
-        let (doing, netns) = (Doing::Consumed(symbol), Some(evidence.netns));
+        // A neighbour that fails, or has too many packets waiting, gives them up (`neigh_invalidate`).
+        let waited = symbol.as_deref().is_some_and(|symbol| symbol.contains("neigh_"));
+        let doing = if waited { Doing::Waiting } else { Doing::Consumed(symbol) };
+        let netns = Some(evidence.netns);
         return Some(Last { leg, doing, ifindex: None, netns, at, is_refused: false });
     };
     // What a socket or the stack took has left its device: it was on the one that it came from.
@@ -195,10 +201,11 @@ fn on_leg(
         true => Doing::InSwitch,
         false => doing(&stop, evidence.names),
     };
+    let target = evidence.records.get(probe as usize).map(|record| record.address);
     // A packet with somebody else's link address is not for this host, but for whoever reads packet sockets.
     let is_for_others = is_refused((device.netns, device.ifindex));
     if let (Doing::Received, false, Some(ifindex)) =
-        (&doing, is_for_others, silent_neighbour(evidence, &device, at))
+        (&doing, is_for_others, silent_neighbour(evidence, target, &device, at))
     {
         let (doing, ifindex) = (Doing::Waiting, Some(ifindex));
         return Some(Last { leg, doing, ifindex, netns, at, is_refused: false });
@@ -226,12 +233,8 @@ fn on_leg(
     Some(Last { leg, doing, ifindex, netns, at, is_refused })
 }
 
-/// How long a packet may wait for its neighbour, and longer: three requests a second apart (`mcast_solicit`,
-/// `retrans_time`).
-const NEIGHBOUR_WAIT: Nanos = 4 * SECOND;
-
 /// The device behind which a neighbour did not answer while a packet was in this namespace that had come by `device`.
-fn silent_neighbour(evidence: &Evidence, device: &Stop, at: Nanos) -> Option<u32> {
+fn silent_neighbour(evidence: &Evidence, target: Option<IpAddr>, device: &Stop, at: Nanos) -> Option<u32> {
     let concerns = |change: &&Change| {
         change.what == What::Neighbour
             && change.turn == Turn::Gone
@@ -240,7 +243,12 @@ fn silent_neighbour(evidence: &Evidence, device: &Stop, at: Nanos) -> Option<u32
             && change.at <= at + NEIGHBOUR_WAIT
             && change.until.is_none_or(|until| until >= at)
     };
-    evidence.changes.iter().find(concerns).map(|change| change.ifindex)
+    let silent: Vec<&Change> = evidence.changes.iter().filter(concerns).collect();
+    let silent = match target {
+        Some(target) => next_hops(evidence, target, silent),
+        None => silent,
+    };
+    silent.first().map(|change| change.ifindex)
 }
 
 /// (errno, namespace) where a trail ends at a host that had no route for what it was to send.

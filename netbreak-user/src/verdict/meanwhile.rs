@@ -2,14 +2,15 @@
 
 use std::net::IpAddr;
 
-use super::{Change, Evidence, daemons::SEEN_WITHIN};
+use super::{
+    Change, Evidence,
+    daemons::SEEN_WITHIN,
+    next_hop::{NEIGHBOUR_WAIT, address, next_hops},
+};
 use crate::{
-    clock::{Nanos, SECOND, seconds_since},
+    clock::{Nanos, seconds_since},
     watch::{Turn, What},
 };
-
-/// So much later than a packet its neighbour may fail: three requests a second apart (`mcast_solicit`, `retrans_time`).
-const NEIGHBOUR_WAIT: Nanos = 4 * SECOND;
 
 /// More than this nobody reads.
 const MOST: usize = 3;
@@ -43,6 +44,12 @@ pub fn notes(evidence: &Evidence, scene: &Scene) -> Vec<String> {
                 && change.until.is_none()
         })
     };
+    let is_behind = |change: &&Change| {
+        let is_failure = scene.needs_neighbour && change.what == What::Neighbour;
+        is_failure && own.is_none_or(|own| own == change.device) && falls_into(change, scene)
+    };
+    let failed = evidence.changes.iter().filter(is_behind).collect();
+    let hops = next_hops(evidence, scene.target, failed);
     let is_concerned = |change: &Change| {
         let device = Some(change.device.as_str());
         match change.what {
@@ -50,7 +57,7 @@ pub fn notes(evidence: &Evidence, scene: &Scene) -> Vec<String> {
             What::Link if change.key != "link" => is_meant(change) && !is_removed(change),
             What::Link => is_meant(change),
             What::Address => address(change) == Some(scene.target) || scene.needs_route && device == own,
-            What::Neighbour => scene.needs_neighbour && own.is_none_or(|own| own == change.device),
+            What::Neighbour => hops.iter().any(|hop| std::ptr::eq(*hop, change)),
             What::Route => scene.needs_route && is_meant(change),
         }
     };
@@ -106,11 +113,6 @@ fn falls_into(change: &Change, scene: &Scene) -> bool {
         && change.until.is_none_or(|until| until + SEEN_WITHIN >= first)
 }
 
-/// `10.0.0.1` of the key `10.0.0.1/24`.
-fn address(change: &Change) -> Option<IpAddr> {
-    change.key.split('/').next()?.parse().ok()
-}
-
 /// Was `link` removed and made anew, and did it not get `address` back with that?
 fn made_anew(link: &Change, address: &Change) -> bool {
     link.what == What::Link
@@ -139,7 +141,11 @@ fn words(start: Nanos, change: &Change, lost: Option<&Change>) -> String {
             format!("{device} went down at {at}{}", until(" and up again", " and stayed down"))
         }
         (What::Neighbour, key) => {
-            let what = if change.detail.contains("failed") { "failed" } else { "was removed" };
+            let what = match &change.detail {
+                detail if detail.contains("had not answered") => "had not answered",
+                detail if detail.contains("failed") => "failed",
+                _ => "was removed",
+            };
             format!("neighbour {key} of {device} {what} at {at}{}", until(" and answered again", ""))
         }
         (What::Route, _) => {

@@ -17,6 +17,7 @@ mod group;
 mod last;
 mod listed;
 mod meanwhile;
+mod next_hop;
 mod path;
 mod port;
 mod resets;

@@ -75,7 +75,10 @@ fn is_a_death(end: &End) -> bool {
             let is_refused = end.group.cause == Cause::Socket && end.group.netns.is_none();
             is_refused || !matches!(end.group.cause, Cause::Other | Cause::Socket | Cause::Reset)
         }
-        (Proof::SeenLast, Some(Doing::Arrived | Doing::Acknowledged | Doing::Delivered | Doing::Consumed(_))) => false,
+        (
+            Proof::SeenLast,
+            Some(Doing::Arrived | Doing::Acknowledged | Doing::Delivered | Doing::Consumed(_)),
+        ) => false,
         (Proof::SeenLast, _) => !is_unsent(end),
     }
 }

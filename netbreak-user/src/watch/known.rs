@@ -22,6 +22,13 @@ impl Known {
         Known { netns, ..Known::default() }
     }
 
+    /// Takes a neighbour as it is when all is over, and says whether packets wait for it.
+    pub fn at_the_end(&self, at: Nanos, message: &RouteNetlinkMessage) -> Option<Event> {
+        let RouteNetlinkMessage::NewNeighbour(neighbour) = message else { return None };
+        let device = self.links.name(neighbour.header.ifindex);
+        Some(self.neighbours.at_the_end(neighbour, device)?.at(at, self.netns))
+    }
+
     /// Takes one message, and says what changed by it. `replaces` = it has NLM_F_REPLACE.
     pub fn take(&mut self, at: Nanos, replaces: bool, message: &RouteNetlinkMessage) -> Vec<Event> {
         let name = |ifindex| self.links.name(ifindex);

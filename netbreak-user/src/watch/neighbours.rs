@@ -69,6 +69,14 @@ impl Neighbours {
         }
     }
 
+    /// Takes a neighbour as it is when all is over: `Some` if it has not answered yet, and nothing told so.
+    pub(super) fn at_the_end(&self, message: &NeighbourMessage, device: String) -> Option<Said> {
+        let (ifindex, address) = key(message)?;
+        let is_told = self.known.get(&(ifindex, address)).is_some_and(|known| known.failed.is_some());
+        (message.header.state == NeighbourState::Incomplete && !is_told)
+            .then(|| said(ifindex, address, device, Turn::Gone, "had not answered yet"))
+    }
+
     /// Takes a neighbour that the kernel removed at `at`.
     pub(super) fn is_gone(&mut self, at: Nanos, message: &NeighbourMessage, device: String) -> Option<Said> {
         let (ifindex, address) = key(message)?;
@@ -190,6 +198,20 @@ mod tests {
             (true, 8, Failed, 0, "Gone 10.0.0.1 failed"),
             (true, 9, Reachable, 2, "Back 10.0.0.1 is at 02:00:00:00:00:02, was at 02:00:00:00:00:01"),
         ]);
+    }
+
+    #[test]
+    fn who_is_asked_for_at_the_end_has_not_answered() {
+        let mut neighbours = Neighbours::default();
+        let told = |neighbours: &Neighbours, state| {
+            let said = neighbours.at_the_end(&message(state, 0), "c0".to_owned());
+            said.map(|said| (said.turn, said.detail))
+        };
+        let waits = Some((Turn::Gone, "10.0.0.1 had not answered yet".to_owned()));
+        assert_eq!(told(&neighbours, Incomplete), waits);
+        assert_eq!(told(&neighbours, Stale), None);
+        neighbours.is(1, &message(Failed, 0), "c0".to_owned());
+        assert_eq!(told(&neighbours, Incomplete), None, "that it failed was told");
     }
 
     #[test]

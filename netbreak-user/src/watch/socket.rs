@@ -55,7 +55,8 @@ impl Watcher {
             RouteNetlinkMessage::GetAddress(AddressMessage::default()),
             RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()),
         ] {
-            watcher.learn(request).with_context(failed)?;
+            let learn = |known: &mut Known, message: &_| drop(known.take(0, false, message));
+            watcher.dump(request, learn).with_context(failed)?;
         }
         watcher.socket.set_non_blocking(true).with_context(failed)?;
         Ok(watcher)
@@ -85,6 +86,22 @@ impl Watcher {
         }
     }
 
+    /// The neighbours that packets still wait for, when all is over; `at` is the time now. What was not drained before is
+    /// lost. Waits for the kernel's answer.
+    ///
+    /// # Errors
+    /// When the kernel does not list them.
+    pub fn at_the_end(&mut self, at: Nanos) -> Result<Vec<Event>> {
+        let netns = self.netns;
+        let failed = || format!("cannot list the neighbours of network namespace {netns}");
+        let mut waiting = Vec::new();
+        self.socket.set_non_blocking(false).with_context(failed)?;
+        let request = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
+        self.dump(request, |known, message| waiting.extend(known.at_the_end(at, message)))
+            .with_context(failed)?;
+        Ok(waiting)
+    }
+
     /// How often the kernel had to throw changes away because they were not read in time.
     pub fn lost(&self) -> u64 {
         self.lost
@@ -100,8 +117,12 @@ impl Watcher {
         self.unreadable
     }
 
-    /// Asks for a dump and reads it to its end. What happens meanwhile is learned with it.
-    fn learn(&mut self, request: RouteNetlinkMessage) -> Result<()> {
+    /// Asks for a dump and reads it to its end, each message by `take`: what happens meanwhile is among them.
+    fn dump(
+        &mut self,
+        request: RouteNetlinkMessage,
+        mut take: impl FnMut(&mut Known, &RouteNetlinkMessage),
+    ) -> Result<()> {
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | NLM_F_DUMP;
         let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
@@ -117,7 +138,7 @@ impl Watcher {
                     NetlinkPayload::Error(e) => return Err(e.to_io().into()),
                     NetlinkPayload::InnerMessage(message) => {
                         self.devices.take(&message);
-                        drop(self.known.take(0, false, &message));
+                        take(&mut self.known, &message);
                     }
                     _ => {}
                 }

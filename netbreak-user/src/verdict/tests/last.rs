@@ -94,6 +94,42 @@ fn a_packet_that_a_router_keeps_waits_for_its_neighbour() {
 }
 
 #[test]
+fn what_a_neighbour_gave_up_waited_for_it() {
+    let given_up = echo(&[freed_at(110, "__neigh_event_send")], &[]);
+    assert_eq!(place(&given_up), (Cause::Neighbour, Leg::Request, Some(HERE), None, Some("neighbour")));
+}
+
+#[test]
+fn only_a_possible_next_hop_is_waited_for() {
+    let mut trails = Trails::default();
+    trails.unanswered(0, 0, [Some(&passage(0, &[hop(110, STAGE_RECEIVE, VETH)])), None]);
+    let record = record(Kind::Icmp, vec![attempt(0, 100, Outcome::Lost)]);
+    let (netns, ifindex) = WIRE;
+    let failed = |key: &str| Change {
+        at: 200,
+        until: None,
+        netns,
+        ifindex,
+        device: "d1".to_owned(),
+        what: What::Neighbour,
+        key: key.to_owned(),
+        turn: Turn::Gone,
+        subnet: None,
+        detail: format!("{key} failed"),
+    };
+    let judged = |keys: &[&str]| {
+        let changes: Vec<Change> = keys.iter().map(|key| failed(key)).collect();
+        deaths_amid(&record, &[], &trails, &changes).0.remove(0)
+    };
+    assert_eq!(judged(&["fd00::1"]).cause, Cause::Unseen);
+    let own = judged(&["fd00::1", "10.0.2.9", "10.0.2.2"]);
+    assert_eq!(own.cause, Cause::Neighbour);
+    assert!(own.explain.ends_with("; neighbour 10.0.2.2 of d1 failed at 0.00 s"), "{}", own.explain);
+    let router = judged(&["fd00::1", "10.0.2.9"]);
+    assert!(router.explain.ends_with("; neighbour 10.0.2.9 of d1 failed at 0.00 s"), "{}", router.explain);
+}
+
+#[test]
 fn the_reply_tells_that_the_request_arrived() {
     let request = [hop(110, STAGE_RECEIVE, SERVERS), freed_at(125, "icmp_rcv")];
     let reply = echo(&request, &[hop(120, STAGE_TRANSMIT, WIRE)]);
