@@ -7,8 +7,9 @@ use crate::clock::Nanos;
 use super::attempt::{Attempt, Outcome, StreamRecord};
 
 /// All writes of one stream. Writes wait in the order of the plan until they are written, and are answered when the
-/// other end has acknowledged their last byte. The time-out counts from the plan: a write that waits in a full send
-/// buffer is as late as one that waits for its acknowledgement.
+/// other end has acknowledged their last byte. The time-out counts from when they were due: a write that waits in a full
+/// send buffer is as late as one that waits for its acknowledgement. They are due when we come to it, which is later than
+/// the plan wanted where we slept: that time is nobody else's.
 #[derive(Debug)]
 pub(super) struct Ledger {
     timeout: Nanos,
@@ -25,6 +26,8 @@ pub(super) struct Ledger {
     written: u64,
     acked: u64,
     local_port: u16,
+    /// When we looked for acknowledgements last.
+    looked: Nanos,
     /// Since when bytes are outstanding without any being acknowledged.
     stalled_since: Option<Nanos>,
     record: StreamRecord,
@@ -33,6 +36,8 @@ pub(super) struct Ledger {
 #[derive(Debug)]
 struct Write {
     planned: Nanos,
+    /// When it could be written for all that we did.
+    due: Nanos,
     sent: Option<Nanos>,
     local_port: u16,
     outcome: Option<Outcome>,
@@ -52,6 +57,7 @@ impl Ledger {
             written: 0,
             acked: 0,
             local_port: 0,
+            looked: 0,
             stalled_since: None,
             record: StreamRecord::default(),
         }
@@ -62,9 +68,10 @@ impl Ledger {
         self.writes.len() as u64
     }
 
-    /// A write is due; it waits until it is written.
-    pub(super) fn plan(&mut self, planned: Nanos) {
-        self.writes.push(Write { planned, sent: None, local_port: self.local_port, outcome: None });
+    /// A write that was `planned` for then is due at `now`; it waits until it is written.
+    pub(super) fn plan(&mut self, planned: Nanos, now: Nanos) {
+        let due = planned.max(now);
+        self.writes.push(Write { planned, due, sent: None, local_port: self.local_port, outcome: None });
     }
 
     /// A connection is there; what waits goes through it.
@@ -85,11 +92,16 @@ impl Ledger {
         let write = self.writes.get(self.told)?;
         let answered = match write.outcome {
             Some(outcome) => matches!(outcome, Outcome::Answered { .. }),
-            None if write.planned.saturating_add(self.timeout) < now => false,
+            None if write.due.saturating_add(self.timeout) < now => false,
             None => return None,
         };
         self.told += 1;
         Some((self.told as u64 - 1, answered))
+    }
+
+    /// We look for acknowledgements at `now`. Returns when we did so last, 0 = never.
+    pub(super) fn look(&mut self, now: Nanos) -> Nanos {
+        std::mem::replace(&mut self.looked, now)
     }
 
     /// Bytes that wait to be written.
@@ -145,7 +157,7 @@ impl Ledger {
         }
         let mut answered = 0;
         while let Some((index, _)) = self.unacked.pop_front_if(|(_, end)| *end <= total) {
-            let late = at.saturating_sub(self.writes[index].planned) > self.timeout;
+            let late = at.saturating_sub(self.writes[index].due) > self.timeout;
             self.writes[index].outcome =
                 Some(if late { Outcome::Late { at } } else { Outcome::Answered { at } });
             answered += 1;
@@ -187,7 +199,7 @@ impl Ledger {
     pub(super) fn awaited_until(&self, now: Nanos) -> Option<Nanos> {
         // Writes are settled in order, so the youngest is open if any is.
         let youngest = self.writes.last().filter(|write| write.outcome.is_none())?;
-        Some(youngest.planned.saturating_add(self.timeout)).filter(|deadline| *deadline > now)
+        Some(youngest.due.saturating_add(self.timeout)).filter(|deadline| *deadline > now)
     }
 
     /// The end of the run: what is open has timed out. A write that never began counts as sent when it was planned.
@@ -217,7 +229,7 @@ mod tests {
     fn planned(times: &[Nanos]) -> Ledger {
         let mut ledger = Ledger::new(10, 100);
         ledger.connected(7);
-        times.iter().for_each(|at| ledger.plan(*at));
+        times.iter().for_each(|at| ledger.plan(*at, *at));
         ledger
     }
 
@@ -240,9 +252,26 @@ mod tests {
         ledger.acked(30, 101);
         let (attempts, record) = ledger.finish(200);
         assert_eq!(attempts.iter().map(|a| a.sent).collect::<Vec<_>>(), [3, 3, 90]);
-        assert_eq!(attempts[0].outcome, Outcome::Late { at: 101 }, "the time-out counts from the plan");
+        assert_eq!(
+            attempts[0].outcome,
+            Outcome::Late { at: 101 },
+            "the time-out counts from when it was due"
+        );
         assert_eq!(attempts[1].outcome, Outcome::Answered { at: 101 });
         assert_eq!((record.bytes_sent, record.bytes_acked, record.longest_stall), (30, 30, 98));
+    }
+
+    #[test]
+    fn a_write_that_we_came_to_late_has_its_whole_time() {
+        let mut ledger = planned(&[]);
+        ledger.plan(10, 500);
+        ledger.wrote(10, 501);
+        assert_eq!((ledger.settled(502), ledger.awaited_until(502)), (None, Some(600)));
+        ledger.acked(10, 503);
+        assert_eq!(ledger.settled(503), Some((0, true)));
+        let (attempts, _) = ledger.finish(504);
+        assert_eq!((attempts[0].planned, attempts[0].sent), (10, 501));
+        assert_eq!(attempts[0].outcome, Outcome::Answered { at: 503 });
     }
 
     #[test]
@@ -251,9 +280,9 @@ mod tests {
         ledger.wrote(25, 3);
         ledger.acked(10, 4);
         ledger.reset(5);
-        ledger.plan(6);
+        ledger.plan(6, 6);
         ledger.no_connection(111);
-        ledger.plan(7);
+        ledger.plan(7, 7);
         ledger.connected(8);
         ledger.wrote(10, 8);
         ledger.acked(10, 9);
@@ -293,7 +322,7 @@ mod tests {
             for (what, n) in events {
                 now += n;
                 match what {
-                    0 | 1 => { ledger.plan(now); planned += 1 }
+                    0 | 1 => { ledger.plan(now, now); planned += 1 }
                     2 if !up => { ledger.connected(1); up = true }
                     3 if up => { sent += n.min(ledger.waiting()); ledger.wrote(n, now) }
                     4 if up => { ledger.acked(n * 5, now); }

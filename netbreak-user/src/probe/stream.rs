@@ -28,6 +28,10 @@ const POLL: Nanos = MILLISECOND;
 /// streams that all stall would otherwise look a million times a second.
 const EXACT: Nanos = 16;
 
+/// Longer than this between two looks, the kernel knows better when an acknowledgement came: its clock ticks every 10 ms at
+/// worst.
+const AWAY: Nanos = 50 * MILLISECOND;
+
 /// Between a connect that failed, or whose connection ended sooner than that, and the next.
 const RETRY: Nanos = 100 * MILLISECOND;
 
@@ -49,7 +53,7 @@ pub(super) async fn run(
     loop {
         let now = clock::now();
         for seq in plan.due(ledger.next_seq(), now) {
-            ledger.plan(plan.planned(seq));
+            ledger.plan(plan.planned(seq), now);
             control.count_sent();
         }
         // A new connection is of use only to writes that are still to come.
@@ -148,9 +152,10 @@ impl Link {
     /// Writes what waits, reads acknowledgements, notices the end.
     fn flow(self, ledger: &mut Ledger, control: &Control) -> Link {
         let Link::Up { socket, since, .. } = &self else { return self };
+        let mut answered = catch_up(socket, ledger);
         let ended = transfer(socket, ledger);
         let at = clock::now();
-        let answered = ledger.acked(bytes_acked(socket), at);
+        answered += ledger.acked(acknowledged(socket).bytes, at);
         (0..answered).for_each(|_| control.count_answered());
         match ended {
             None => self,
@@ -196,6 +201,17 @@ impl Link {
     }
 }
 
+/// Finds what was acknowledged while we did not look, before anything else is sent. Returns how many writes that answered.
+fn catch_up(socket: &Socket, ledger: &mut Ledger) -> u64 {
+    let now = clock::now();
+    let before = ledger.look(now);
+    if now.saturating_sub(before) <= AWAY {
+        return 0;
+    }
+    let Acknowledged { bytes, ago } = acknowledged(socket);
+    ledger.acked(bytes, now.saturating_sub(ago).max(before))
+}
+
 /// Writes as much as the kernel takes. Returns why the connection is over, if it is.
 fn transfer(socket: &Socket, ledger: &mut Ledger) -> Option<i32> {
     // The other end has nothing to say: what comes is the end.
@@ -216,8 +232,17 @@ fn transfer(socket: &Socket, ledger: &mut Ledger) -> Option<i32> {
     None
 }
 
-/// Payload bytes that the other end has acknowledged on this connection; 0 where the kernel does not say (before 4.1).
-fn bytes_acked(socket: &Socket) -> u64 {
+/// What the other end has acknowledged on a connection.
+#[derive(Default)]
+struct Acknowledged {
+    /// Payload bytes; 0 where the kernel does not say (before 4.1).
+    bytes: u64,
+    /// How long ago its last acknowledgement came, in whole ticks of the kernel's clock (`rcv_tstamp` of `tcp_ack`): that of
+    /// these bytes was no later.
+    ago: Nanos,
+}
+
+fn acknowledged(socket: &Socket) -> Acknowledged {
     // SAFETY: a `tcp_info` of zeros is valid: it has only numbers.
     let mut info: libc::tcp_info = unsafe { mem::zeroed() };
     let mut length = mem::size_of_val(&info) as libc::socklen_t;
@@ -231,8 +256,12 @@ fn bytes_acked(socket: &Socket) -> u64 {
             &raw mut length,
         )
     };
+    if result != 0 {
+        return Acknowledged::default();
+    }
     // The SYN counts as a byte (`tcp_snd_una_update` at the end of the handshake).
-    if result == 0 { info.tcpi_bytes_acked.saturating_sub(1) } else { 0 }
+    let bytes = info.tcpi_bytes_acked.saturating_sub(1);
+    Acknowledged { bytes, ago: Nanos::from(info.tcpi_last_ack_recv) * MILLISECOND }
 }
 
 fn errno_for(outcome: Outcome) -> i32 {
@@ -241,5 +270,41 @@ fn errno_for(outcome: Outcome) -> i32 {
         Outcome::Refused { .. } => libc::ECONNREFUSED,
         Outcome::Reset { .. } => libc::ECONNRESET,
         _ => libc::ETIMEDOUT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Until it holds.
+    fn wait(mut holds: impl FnMut() -> bool) {
+        let start = std::time::Instant::now();
+        while !holds() {
+            assert!(start.elapsed() < std::time::Duration::from_secs(10), "it does not come about");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_acknowledgement_came_when_it_came_and_not_when_we_looked() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let socket = Socket::from(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        socket.set_nonblocking(true).unwrap();
+        let (other, _) = listener.accept().unwrap();
+        let mut ledger = Ledger::new(100, 2 * AWAY);
+        ledger.connected(1);
+        ledger.look(clock::now());
+        ledger.plan(clock::now(), clock::now());
+        assert_eq!(transfer(&socket, &mut ledger), None);
+        wait(|| acknowledged(&socket).bytes == 100);
+        // Nobody looks for longer than the time-out.
+        wait(|| acknowledged(&socket).ago > 4 * AWAY);
+        assert_eq!((catch_up(&socket, &mut ledger), catch_up(&socket, &mut ledger)), (1, 0));
+        let (attempts, _) = ledger.finish(clock::now());
+        assert!(matches!(attempts[0].outcome, Outcome::Answered { .. }), "{attempts:?}");
+        drop(other);
     }
 }
