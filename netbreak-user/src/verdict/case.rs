@@ -69,6 +69,7 @@ impl<'a> Case<'a> {
             });
         match first {
             Some((event, ending)) => Some(of_drop(self.evidence, event, ending, None)),
+            None if self.sleeps.delay(attempt, answered) => Some(starved(self.evidence, attempt)),
             None => self.end(attempt).filter(|end| end.at < answered),
         }
     }

@@ -61,6 +61,9 @@ pub fn late(group: &Group, toll: &Toll) -> String {
             (Some(symbol), Some(reason), _) => {
                 format!("their first packets died at {symbol} ({reason}){place}")
             }
+            _ if group.cause == Cause::Starved => {
+                "netbreak itself was not scheduled when their answers came: look at the load of this machine".to_owned()
+            }
             _ if toll.record.kind != Kind::Icmp && has_come(group) => format!(
                 "when their time was over they had reached the socket that they were for, whose program had not answered{place}"
             ),

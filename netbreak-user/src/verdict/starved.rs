@@ -6,9 +6,12 @@
 //! them share one thread.)
 
 use crate::{
-    clock::Nanos,
+    clock::{MILLISECOND, Nanos},
     probe::{Attempt, Kind, Outcome, Record},
 };
+
+/// When it has woken up, netbreak sends first what is due, and then reads what has come.
+const AWAKE: Nanos = 100 * MILLISECOND;
 
 /// Times in which netbreak did not run, ascending.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,6 +66,16 @@ impl Sleeps {
         }
         self.spans.iter().any(|span| {
             self.nobody_looked(record, attempt, *span) || self.left_too_late(record, attempt, *span)
+        })
+    }
+
+    /// Was `attempt` answered late because nobody looked? Netbreak fell asleep while the answer was in time, and found it
+    /// when it woke up.
+    pub fn delay(&self, attempt: &Attempt, answered: Nanos) -> bool {
+        let in_time = attempt.sent.saturating_add(self.timeout);
+        self.spans.iter().any(|(from, until)| {
+            let was_asleep = attempt.sent <= *until && *from < in_time && in_time < *until;
+            was_asleep && (*until..=until.saturating_add(AWAKE)).contains(&answered)
         })
     }
 
@@ -186,6 +199,16 @@ mod tests {
         // The kernel keeps what reaches the socket of icmp: it is read later.
         tcp.kind = Kind::Icmp;
         assert_eq!(starved(&tcp), NOBODY);
+    }
+
+    #[test]
+    fn an_answer_that_nobody_looked_for_was_late_for_that() {
+        let udp = slept(Kind::Udp);
+        let sleeps = Sleeps::of(std::slice::from_ref(&udp), TIMEOUT);
+        let held_up = |seq: usize, answered| sleeps.delay(&udp.attempts[seq], answered);
+        // It left right before the sleep from 1000 to 4000.
+        assert!(held_up(9, 4_001));
+        assert!(!held_up(9, 3_999) && !held_up(9, 4_001 + AWAKE) && !held_up(45, 6_000));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use netbreak_common::{Event, STAGE_RECEIVE};
 use super::build::*;
 use crate::{
     kernel::Trails,
-    probe::{Kind, Outcome, Record},
+    probe::{Attempt, Kind, Outcome, Record},
 };
 
 fn late(attempts: u64) -> Record {
@@ -51,4 +51,14 @@ fn a_program_that_takes_its_time_is_named_and_not_the_device() {
     let expected = "when their time was over they had reached the socket that they were for, whose program had not \
                     answered, s0 in namespace 300";
     assert_eq!(said, expected);
+}
+
+#[test]
+fn an_answer_that_came_while_netbreak_slept_waited_for_netbreak() {
+    let asleep = Attempt { planned: 200, ..attempt(1, 5_000, Outcome::Answered { at: 5_020 }) };
+    let late = attempt(0, 100, Outcome::Late { at: 5_010 });
+    let mut trails = Trails::default();
+    trails.unanswered(0, 0, [Some(&passage(0, &[hop(110, STAGE_RECEIVE, SERVERS)])), None]);
+    let said = late_dropped(&record(Kind::Http, vec![late, asleep]), &[], &trails).unwrap();
+    assert!(said.starts_with("netbreak itself was not scheduled"), "{said}");
 }
