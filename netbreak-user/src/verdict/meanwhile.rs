@@ -81,8 +81,12 @@ pub fn notes(evidence: &Evidence, scene: &Scene) -> Vec<String> {
     notes
 }
 
-/// Was the device that has the target's address unusable where packets to it died?
+/// Was the device that has the target's address unusable where packets to it died, for most of the time? That it came back
+/// when the first of them died says nothing of the others.
 pub fn target_was_gone(evidence: &Evidence, scene: &Scene) -> bool {
+    let (first, last) = scene.span;
+    let middle = first + (last - first) / 2;
+    let scene = &Scene { span: (middle, middle), ..*scene };
     let device = target_device(evidence, scene);
     evidence.changes.iter().any(|change| {
         let concerned = match change.what {

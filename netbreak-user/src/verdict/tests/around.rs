@@ -236,6 +236,28 @@ fn a_switch_that_cannot_reach_the_target_is_not_to_blame() {
 }
 
 #[test]
+fn a_link_that_was_up_again_is_not_to_blame() {
+    let (netns, ifindex) = SERVERS;
+    let sent = [3 * SECOND, 4 * SECOND];
+    let attempts = (0..).zip(sent).map(|(seq, at)| attempt(seq, at, Outcome::Lost)).collect();
+    let (mut trails, mut events) = (Trails::default(), Vec::new());
+    for (seq, at) in (0..).zip(sent) {
+        let hops = [hop(at + 10, STAGE_RECEIVE, SERVERS), hop(at + 20, STAGE_SOCKET, NOWHERE)];
+        trails.unanswered(0, seq, [Some(&passage(seq, &hops)), None]);
+        let refused = freed(event(Kind::Icmp, at + 11, seq), "OTHERHOST", "ip_rcv_core", &[]);
+        events.push(Event { netns, ifindex, ..refused });
+    }
+    let record = record(Kind::Icmp, attempts);
+    let cause = |until| {
+        let lost = change(What::Link, "carrier", 2 * SECOND, Some(until), "carrier lost");
+        let around = Around { changes: vec![lost], ..node() };
+        deaths_around(&record, &events, &trails, &around).remove(0).cause
+    };
+    assert_eq!(cause(3 * SECOND + 5), Cause::Unseen);
+    assert_eq!(cause(4 * SECOND), Cause::Link);
+}
+
+#[test]
 fn a_flooded_copy_is_not_where_a_packet_died() {
     let (netns, ifindex) = (400, 2);
     let way = [
