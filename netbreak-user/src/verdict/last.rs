@@ -245,7 +245,7 @@ fn silent_neighbour(evidence: &Evidence, target: Option<IpAddr>, device: &Stop, 
     };
     let silent: Vec<&Change> = evidence.changes.iter().filter(concerns).collect();
     let silent = match target {
-        Some(target) => next_hops(evidence, target, silent),
+        Some(target) => next_hops(evidence.records, target, silent),
         None => silent,
     };
     silent.first().map(|change| change.ifindex)

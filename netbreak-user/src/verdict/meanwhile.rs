@@ -49,7 +49,7 @@ pub fn notes(evidence: &Evidence, scene: &Scene) -> Vec<String> {
         is_failure && own.is_none_or(|own| own == change.device) && falls_into(change, scene)
     };
     let failed = evidence.changes.iter().filter(is_behind).collect();
-    let hops = next_hops(evidence, scene.target, failed);
+    let hops = next_hops(evidence.records, scene.target, failed);
     let is_concerned = |change: &Change| {
         let device = Some(change.device.as_str());
         match change.what {

@@ -2,16 +2,19 @@
 
 use std::net::IpAddr;
 
-use super::{Change, Evidence};
-use crate::clock::{Nanos, SECOND};
+use super::Change;
+use crate::{
+    clock::{Nanos, SECOND},
+    probe::Record,
+};
 
 /// So much later than a packet its neighbour may fail: three requests a second apart (`mcast_solicit`, `retrans_time`), and
 /// longer.
 pub const NEIGHBOUR_WAIT: Nanos = 4 * SECOND;
 
 /// Of failed neighbours those that may be the next hop of what is for `target`: the target itself if it is one of them,
-/// else those of its family, rather such that are no targets themselves.
-pub fn next_hops<'a>(evidence: &Evidence, target: IpAddr, failed: Vec<&'a Change>) -> Vec<&'a Change> {
+/// else those of its family, rather such that are no targets of any probe.
+pub fn next_hops<'a>(records: &[Record], target: IpAddr, failed: Vec<&'a Change>) -> Vec<&'a Change> {
     // Of another node's probe it is not known here.
     if target.is_unspecified() {
         return failed;
@@ -19,7 +22,7 @@ pub fn next_hops<'a>(evidence: &Evidence, target: IpAddr, failed: Vec<&'a Change
     let only = |is_meant: &dyn Fn(IpAddr) -> bool| -> Vec<&'a Change> {
         failed.iter().filter(|change| address(change).is_some_and(is_meant)).copied().collect()
     };
-    let is_target = |address| evidence.records.iter().any(|record| record.address == address);
+    let is_target = |address| records.iter().any(|record| record.address == address);
     let choices: [&dyn Fn(IpAddr) -> bool; 3] = [
         &|address| address == target,
         &|address| address.is_ipv4() == target.is_ipv4() && !is_target(address),
@@ -31,4 +34,44 @@ pub fn next_hops<'a>(evidence: &Evidence, target: IpAddr, failed: Vec<&'a Change
 /// `10.0.0.1` of the key `10.0.0.1/24`.
 pub fn address(change: &Change) -> Option<IpAddr> {
     change.key.split('/').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        probe::Kind,
+        verdict::tests::build::record,
+        watch::{Turn, What},
+    };
+
+    #[test]
+    fn the_target_goes_before_a_router_and_that_before_another_target() {
+        let change = |key: &str| Change {
+            at: 1,
+            until: None,
+            netns: 7,
+            ifindex: 3,
+            device: "c0".to_owned(),
+            what: What::Neighbour,
+            key: key.to_owned(),
+            turn: Turn::Gone,
+            subnet: None,
+            detail: format!("{key} failed"),
+        };
+        let changes = ["fd00::1", "10.0.0.98", "10.0.0.99", "10.0.0.1"].map(change);
+        let records = ["10.0.0.98", "10.0.0.99"]
+            .map(|address| Record { address: address.parse().unwrap(), ..record(Kind::Icmp, Vec::new()) });
+        let meant = |target: &str, failed: &[usize]| -> Vec<&str> {
+            let failed = failed.iter().map(|index| &changes[*index]).collect();
+            let found = next_hops(&records, target.parse().unwrap(), failed);
+            found.into_iter().map(|change| change.key.as_str()).collect()
+        };
+        assert_eq!(meant("10.0.0.98", &[0, 1, 2, 3]), ["10.0.0.98"]);
+        assert_eq!(meant("10.0.7.7", &[0, 1, 2, 3]), ["10.0.0.1"]);
+        assert_eq!(meant("10.0.7.7", &[0, 1, 2]), ["10.0.0.98", "10.0.0.99"]);
+        assert_eq!(meant("fd00:7::7", &[0, 1]), ["fd00::1"]);
+        assert_eq!(meant("10.0.7.7", &[0]).len(), 0);
+        assert_eq!(meant("0.0.0.0", &[0, 1]), ["fd00::1", "10.0.0.98"]);
+    }
 }
