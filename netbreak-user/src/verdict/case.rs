@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use netbreak_common::{Event, LEG_REPLY, TUNNEL_PORTS, sensor};
+use netbreak_common::{Event, Hop, LEG_REPLY, LEG_REQUEST, TUNNEL_PORTS, sensor};
 
 use super::{
     Change, Evidence, cause,
+    deaths::resent,
     end::{End, Proof},
     ending::Ending,
     gone,
@@ -48,6 +49,12 @@ impl<'a> Case<'a> {
         }
         let sleeps = Sleeps::of(evidence.records, evidence.timeout);
         Some(Self { evidence, probe, record, events, sleeps })
+    }
+
+    /// When segments of it were sent again, ascending.
+    pub fn resent(&self) -> Vec<Nanos> {
+        let of_probe = resent(self.evidence, self.probe as usize, self.record).unwrap_or_default();
+        of_probe.into_iter().map(|(at, _)| at).collect()
     }
 
     /// The attempts that need a death, in order.
@@ -95,6 +102,25 @@ impl<'a> Case<'a> {
             .or_else(|| self.sleeps.explain(self.record, attempt).then(|| starved(self.evidence, attempt)))
             .or_else(|| Some(seen_last(self.evidence, attempt, last?)))
     }
+}
+
+/// A write stayed in the send buffer, because the socket that it was for took no more (a window of zero bytes): the place
+/// is where answered writes got to.
+pub fn unread(case: &Case, attempt: &Attempt) -> End {
+    let evidence = case.evidence;
+    let is_there = |hop: &&Hop| hop.ifindex != 0 && evidence.names.has_address(hop.netns, hop.destination);
+    let mut walks = evidence.trails.walks.iter().filter(|walk| walk.probe == case.probe);
+    let place = walks.find_map(|walk| walk.legs[usize::from(LEG_REQUEST)].iter().rfind(is_there));
+    let (netns, ifindex) = (place.map(|hop| hop.netns), place.map(|hop| hop.ifindex));
+    let doing = Doing::Unread;
+    let group = Group {
+        stage: Some(doing.stage().to_owned()),
+        device: device_name(evidence, netns, ifindex),
+        ifindex,
+        doing: Some(doing),
+        ..Group::new(Leg::Request, Cause::Socket, netns)
+    };
+    End { group, at: attempt.sent, proof: Proof::SeenLast }
 }
 
 /// The last drop that was no copy's.

@@ -170,6 +170,9 @@ fn explain_last(doing: &Doing, here: &str, device: &str, to: &str) -> String {
         Doing::Acknowledged => format!(
             "they left this node through {device} {here}, {to} acknowledged them, and its program sent no answer: look at that program there (Recv-Q of `ss -nt`)"
         ),
+        Doing::Unread => format!(
+            "{to} had acknowledged all that was sent before and took no more: look at the program that is to read it and at Recv-Q of `ss -nt` {here}"
+        ),
         Doing::ReadFromPacketSocket => format!(
             "a process read them from a packet socket on {device} {here} and did not send them on: look at `ss -0lp` {here}"
         ),

@@ -59,6 +59,8 @@ pub enum Doing {
     Arrived,
     /// Sent, and acknowledged by the host that it was for, whose program did not answer.
     Acknowledged,
+    /// Not sent, since the socket that it was for took no more.
+    Unread,
     /// Read by the owner of a packet socket on the device.
     ReadFromPacketSocket,
     /// Read by the process that holds the TAP device open which it was sent into.
@@ -351,7 +353,7 @@ impl Doing {
             Doing::Transmitted(_) | Doing::Received | Doing::ReadFromPacketSocket | Doing::ReadFromTap => {
                 Cause::Unseen
             }
-            Doing::Arrived | Doing::Acknowledged | Doing::Delivered => Cause::Socket,
+            Doing::Arrived | Doing::Acknowledged | Doing::Unread | Doing::Delivered => Cause::Socket,
             Doing::Consumed(Some(symbol)) if symbol.starts_with("ovs_") || symbol == "do_execute_actions" => {
                 Cause::OvsFlow
             }
@@ -377,7 +379,7 @@ impl Doing {
             Doing::Received | Doing::Arrived => "device receive",
             Doing::ReadFromPacketSocket => "packet socket",
             Doing::ReadFromTap => "tap device",
-            Doing::Delivered => "socket",
+            Doing::Delivered | Doing::Unread => "socket",
             Doing::Consumed(_) => "stack",
             Doing::InSwitch => "openvswitch",
             Doing::Upcall(_) => UPCALL_STAGE,

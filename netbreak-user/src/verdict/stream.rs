@@ -1,12 +1,13 @@
 //! Writes of a stream: TCP hands them over in order, so one that is lost holds up all that come after it.
 
 use super::{
-    case::{Case, REFUSED},
+    case::{Case, REFUSED, unread},
     end::{End, Proof},
     last::Doing,
 };
 use crate::{
-    probe::Outcome,
+    clock::Nanos,
+    probe::{Attempt, Outcome},
     report::{Cause, Leg},
 };
 
@@ -22,8 +23,9 @@ const ACKNOWLEDGED_WITHIN: usize = 128;
 /// where it was not sent it waited for one that did.
 pub fn ends(case: &Case) -> Vec<Option<End>> {
     let attempts = &case.record.attempts;
-    let own: Vec<Option<End>> =
+    let mut own: Vec<Option<End>> =
         attempts.iter().map(|a| a.is_unanswered().then(|| case.end(a)).flatten()).collect();
+    stay_unread(case, &mut own);
     let (mut held_up_by, mut waited_for): (Option<&End>, Option<&End>) = (None, None);
     // What became of the write whose SYN it was that failed.
     let mut no_connection: Option<(Outcome, &End)> = None;
@@ -66,6 +68,40 @@ pub fn ends(case: &Case) -> Vec<Option<End>> {
     ends
 }
 
+/// What was not sent although all before it was acknowledged, and nothing had to be sent again until the next
+/// acknowledgement, is for a socket that took no more.
+fn stay_unread(case: &Case, own: &mut [Option<End>]) {
+    let attempts = &case.record.attempts;
+    let answered = |attempt: &Attempt| match attempt.outcome {
+        Outcome::Answered { at } | Outcome::Late { at } => Some(at),
+        _ => None,
+    };
+    let resent = case.resent();
+    // When the write before was acknowledged, where all that was sent is.
+    let (mut before, mut next) = (None, None);
+    let all_acknowledged: Vec<Option<Nanos>> = attempts
+        .iter()
+        .zip(own.iter())
+        .map(|(attempt, end)| {
+            before = answered(attempt).or(before.filter(|_| end.as_ref().is_none_or(is_unsent)));
+            before
+        })
+        .collect();
+    for number in (0..attempts.len()).rev() {
+        let attempt = &attempts[number];
+        next = answered(attempt).or(next);
+        let is_unsent = own[number].as_ref().is_some_and(is_unsent);
+        if !is_unsent || attempt.outcome != Outcome::TimedOut {
+            continue;
+        }
+        let Some(before) = all_acknowledged[number] else { continue };
+        let first = resent.partition_point(|at| *at <= before);
+        if resent.get(first).is_none_or(|at| next.is_some_and(|next| *at > next)) {
+            own[number] = Some(unread(case, attempt));
+        }
+    }
+}
+
 /// Did it die there, or did it arrive, or was there nothing of it?
 fn is_a_death(end: &End) -> bool {
     match (end.proof, &end.group.doing) {
@@ -77,7 +113,9 @@ fn is_a_death(end: &End) -> bool {
         }
         (
             Proof::SeenLast,
-            Some(Doing::Arrived | Doing::Acknowledged | Doing::Delivered | Doing::Consumed(_)),
+            Some(
+                Doing::Arrived | Doing::Acknowledged | Doing::Unread | Doing::Delivered | Doing::Consumed(_),
+            ),
         ) => false,
         (Proof::SeenLast, _) => !is_unsent(end),
     }

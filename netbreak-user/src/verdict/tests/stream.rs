@@ -1,6 +1,6 @@
 //! Writes of a stream that are lost in their own right, or held up by one that was.
 
-use netbreak_common::{Event, Hop, STAGE_QUEUE, STAGE_RECEIVE};
+use netbreak_common::{Event, Hop, STAGE_QUEUE, STAGE_RECEIVE, sensor};
 
 use super::build::*;
 use crate::{
@@ -119,6 +119,30 @@ fn a_refused_connection_is_refused_by_who_had_its_syn() {
     let death = &judged(&[dropped(0)])[0];
     assert_eq!((death.attempts, death.cause, death.leg, death.netns), (3, Cause::Socket, Leg::Request, None));
     assert!(death.explain.starts_with("10.0.2.2 answered that nobody listens"), "{}", death.explain);
+}
+
+#[test]
+fn what_is_not_sent_while_all_else_is_acknowledged_is_not_read() {
+    let mut trails = Trails::default();
+    trails.answered(0, 0, [Some(&passage(0, &[hop(105, STAGE_RECEIVE, SERVERS)])), None]);
+    trails.unanswered(0, 1, [None, None]);
+    trails.unanswered(0, 2, [None, None]);
+    let outcomes = [Outcome::Answered { at: 120 }, TIMED_OUT, TIMED_OUT];
+    let judged = |events: &[Event], trails: &Trails| {
+        let death = deaths_seen(&record(Kind::Stream, writes(&outcomes)), events, trails).0.remove(0);
+        (death.attempts, death.cause, death.netns, death.ifindex, death.explain)
+    };
+    let (attempts, cause, netns, ifindex, explain) = judged(&[], &trails);
+    assert_eq!((attempts, cause, netns, ifindex), (2, Cause::Socket, Some(SERVER), Some(SERVERS.1)));
+    assert!(explain.starts_with("10.0.2.2 had acknowledged all that was sent before"), "{explain}");
+    // Sent again: it was sent, and waits for a neighbour.
+    let again = Event { sensor: sensor::RETRANSMIT, reason: 0, ..event(Kind::Stream, 400, 1) };
+    assert_eq!(judged(&[again], &trails).1, Cause::Neighbour);
+    // Something sent is not acknowledged.
+    let hops = [hop(210, STAGE_RECEIVE, SERVERS)];
+    let mut sent = trails.clone();
+    sent.unanswered(0, 1, [Some(&passage(1, &hops)), None]);
+    assert!(judged(&[], &sent).4.starts_with("they reached the host"), "{sent:?}");
 }
 
 #[test]
