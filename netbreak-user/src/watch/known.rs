@@ -22,6 +22,14 @@ impl Known {
         Known { netns, ..Known::default() }
     }
 
+    /// Takes what is there at the begin, which is no change.
+    pub fn learn(&mut self, message: &RouteNetlinkMessage) {
+        match message {
+            RouteNetlinkMessage::NewNeighbour(neighbour) => self.neighbours.learn(neighbour),
+            message => drop(self.take(0, false, message)),
+        }
+    }
+
     /// Takes a neighbour as it is when all is over, and says whether packets wait for it.
     pub fn at_the_end(&self, at: Nanos, message: &RouteNetlinkMessage) -> Option<Event> {
         let RouteNetlinkMessage::NewNeighbour(neighbour) = message else { return None };

@@ -31,6 +31,13 @@ pub(super) struct Neighbours {
 }
 
 impl Neighbours {
+    /// Takes a neighbour that is there at the begin. One that is being asked for has not failed by that.
+    pub(super) fn learn(&mut self, message: &NeighbourMessage) {
+        if message.header.state != NeighbourState::Incomplete {
+            drop(self.is(0, message, String::new()));
+        }
+    }
+
     /// Takes a neighbour that is new or changed; `device` is its device's name.
     pub(super) fn is(&mut self, at: Nanos, message: &NeighbourMessage, device: String) -> Option<Said> {
         let (ifindex, address) = key(message)?;
@@ -40,7 +47,6 @@ impl Neighbours {
         match message.header.state {
             // Of one that is being asked for the kernel tells nothing but this: it failed, and the next packet had it asked
             // for again before that was told (`neigh_invalidate` lets go of the lock, net/core/neighbour.c).
-            NeighbourState::Incomplete if before.is_none() => None,
             NeighbourState::Failed | NeighbourState::Incomplete => {
                 self.remember((ifindex, address), Known { failed: Some(at), ..before.unwrap_or_default() });
                 // The kernel asks again for each packet, and fails again.
@@ -164,7 +170,6 @@ mod tests {
     #[test]
     fn a_healthy_neighbour_says_nothing() {
         tell(&[
-            (true, 1, Incomplete, 0, ""),
             (true, 2, Reachable, 1, ""),
             (true, 3, Stale, 1, ""),
             (true, 4, Delay, 1, ""),
@@ -183,6 +188,22 @@ mod tests {
             (true, 3, Incomplete, 0, "Gone 10.0.0.1 failed"),
             (true, 4, Reachable, 1, "Back 10.0.0.1 answered again"),
         ]);
+        // It never answered, and each of its failures is overtaken.
+        tell(&[(true, 1, Incomplete, 0, "Gone 10.0.0.1 failed"), (true, 2, Incomplete, 0, "")]);
+    }
+
+    #[test]
+    fn who_is_asked_for_at_the_begin_has_not_failed() {
+        let mut neighbours = Neighbours::default();
+        neighbours.learn(&message(Incomplete, 0));
+        neighbours.learn(&message(Failed, 0));
+        assert_eq!(
+            neighbours.is(1, &message(Reachable, 1), String::new()).map(|said| said.turn),
+            Some(Turn::Back)
+        );
+        let mut neighbours = Neighbours::default();
+        neighbours.learn(&message(Incomplete, 0));
+        assert_eq!(neighbours.is(1, &message(Reachable, 1), String::new()), None);
     }
 
     #[test]

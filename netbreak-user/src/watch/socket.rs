@@ -55,8 +55,7 @@ impl Watcher {
             RouteNetlinkMessage::GetAddress(AddressMessage::default()),
             RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()),
         ] {
-            let learn = |known: &mut Known, message: &_| drop(known.take(0, false, message));
-            watcher.dump(request, learn).with_context(failed)?;
+            watcher.dump(request, Known::learn).with_context(failed)?;
         }
         watcher.socket.set_non_blocking(true).with_context(failed)?;
         Ok(watcher)
