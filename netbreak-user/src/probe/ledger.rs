@@ -143,7 +143,8 @@ impl Ledger {
         }
     }
 
-    /// The other end has acknowledged `total` bytes of this connection. Returns how many writes that answered.
+    /// The other end has acknowledged `total` bytes of this connection. Returns how many writes that answered. Where the
+    /// kernel's clock tells `at`, its tick may have begun before a write left.
     pub(super) fn acked(&mut self, total: u64, at: Nanos) -> u64 {
         let total = total.min(self.written);
         if total <= self.acked {
@@ -157,9 +158,10 @@ impl Ledger {
         }
         let mut answered = 0;
         while let Some((index, _)) = self.unacked.pop_front_if(|(_, end)| *end <= total) {
-            let late = at.saturating_sub(self.writes[index].due) > self.timeout;
-            self.writes[index].outcome =
-                Some(if late { Outcome::Late { at } } else { Outcome::Answered { at } });
+            let write = &mut self.writes[index];
+            let at = write.sent.map_or(at, |sent| at.max(sent));
+            let late = at.saturating_sub(write.due) > self.timeout;
+            write.outcome = Some(if late { Outcome::Late { at } } else { Outcome::Answered { at } });
             answered += 1;
         }
         answered
@@ -272,6 +274,14 @@ mod tests {
         let (attempts, _) = ledger.finish(504);
         assert_eq!((attempts[0].planned, attempts[0].sent), (10, 501));
         assert_eq!(attempts[0].outcome, Outcome::Answered { at: 503 });
+    }
+
+    #[test]
+    fn no_write_is_answered_before_it_left() {
+        let mut ledger = planned(&[0]);
+        ledger.wrote(10, 3);
+        ledger.acked(10, 1);
+        assert_eq!(ledger.finish(9).0[0].outcome, Outcome::Answered { at: 3 });
     }
 
     #[test]
