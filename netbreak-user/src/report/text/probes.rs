@@ -85,7 +85,7 @@ fn outcomes(page: &mut Page, probe: &Probe) {
         (probe.lost, "lost"),
         (probe.timed_out, "timed out"),
         (probe.unreachable, "unreachable (an ICMP error came back)"),
-        (probe.send_failed, "not sent (the kernel refused)"),
+        (probe.send_failed, not_sent(probe.kind)),
         (probe.reset, "reset"),
         (probe.late, "late (answered after the time-out)"),
     ];
@@ -101,6 +101,14 @@ fn outcomes(page: &mut Page, probe: &Probe) {
     }
     if probe.duplicate > 0 {
         page.paragraph("    duplicate", DETAIL, Style::Plain, &count(probe.duplicate, "answer"));
+    }
+}
+
+/// A stream's write is not sent where there is no connection, whoever refused that.
+fn not_sent(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Stream => "not sent (there was no connection)",
+        _ => "not sent (the kernel refused)",
     }
 }
 
@@ -231,5 +239,16 @@ fn deaths(page: &mut Page, probe: &Probe, places: &Places) {
             count(probe.needing_a_death(), "attempt")
         );
         page.paragraph("    unexplained", DETAIL, Style::Warning, &text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_without_a_connection_was_refused_by_no_kernel() {
+        assert_eq!(not_sent(Kind::Stream), "not sent (there was no connection)");
+        assert_eq!(not_sent(Kind::Icmp), "not sent (the kernel refused)");
     }
 }
