@@ -5,9 +5,9 @@
 //! what the per-CPU allocator notes for memory cgroups (`pcpuobj_ext`, mm/percpu-internal.h).
 
 use netbreak_common::{
-    ALIAS_PORTS, Asked, CHUNK, CachedPlace, Chunk, FlowKey4, FlowKey6, Losses, MAX_ALIASES, MAX_PLACES,
-    MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey, ProbeValue,
-    RING_BYTES, Routing, SENDERS, Settings, Upcall,
+    ALIAS_PORTS, Asked, CHUNK, CLOSED, CachedPlace, Chunk, Closed, FlowKey4, FlowKey6, Losses, MAX_ALIASES,
+    MAX_PLACES, MAX_PROBE_FLOWS, PLACE_CACHE, PORT_WORDS, Passage, Place, PlaceKey, PlaceTotal, ProbeKey,
+    ProbeValue, RING_BYTES, Routing, SENDERS, Settings, Upcall,
 };
 
 use super::registry::Room;
@@ -68,6 +68,7 @@ pub fn maps(flows: u32, room: Room) -> Vec<Map> {
         ("ROUTING", PerCpuArray, ID, size_of::<Routing>(), 1),
         ("SENDERS", Array, ID, size_of::<Asked>(), SENDERS),
         ("UPCALL", PerCpuArray, ID, size_of::<Upcall>(), 1),
+        ("CLOSED", Array, ID, size_of::<Closed>(), CLOSED),
         ("EVENTS", Ring, 0, 0, RING_BYTES),
         (".rodata", Array, ID, size_of::<Settings>(), 1),
     ]
