@@ -223,7 +223,9 @@ fn a_stopped_switch_makes_attempts_late() {
         let said = probe.late_explain.as_deref().unwrap();
         let expected = "received on p1h in node, not sent on in time: held up or died in a packet socket or in \
                         ovs-vswitchd (pid ";
-        assert!(said.starts_with(expected) && said.contains(", stopped from "), "{said}");
+        // Some may be late on the last bit of their way; most come first.
+        let most = said.split_once(" of them: ").map_or(said, |(_, most)| most);
+        assert!(most.starts_with(expected) && most.contains(", stopped from "), "{said}");
     }
     let page = text::Options { color: false, width: 100 };
     assert!(!text::render(&report, page).contains("SYNs were resent"), "nothing died");
