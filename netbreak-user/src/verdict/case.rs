@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use netbreak_common::{Event, Hop, LEG_REPLY, LEG_REQUEST, TUNNEL_PORTS, sensor};
 
 use super::{
-    Change, Evidence, cause,
+    Change, Evidence, TCP_RST, TCP_SYN, cause,
     deaths::resent,
     end::{End, Proof},
     ending::Ending,
@@ -23,9 +23,6 @@ use crate::{
 
 /// Of a write: what it was to be sent on was refused.
 pub const REFUSED: Outcome = Outcome::SendFailed { errno: libc::ECONNREFUSED };
-
-const TCP_SYN: u8 = 0x02;
-const TCP_RST: u8 = 0x04;
 
 /// What is known of a probe.
 pub struct Case<'a> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use netbreak_common::{Event, LEG_REQUEST, sensor};
 
 use super::{
-    Evidence,
+    Evidence, TCP_SYN,
     case::Case,
     end::{End, Proof},
     group::{Group, Toll},
@@ -16,8 +16,6 @@ use crate::{
     probe::{Kind, Outcome, Record},
     report::{Death, Retransmits},
 };
-
-const TCP_SYN: u8 = 0x02;
 
 /// Of so many groups of late attempts it is said what held them up.
 const MOST_LATE: usize = 3;

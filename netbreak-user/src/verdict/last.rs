@@ -8,7 +8,7 @@ use netbreak_common::{
 };
 
 use super::{
-    Change, Evidence, Names,
+    Change, Evidence, Names, TCP_RST, TCP_SYN,
     ending::Ending,
     floods::without_strays,
     next_hop::{NEIGHBOUR_WAIT, next_hops},
@@ -21,9 +21,6 @@ use crate::{
     report::{Cause, Leg},
     watch::{Turn, What},
 };
-
-const TCP_SYN: u8 = 0x02;
-const TCP_RST: u8 = 0x04;
 
 /// Where an attempt was seen last, and what that says.
 #[derive(Debug, Clone, PartialEq, Eq)]

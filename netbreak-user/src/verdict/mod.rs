@@ -58,6 +58,10 @@ use crate::{
     watch::{Device, Event as Change, Owners, Process},
 };
 
+// Flags of a segment, as events and stops have them (`TCPHDR_*`, include/net/tcp.h).
+const TCP_SYN: u8 = 0x02;
+const TCP_RST: u8 = 0x04;
+
 /// Names of the running kernel's numbers. `None` = not known here.
 pub trait Names {
     /// The function that contains a kernel address.
