@@ -24,21 +24,31 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Serves every connection until it is dropped.
 pub(super) async fn accept(listener: TcpListener, kind: Kind) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut tasks = JoinSet::new();
+    accept_each(listener, MAX_CONNECTIONS, &mut JoinSet::new(), |stream| serve(stream, kind)).await;
+}
+
+/// Accepts for ever, at most so many at the same time, and serves each connection in a task among `open`.
+pub(crate) async fn accept_each<F: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    most: usize,
+    open: &mut JoinSet<()>,
+    serve: impl Fn(TcpStream) -> F,
+) {
+    let room = Arc::new(Semaphore::new(most));
     loop {
         // Never closed, so there is always a permit to come.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                tasks.spawn(async move {
-                    serve(stream, kind).await;
+                let served = serve(stream);
+                open.spawn(async move {
+                    served.await;
                     drop(permit);
                 });
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
-        while tasks.try_join_next().is_some() {}
+        while open.try_join_next().is_some() {}
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod tests;
 
 pub use command::command;
+pub(crate) use connections::accept_each;
 pub use error::ServeError;
 
 use std::net::{IpAddr, SocketAddr};

@@ -32,7 +32,7 @@ use crate::{
     clock::{self, Nanos},
     probe::Kind,
     run::privileges,
-    serve::{ServeError, listen},
+    serve::{ServeError, accept_each, listen},
 };
 
 /// Connections at the same time; more wait in the kernel's accept queue.
@@ -46,9 +46,6 @@ const CONNECTION_WITHIN: Duration = Duration::from_secs(660);
 
 /// Connections that are open at the end have that long to read their answers.
 const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
-
-/// After an accept that failed for want of files or memory: without a pause it would fail again at once.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// The thread that listens.
 pub(super) struct Server {
@@ -131,7 +128,7 @@ fn work(runtime: &Runtime, listener: TcpListener, asked: Arc<Asked>, mut stopped
     runtime.block_on(async {
         let mut open = JoinSet::new();
         tokio::select! {
-            () = accept(listener, asked, &mut open) => {}
+            () = accept_each(listener, MOST_CONNECTIONS, &mut open, |stream| within_time(stream, Arc::clone(&asked))) => {}
             _ = stopped.wait_for(|is_over| *is_over) => {}
         }
         let answered = async { while open.join_next().await.is_some() {} };
@@ -140,23 +137,9 @@ fn work(runtime: &Runtime, listener: TcpListener, asked: Arc<Asked>, mut stopped
     });
 }
 
-async fn accept(listener: TcpListener, asked: Arc<Asked>, open: &mut JoinSet<()>) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    loop {
-        // Never closed, so there is always a permit to come.
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let asked = Arc::clone(&asked);
-                open.spawn(async move {
-                    let _ = tokio::time::timeout(CONNECTION_WITHIN, serve(stream, &asked)).await;
-                    drop(permit);
-                });
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
-        }
-        while open.try_join_next().is_some() {}
-    }
+async fn within_time(stream: TcpStream, asked: Arc<Asked>) {
+    // Who takes longer is cut off.
+    let _ = tokio::time::timeout(CONNECTION_WITHIN, serve(stream, &asked)).await;
 }
 
 /// One request. Its errors end the connection and nothing else.
