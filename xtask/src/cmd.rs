@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::workspace;
 
 /// A command to run in the workspace's root; its `Display` is a line for a shell.
+#[derive(Clone)]
 pub struct Cmd {
     program: OsString,
     args: Vec<OsString>,

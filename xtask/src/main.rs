@@ -8,6 +8,7 @@ mod demo;
 mod image;
 mod lab;
 mod setup;
+mod suite;
 mod test;
 mod vm;
 mod workspace;

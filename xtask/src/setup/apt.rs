@@ -1,9 +1,12 @@
 //! Debian packages.
 
-use anyhow::{Result, bail};
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
 
 use super::toolchain::Version;
 use crate::cmd::Cmd;
+use crate::suite::Suite;
 use crate::workspace;
 
 /// apt, whose lists are refreshed at most once, and only if something has to be installed.
@@ -23,28 +26,30 @@ impl Apt {
         if packages.is_empty() {
             return Ok(());
         }
-        let install = Cmd::new("apt-get")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args([
-                "install",
-                "-y",
-                "-qq",
-                "--no-install-recommends",
-                "--no-remove",
-                "-oDPkg::Lock::Timeout=300",
-            ])
-            .args(&packages);
-        let packages = packages.join(" ");
+        let plain = installing(Cmd::new("apt-get"), &packages);
         if !is_here() {
-            bail!("this machine has no apt-get: install what Debian calls {packages}, then try again");
+            bail!(
+                "this machine has no apt-get: install what Debian calls {}, then try again",
+                packages.join(" ")
+            );
         }
         if !workspace::is_root() {
             bail!(
-                "installing {packages} needs root; run this, then try again:\n  sudo apt-get update && sudo {install}"
+                "installing {} needs root; run this, then try again:\n  sudo apt-get update && sudo {plain}",
+                packages.join(" ")
             );
         }
         self.refresh();
-        install.run()
+        if fits(&plain) {
+            return plain.run();
+        }
+        let (fitting, others): (Vec<&str>, Vec<&str>) =
+            packages.iter().partition(|package| fits(&installing(Cmd::new("apt-get"), &[package])));
+        if others.is_empty() || !from_backports(&others)? {
+            // It fails, and says why.
+            return plain.run();
+        }
+        if fitting.is_empty() { Ok(()) } else { installing(Cmd::new("apt-get"), &fitting).run() }
     }
 
     /// The version of `package` that apt would install; `None` without apt. Without root apt's lists are
@@ -67,6 +72,41 @@ impl Apt {
             eprintln!("! going on with the lists that apt has: {error:#}");
         }
     }
+}
+
+/// The line that installs `packages` by `apt_get`, and removes nothing.
+fn installing(apt_get: Cmd, packages: &[&str]) -> Cmd {
+    apt_get
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["install", "-y", "-qq", "--no-install-recommends", "--no-remove", "-oDPkg::Lock::Timeout=300"])
+        .args(packages)
+}
+
+/// Whether apt would do what `line` tells it.
+fn fits(line: &Cmd) -> bool {
+    line.clone().args(["--simulate"]).ask().is_some()
+}
+
+/// Installs `packages` from the backports of this machine's release, if they fit there: where some of what belongs
+/// together is from backports already (QEMU's tools, say), the release's own would have to remove it.
+fn from_backports(packages: &[&str]) -> Result<bool> {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let Some(codename) = codename(&release) else { return Ok(false) };
+    eprintln!("! {} would remove what is installed from elsewhere: looking in backports", packages.join(" "));
+    let lists = workspace::target()?.join("apt");
+    let suite = Suite::beside_own(&format!("{codename}-backports"), &lists)?;
+    let line = installing(suite.preferring(), packages);
+    let fit = fits(&line);
+    if fit {
+        line.run()?;
+    }
+    fs::remove_dir_all(&lists).with_context(|| format!("cannot remove {}", lists.display()))?;
+    Ok(fit)
+}
+
+/// The name of the release that /etc/os-release tells of.
+fn codename(release: &str) -> Option<&str> {
+    release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).map(|name| name.trim_matches('"'))
 }
 
 fn is_here() -> bool {
@@ -95,6 +135,14 @@ mod tests {
     fn only_installed_packages_are_not_missing() {
         let list = "fping installed\nnftables config-files\niptables-dev installed\n";
         assert_eq!(missing(&["fping", "nftables", "iptables"], list), ["nftables", "iptables"]);
+    }
+
+    #[test]
+    fn the_release_has_a_name() {
+        let debian = "NAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n";
+        assert_eq!(codename(debian), Some("bookworm"));
+        assert_eq!(codename("VERSION_CODENAME=\"noble\"\n"), Some("noble"));
+        assert_eq!(codename("NAME=sid\n"), None);
     }
 
     #[test]
