@@ -95,10 +95,17 @@ struct Agent {
 pub fn command(options: AgentOptions) -> Result<()> {
     let options = Arc::new(options);
     let (end, ending) = watch::channel(false);
+    let results = Results {
+        metrics: Metrics::new(env!("CARGO_PKG_VERSION"), MOST_SERIES),
+        kept: Kept::new(options.keep),
+        health: Health::default(),
+    };
+    let shared = Arc::new(Shared(Mutex::new(results)));
     let windows = Windows {
         netns: Arc::new(Namespace::current()?),
         mesh: Arc::new(Mutex::new(Mesh::new(&options))),
         options: Arc::clone(&options),
+        shared: Arc::clone(&shared),
         end: ending,
     };
     let round = windows.look()?;
@@ -106,12 +113,9 @@ pub fn command(options: AgentOptions) -> Result<()> {
         let all = if options.targets.len() > 1 { "no target can be resolved; the first: " } else { "" };
         return Err(Refused::new(format!("{all}{}", first.why)).into());
     }
-    let mut metrics = Metrics::new(env!("CARGO_PKG_VERSION"), MOST_SERIES);
     for name in options.targets.iter().filter(|target| matches!(target.host, Host::Name(_))) {
-        metrics.add_resolve_failures(&name.typed, 0);
+        shared.lock().metrics.add_resolve_failures(&name.typed, 0);
     }
-    let results = Results { metrics, kept: Kept::new(options.keep), health: Health::default() };
-    let shared = Arc::new(Shared(Mutex::new(results)));
     let (tell, told) = mpsc::channel();
     let server = Server::start(options.listen, Arc::clone(&shared), tell.clone())?;
     say(&format!("listening on http://{}/metrics", server.address));
@@ -180,7 +184,14 @@ impl Agent {
     }
 
     fn begin_following(&mut self, ask: Ask) {
-        let (flows, end) = (self.windows.options.measure.flows, self.end.subscribe());
+        let measure = &self.windows.options.measure;
+        if measure.no_kernel {
+            let why = "this agent follows no packets: it was started with --no-kernel, and loads nothing into the kernel";
+            // Gone again: then nobody need be told.
+            let _ = ask.following.send(Err(why.to_owned()));
+            return;
+        }
+        let (flows, end) = (measure.flows, self.end.subscribe());
         match following::begin(ask, flows, end, self.tell.clone()) {
             Ok(()) => self.in_progress.1 += 1,
             // Whoever asked finds out, as nobody answers.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 use tokio::sync::watch;
 
 use super::{
-    Message,
+    Message, Shared,
     mesh::{Mesh, Round},
 };
 use crate::{
@@ -29,6 +29,8 @@ pub(super) struct Windows {
     pub(super) netns: Arc<Namespace>,
     /// Only the thread of the window in progress looks at it.
     pub(super) mesh: Arc<Mutex<Mesh>>,
+    /// Told what a window is to visit, before it does.
+    pub(super) shared: Arc<Shared>,
     /// Ends the window when it is told `true`.
     pub(super) end: watch::Receiver<bool>,
 }
@@ -87,15 +89,18 @@ impl Windows {
         let options = &self.options;
         let run_id = run::random_run_id()?;
         let mut specs = Vec::new();
+        let mut results = self.shared.lock();
         for (index, (typed, address)) in visits.iter().enumerate() {
             for probe in &options.probes {
                 let mut spec = run::spec_of(probe, (index, typed, *address), run_id);
                 (spec.interval, spec.timeout, spec.duration) =
                     (options.interval, options.timeout, options.window);
                 (spec.insecure, spec.sources) = (options.insecure, options.source.into_iter().collect());
+                results.metrics.expect(typed, &address.to_string(), spec.kind.name(), probe.port());
                 specs.push(spec);
             }
         }
+        drop(results);
         let targets = visits.iter().map(|(typed, address)| Visited::new(typed, *address)).collect();
         let sources = vec![Source { netns: Arc::clone(&self.netns), specs }];
         let mut plan = run::plan(&options.measure, targets, sources, &Files::default());

@@ -4,7 +4,6 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 use super::{Diagnosis, Finding};
 use crate::kernel::prerequisites::{Facts, Lockdown};
-use crate::report::SensorState;
 
 const WIDTH: u16 = 80;
 
@@ -38,14 +37,9 @@ fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [Stri
 
 fn sensors(findings: &[Finding]) -> String {
     let row = |finding: &Finding| {
-        let state = match finding.state {
-            SensorState::On => "on",
-            SensorState::Degraded => "degraded",
-            SensorState::Off => "off",
-        };
         let advice = finding.turn_on.as_ref().map(|advice| format!("→ {advice}"));
         let lines: Vec<String> = finding.why.iter().cloned().chain(advice).collect();
-        [finding.name.clone(), state.to_owned(), lines.join("\n")]
+        [finding.name.clone(), finding.state.name().to_owned(), lines.join("\n")]
     };
     table(["sensor", "state", "why → what would turn it on"], findings.iter().map(row))
 }

@@ -158,6 +158,17 @@ pub enum SensorState {
     Off,
 }
 
+impl SensorState {
+    /// As reports say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            SensorState::On => "on",
+            SensorState::Degraded => "degraded",
+            SensorState::Off => "off",
+        }
+    }
+}
+
 /// One target of the command line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -30,7 +30,7 @@ fn what_is_scraped_is_what_died() {
     served.lab.apply(fault).unwrap();
     let udp = UDP.to_string();
     let arguments =
-        ["10.0.2.2", "--icmp", "--udp", &udp, "--interval", "20ms", "--window", "2s", "--timeout", "500ms"];
+        ["10.0.2.2", "--icmp", "--udp", &udp, "--interval", "20ms", "--window", "2s", "--timeout", "2s"];
     let agent = Agent::start(&served, Role::Client, &arguments);
     assert_eq!(agent.get("/healthz"), "ok\n");
     agent.wait_for("broken", 2.0);

@@ -38,10 +38,11 @@ fn it_starts_only_if_it_can_measure_and_listen() {
 
 #[test]
 fn a_window_ends_early_and_counts() {
-    if skipped(&["ip"]) {
+    if skipped(&["ip", "nft"]) {
         return;
     }
-    let served = Served::new();
+    let mut served = Served::new();
+    served.lab.apply(find("nft-forward").unwrap()).unwrap();
     let before = served.counter(Role::Client, "Icmp.OutEchos");
     let agent =
         Agent::start(&served, Role::Client, &["10.0.2.2", "--icmp", "--interval", "20ms", "--window", "1h"]);
@@ -61,6 +62,9 @@ fn a_window_ends_early_and_counts() {
     agent.terminate();
     let (status, said) = agent.wait();
     assert_eq!(status, Some(0), "{said:?}");
+    let window = said.iter().find(|line| line.contains(": broken, ")).unwrap_or_else(|| panic!("{said:?}"));
+    let (lost, _) = window.split_once(": broken, ").unwrap().1.split_once(' ').unwrap();
+    assert!(lost.parse::<u64>().unwrap() >= 20 && window.contains("died of netfilter at r0"), "{window}");
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn it_ends_with_its_time_and_with_whoever_asked() {
         return;
     }
     let served = Served::new();
-    let agent = Agent::start(&served, Role::Client, &["10.0.2.2", "--icmp", "--no-kernel"]);
+    let agent = Agent::start(&served, Role::Client, &["10.0.2.2", "--icmp"]);
     let seen = agent.get("/sightings/5eeda902?duration=200ms");
     assert!(seen.contains("\"run_id\": \"000000005eeda902\""), "{seen}");
     // Whoever goes away need not be waited for, nor need others wait.
@@ -76,4 +76,15 @@ fn it_ends_with_its_time_and_with_whoever_asked() {
     drop(gone);
     let is_free = || agent.ask("/sightings/5eeda904?duration=1ms").status == 200;
     wait_until(PATIENCE, "the next run is followed", is_free);
+}
+
+#[test]
+fn without_a_kernel_side_nothing_is_followed() {
+    if skipped(&["ip"]) {
+        return;
+    }
+    let served = Served::new();
+    let agent = Agent::start(&served, Role::Client, &["10.0.2.2", "--icmp", "--no-kernel"]);
+    let refused = agent.ask("/sightings/5eeda905?duration=1ms");
+    assert!(refused.status == 503 && refused.body().contains("--no-kernel"));
 }

@@ -58,15 +58,10 @@ pub(super) fn gaps(page: &Page) -> Markup {
 
 fn row(index: usize, sensor: &Sensor) -> Markup {
     let at = format!("/run/sensors/{index}");
-    let state = match sensor.state {
-        SensorState::On => "on",
-        SensorState::Degraded => "degraded",
-        SensorState::Off => "off",
-    };
     html! {
         tr {
             td.name { (word(&format!("{at}/name"), &sensor.name)) }
-            td.name { strong.warn { (word(&format!("{at}/state"), state)) } }
+            td.name { strong.warn { (word(&format!("{at}/state"), sensor.state.name())) } }
             td { @match &sensor.why {
                 Some(why) => (sentence(why)),
                 None => (NOT_MEASURED),

@@ -100,18 +100,19 @@ impl Metrics {
         }
         self.sensors.clear();
         for sensor in &report.run.sensors {
-            let state = match sensor.state {
-                SensorState::On => "on",
-                SensorState::Degraded => "degraded",
-                SensorState::Off => "off",
-            };
-            self.sensors.set(&[("sensor", Some(&sensor.name)), ("state", Some(state))], 1.0);
+            let labels = [("sensor", Some(&*sensor.name)), ("state", Some(sensor.state.name()))];
+            self.sensors.set(&labels, 1.0);
         }
         self.windows.add(&[Some(report.verdict.name())], 1);
         self.last_window.clear();
         if let Ok(started) = report.run.started.parse::<jiff::Timestamp>() {
             self.last_window.set(&[], started.as_millisecond() as f64 / 1e3);
         }
+    }
+
+    /// Makes the series of a probe known that a window begins with, so that what it loses in its first one is an increase.
+    pub fn expect(&mut self, target: &str, address: &str, kind: &str, port: Option<u16>) {
+        self.probes.expect(target, address, kind, port);
     }
 
     /// Counts a window that could not be measured.

@@ -71,10 +71,20 @@ impl Probes {
         }
     }
 
+    pub(super) fn expect(&mut self, target: &str, address: &str, kind: &str, port: Option<u16>) {
+        let port = port.map(|port| port.to_string());
+        let whose = [Some(target), Some(address), Some(kind), port.as_deref()];
+        for outcome in OUTCOMES {
+            self.attempts.add(&[&whose[..], &[Some(outcome)]].concat(), 0);
+        }
+        self.outages.add(&whose, 0);
+        self.unexplained.add(&whose, 0);
+    }
+
     fn add_probe(&mut self, target: &Target, probe: &Probe) {
         let port = probe.port.map(|port| port.to_string());
         let whose = [Some(&*target.target), Some(&*target.address), Some(probe.kind.name()), port.as_deref()];
-        for (outcome, attempts) in outcomes(probe) {
+        for (outcome, attempts) in OUTCOMES.into_iter().zip(outcomes(probe)) {
             self.attempts.add(&[&whose[..], &[Some(outcome)]].concat(), attempts);
         }
         self.duplicates.add(&whose, probe.duplicate);
@@ -113,15 +123,11 @@ impl Probes {
 }
 
 /// Each attempt has one of them.
-fn outcomes(probe: &Probe) -> [(&'static str, u64); 8] {
-    [
-        ("answered", probe.answered),
-        ("late", probe.late),
-        ("lost", probe.lost),
-        ("timed_out", probe.timed_out),
-        ("refused", probe.refused),
-        ("reset", probe.reset),
-        ("unreachable", probe.unreachable),
-        ("send_failed", probe.send_failed),
-    ]
+const OUTCOMES: [&str; 8] =
+    ["answered", "late", "lost", "timed_out", "refused", "reset", "unreachable", "send_failed"];
+
+/// How many attempts have each, in that order.
+fn outcomes(probe: &Probe) -> [u64; 8] {
+    let Probe { answered, late, lost, timed_out, refused, reset, unreachable, send_failed, .. } = *probe;
+    [answered, late, lost, timed_out, refused, reset, unreachable, send_failed]
 }

@@ -10,10 +10,14 @@ use prometheus_client::{
 /// Names and values of the labels that are known.
 type Labels = Vec<(&'static str, String)>;
 
-/// What every label of the series for all others says.
+/// What these labels say in the series for all others.
 const OTHER: &str = "other";
 
-/// Counters by labels. Beyond a number of series new ones are counted under one, so that the sum stays exact.
+/// Labels whose values come and go for ever: with pods, their devices and namespaces. All other labels have few values.
+const ENDLESS: [&str; 5] = ["target", "address", "port", "device", "netns"];
+
+/// Counters by labels. Beyond a number of series new ones are counted without what comes and goes, so that sums stay
+/// exact, also those of an outcome or a cause.
 pub(super) struct Counters {
     family: Family<Labels, Counter>,
     room: Room,
@@ -84,7 +88,8 @@ impl Room {
             self.used += 1;
             return labels;
         }
-        self.names.iter().map(|name| (*name, OTHER.to_owned())).collect()
+        let bounded = |(name, value)| (name, if ENDLESS.contains(&name) { OTHER.to_owned() } else { value });
+        labels.into_iter().map(bounded).collect()
     }
 }
 

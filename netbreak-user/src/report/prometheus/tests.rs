@@ -35,6 +35,19 @@ fn all() -> Vec<Report> {
     reports.chain([fixtures::broken()]).collect()
 }
 
+type Number = fn(&Probe) -> u64;
+
+const OUTCOMES: [(&str, Number); 8] = [
+    ("answered", |probe| probe.answered),
+    ("late", |probe| probe.late),
+    ("lost", |probe| probe.lost),
+    ("timed_out", |probe| probe.timed_out),
+    ("refused", |probe| probe.refused),
+    ("reset", |probe| probe.reset),
+    ("unreachable", |probe| probe.unreachable),
+    ("send_failed", |probe| probe.send_failed),
+];
+
 /// Every sum, whether or not there is room for all series.
 #[test]
 fn counters_are_the_sums_of_the_reports() {
@@ -61,16 +74,7 @@ fn counters_are_the_sums_of_the_reports() {
         is("netbreak_windows_total", &[], reports.len() as f64);
     }
     let text = of(&reports, 10_000);
-    for (outcome, number) in [
-        ("answered", (|probe| probe.answered) as fn(&Probe) -> u64),
-        ("late", |probe| probe.late),
-        ("lost", |probe| probe.lost),
-        ("timed_out", |probe| probe.timed_out),
-        ("refused", |probe| probe.refused),
-        ("reset", |probe| probe.reset),
-        ("unreachable", |probe| probe.unreachable),
-        ("send_failed", |probe| probe.send_failed),
-    ] {
+    for (outcome, number) in OUTCOMES {
         let label = format!("outcome=\"{outcome}\"");
         assert_eq!(sum(&text, "netbreak_attempts_total", &[&label]), total(&reports, number), "{outcome}");
     }
@@ -94,28 +98,36 @@ fn a_death_has_its_place() {
     assert_eq!(values(&text, "netbreak_deaths_total", &place), [180.0], "{text}");
 }
 
-/// Each metric has at most as many series as it may, and the one for all others; what is known goes on.
+/// Each metric has at most as many series as it may, and those for all others, which keep the labels with few values;
+/// what is known goes on.
 #[test]
 fn series_are_bounded() {
     let mut metrics = Metrics::new("1.2.3", 50);
-    let mut expected = 0;
+    let mut reports = Vec::new();
     for n in 0..100 {
         let mut report = fixtures::broken();
         report.targets[0].address = format!("10.0.0.{n}");
         report.drop_totals[0].device = Some(format!("veth{n}"));
-        expected += report.probes().map(|probe| probe.sent).sum::<u64>();
         metrics.add(&report);
+        reports.push(report);
     }
     let text = metrics.render().unwrap();
     for metric in ["attempts", "deaths", "unexplained", "outages", "outage_seconds", "drops"] {
         let name = format!("netbreak_{metric}_total");
-        assert_eq!(values(&text, &name, &[]).len(), 51, "{name}");
-        assert_eq!(values(&text, &name, &["=\"other\""]).len(), 1, "{name}");
+        let others = values(&text, &name, &["=\"other\""]).len();
+        assert_eq!(values(&text, &name, &[]).len(), 50 + others, "{name}");
+        // At most each probe of the report with each outcome.
+        assert!((1..=reports[0].probes().count() * 8).contains(&others), "{name}: {others}");
     }
-    assert_eq!(sum(&text, "netbreak_attempts_total", &[]), expected as f64);
+    for (outcome, number) in OUTCOMES {
+        let label = format!("outcome=\"{outcome}\"");
+        assert_eq!(sum(&text, "netbreak_attempts_total", &[&label]), total(&reports, number), "{outcome}");
+    }
+    let all_others = ["target=\"other\"", "address=\"other\"", "probe=\"icmp\"", "outcome=\"lost\""];
+    assert_eq!(values(&text, "netbreak_attempts_total", &all_others).len(), 1, "{text}");
     assert_eq!(values(&text, "netbreak_drops_total", &["veth49\""]), [360.0]);
     assert_eq!(values(&text, "netbreak_drops_total", &["other"]), [50.0 * 360.0]);
-    let other = "netbreak_drops_total{reason=\"other\",device=\"other\",netns=\"other\"} 18000";
+    let other = "netbreak_drops_total{reason=\"NETFILTER_DROP\",device=\"other\",netns=\"other\"} 18000";
     assert!(text.contains(other), "{text}");
 }
 
@@ -174,4 +186,17 @@ fn snapshot() {
     ] {
         assert!(text.contains(one), "{text}");
     }
+}
+
+/// What a probe loses in its first window is an increase.
+#[test]
+fn what_is_expected_is_there_with_nothing() {
+    let mut metrics = Metrics::new("1.2.3", 10_000);
+    metrics.expect("pods", "10.0.0.7", "tcp", Some(80));
+    metrics.expect("pods", "10.0.0.7", "icmp", None);
+    let text = metrics.render().unwrap();
+    let attempts = values(&text, "netbreak_attempts_total", &["address=\"10.0.0.7\""]);
+    assert_eq!(attempts, [0.0; 16]);
+    let lost = "netbreak_attempts_total{target=\"pods\",address=\"10.0.0.7\",probe=\"tcp\",port=\"80\",outcome=\"lost\"} 0";
+    assert!(text.contains(lost), "{text}");
 }

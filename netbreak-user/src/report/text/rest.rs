@@ -2,7 +2,7 @@
 
 use super::format::{NOT_MEASURED, count, measured, namespace, seconds};
 use super::{Page, Style, style_of, word_of};
-use crate::report::{Book, Change, Probe, Report, SensorState, TRIGGER, VerdictWord};
+use crate::report::{Book, Change, Probe, Report, TRIGGER, VerdictWord};
 
 /// Where the text of these parts begins.
 const TEXT: usize = 10;
@@ -92,13 +92,13 @@ pub(in crate::report) fn named_losses(report: &Report) -> [(&'static str, u64, &
 
 pub(super) fn sensors(page: &mut Page, report: &Report) {
     for sensor in report.run.sensors.iter().filter(|sensor| sensor.is_missed()) {
-        let state = match sensor.state {
-            SensorState::On => continue,
-            SensorState::Degraded => "degraded",
-            SensorState::Off => "off",
-        };
         let why = sensor.why.as_deref().unwrap_or("no reason is known");
-        page.paragraph("sensor", TEXT, Style::Warning, &format!("{} is {state}: {why}", sensor.name));
+        page.paragraph(
+            "sensor",
+            TEXT,
+            Style::Warning,
+            &format!("{} is {}: {why}", sensor.name, sensor.state.name()),
+        );
     }
 }
 
