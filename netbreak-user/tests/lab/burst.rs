@@ -10,17 +10,24 @@ use netbreak_user::probe::Kind;
 /// Packets of one burst.
 pub const BURST: u64 = 20;
 
-/// Sends a burst of one kind and says how many packets were not answered.
-pub fn lost(lab: &Lab, family: Family, kind: Kind, arguments: &[&str]) -> u64 {
+/// How long answers are waited for that are not to come, or that are asked for again.
+pub const SOON: Duration = Duration::from_millis(300);
+/// How long answers are waited for of which each counts: a busy machine delivers late, and late is not lost. Where all
+/// come it costs nothing. TCP sends a SYN again after a second (`TCP_TIMEOUT_INIT`), which is not to pass for the first.
+pub const SURELY: Duration = Duration::from_millis(900);
+
+/// Sends a burst of one kind and says how many packets were not answered. This one and those below wait for an answer
+/// as long as `patience` says.
+pub fn lost(lab: &Lab, family: Family, kind: Kind, arguments: &[&str], patience: Duration) -> u64 {
     let port = || arguments.iter().find_map(|argument| argument.parse().ok());
     match kind {
         Kind::Icmp if arguments.contains(&"--dont-fragment") => {
-            ping(lab, family, &["-s", "1400", "-M", "do"])
+            ping(lab, family, &["-s", "1400", "-M", "do"], patience)
         }
-        Kind::Icmp => ping(lab, family, &[]),
-        Kind::Udp if arguments.contains(&"--dont-fragment") => udp(lab, family, None, 1400),
-        Kind::Udp => udp(lab, family, port(), 10),
-        _ => tcp(lab, family, port()),
+        Kind::Icmp => ping(lab, family, &[], patience),
+        Kind::Udp if arguments.contains(&"--dont-fragment") => udp(lab, family, None, 1400, patience),
+        Kind::Udp => udp(lab, family, port(), 10, patience),
+        _ => tcp(lab, family, port(), patience),
     }
 }
 
@@ -34,10 +41,10 @@ fn any(family: Family) -> SocketAddr {
     (address, 0).into()
 }
 
-pub fn ping(lab: &Lab, family: Family, more: &[&str]) -> u64 {
-    let count = BURST.to_string();
+pub fn ping(lab: &Lab, family: Family, more: &[&str], patience: Duration) -> u64 {
+    let (count, wait) = (BURST.to_string(), patience.as_secs_f64().to_string());
     let server = server(family).to_string();
-    let mut argv = vec!["ping", "-n", "-q", "-c", &count, "-i", "0.002", "-W", "0.3"];
+    let mut argv = vec!["ping", "-n", "-q", "-c", &count, "-i", "0.002", "-W", &wait];
     argv.extend(more);
     argv.push(&server);
     let output = lab.namespace(Role::Client).command(&argv).unwrap().output().unwrap();
@@ -59,11 +66,11 @@ pub fn ping(lab: &Lab, family: Family, more: &[&str]) -> u64 {
 }
 
 /// To an echo of our own, or to `port` where nobody answers. Linux sends what fits the link with DF set.
-pub fn udp(lab: &Lab, family: Family, port: Option<u16>, size: usize) -> u64 {
+pub fn udp(lab: &Lab, family: Family, port: Option<u16>, size: usize, patience: Duration) -> u64 {
     let bind = |role| lab.namespace(role).run(|| UdpSocket::bind(any(family)).unwrap()).unwrap();
     let (client, echo) = (bind(Role::Client), bind(Role::Server));
     for socket in [&client, &echo] {
-        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        socket.set_read_timeout(Some(patience)).unwrap();
     }
     let port = port.unwrap_or_else(|| echo.local_addr().unwrap().port());
     for _ in 0..BURST {
@@ -83,11 +90,11 @@ pub fn udp(lab: &Lab, family: Family, port: Option<u16>, size: usize) -> u64 {
 /// One connect, to a listener of our own or to `port`. A SYN that dies is sent again, so more packets than this may be
 /// counted. Nothing of the connection is on its way any more when this returns, or the next fault would count it: a busy
 /// machine delivers late what nobody waits for.
-pub fn tcp(lab: &Lab, family: Family, port: Option<u16>) -> u64 {
+pub fn tcp(lab: &Lab, family: Family, port: Option<u16>, patience: Duration) -> u64 {
     let listener = lab.namespace(Role::Server).run(|| TcpListener::bind(any(family)).unwrap()).unwrap();
     let own = listener.local_addr().unwrap().port();
     let address = SocketAddr::from((server(family), port.unwrap_or(own)));
-    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(300));
+    let connect = || TcpStream::connect_timeout(&address, patience);
     let Ok(client) = lab.namespace(Role::Client).run(connect).unwrap() else { return 1 };
     if port.is_none() {
         // The last packet of the handshake has arrived then.

@@ -7,7 +7,7 @@ use netbreak_user::lab::{Family, Lab, Role, find};
 use netbreak_user::netns;
 use netbreak_user::probe::Kind;
 
-use crate::burst::{BURST, lost, ping};
+use crate::burst::{BURST, SOON, SURELY, lost, ping};
 use crate::skip::skipped;
 
 #[test]
@@ -18,7 +18,7 @@ fn counters_come_from_the_namespace_they_are_said_to_be_of() {
     let lab = Lab::new().unwrap();
     let namespaces = Role::ALL.map(|role| netns::Namespace::open(lab.namespace(role).path()).unwrap());
     let before = counters::take(&namespaces);
-    assert_eq!(ping(&lab, Family::V4, &[]), 0);
+    assert_eq!(ping(&lab, Family::V4, &[], SURELY), 0);
     let start = Instant::now();
     let after = counters::take(&namespaces);
     println!("the counters of three namespaces take {:?}", start.elapsed());
@@ -59,7 +59,7 @@ fn what_queues_and_sockets_drop_is_counted_where_it_was() {
     for (fault, kind) in [("udp-buffer", Kind::Udp), ("accept-queue", Kind::Tcp), ("tbf", Kind::Icmp)] {
         let fault = find(fault).unwrap();
         lab.apply(fault).unwrap();
-        lost(&lab, Family::V4, kind, fault.arguments);
+        lost(&lab, Family::V4, kind, fault.arguments, SOON);
         if fault.name == "tbf" {
             let drops = lab.read_truth(fault).unwrap();
             let counted = server(&take(&lab).since(&before), &lab, Role::Router).qdiscs.unwrap();

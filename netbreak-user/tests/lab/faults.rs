@@ -5,7 +5,7 @@ use netbreak_user::probe::Kind;
 use netbreak_user::report::Cause;
 
 use crate::PATIENCE;
-use crate::burst::{BURST, lost, ping, tcp, udp};
+use crate::burst::{BURST, SOON, SURELY, lost, ping, tcp, udp};
 use crate::skip::skipped;
 use crate::wait::wait_until;
 
@@ -23,7 +23,8 @@ fn prove(lab: &mut Lab, fault: &Fault) {
     let hit = |family: &Family| kinds.iter().map(|kind| (*family, *kind)).collect::<Vec<_>>();
     for (family, kind) in fault.families.iter().flat_map(hit).filter(|(_, kind)| fault.probes.contains(kind))
     {
-        let lost = lost(lab, family, kind, fault.arguments);
+        let patience = if matches!(fault.effect, Effect::Spares | Effect::KillsSome) { SURELY } else { SOON };
+        let lost = lost(lab, family, kind, fault.arguments, patience);
         let now = lab.read_truth(fault).unwrap();
         let died = now.map(|n| n - counted.unwrap_or(0));
         counted = now;
@@ -46,9 +47,10 @@ fn prove(lab: &mut Lab, fault: &Fault) {
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: the count outlives the undo");
     for family in Family::ALL {
         wait_until(PATIENCE, &format!("{name} is healed for {}", family.name()), || {
-            ping(lab, *family, &[]) == 0
+            ping(lab, *family, &[], SOON) == 0
         });
-        assert_eq!((udp(lab, *family, None, 1400), tcp(lab, *family, None)), (0, 0), "{name} is not healed");
+        let lost = (udp(lab, *family, None, 1400, SURELY), tcp(lab, *family, None, SURELY));
+        assert_eq!(lost, (0, 0), "{name} is not healed for {}", family.name());
     }
     assert_eq!(lab.read_truth(fault).unwrap(), counted, "{name}: died after the undo");
 }

@@ -7,7 +7,7 @@ use netbreak_user::lab::{Family, Lab, Role, find};
 use netbreak_user::netns;
 
 use crate::PATIENCE;
-use crate::burst::{ping, tcp, udp};
+use crate::burst::{SURELY, ping, tcp, udp};
 use crate::skip::skipped;
 use crate::wait::wait_until;
 
@@ -20,7 +20,11 @@ fn a_new_lab_is_whole_and_apart() {
     let lab = Lab::new().unwrap();
     println!("a lab takes {:?}", start.elapsed());
     assert_eq!(
-        (ping(&lab, Family::V4, &[]), udp(&lab, Family::V4, None, 10), tcp(&lab, Family::V4, None)),
+        (
+            ping(&lab, Family::V4, &[], SURELY),
+            udp(&lab, Family::V4, None, 10, SURELY),
+            tcp(&lab, Family::V4, None, SURELY),
+        ),
         (0, 0, 0)
     );
 
@@ -61,6 +65,6 @@ fn a_command_that_fails_says_what_it_said() {
     lab.apply(fault).unwrap();
     let said = format!("{:#}", lab.apply(fault).unwrap_err());
     assert!(said.contains("`route-missing`"), "{said}");
-    assert_eq!(ping(&lab, Family::V4, &[]), 0);
+    assert_eq!(ping(&lab, Family::V4, &[], SURELY), 0);
     assert!(lab.undo(find("nft-forward").unwrap()).is_err());
 }
