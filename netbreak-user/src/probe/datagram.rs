@@ -81,7 +81,12 @@ pub(super) async fn run<W: Wire>(
             Some(at) => at,
             None => match probe.tracker.awaited_until(clock::now()) {
                 Some(at) => at + 1,
-                None => break,
+                None => {
+                    // What came while we slept past the last time-out is late, not lost.
+                    probe.take_errors(socket.get_ref());
+                    while !probe.receive(socket.get_ref()) {}
+                    break;
+                }
             },
         };
         tokio::select! {

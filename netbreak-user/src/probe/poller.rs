@@ -15,7 +15,7 @@ use crate::clock::{self, Nanos};
 use super::ticker::poll;
 
 /// Events that are taken at once; the others come next time.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
 
 /// What the kernel is to tell of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,12 +65,17 @@ impl Poller {
 
     /// Looks without sleeping until a socket has news, or until `until`. Returns whether one has.
     pub(super) fn spin(&mut self, until: Nanos) -> io::Result<bool> {
-        while look(self.epoll.get_ref(), &mut self.found)? == 0 {
+        while self.look()? == 0 {
             if clock::now() >= until {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Looks once, at up to [`BATCH`] sockets, without sleeping. Returns how many have news.
+    pub(super) fn look(&mut self) -> io::Result<usize> {
+        look(self.epoll.get_ref(), &mut self.found)
     }
 
     /// The token of the next socket that [`ready`](Self::ready) or [`spin`](Self::spin) found.

@@ -12,7 +12,7 @@ use super::attempt::{Outcome, Record};
 use super::connect::{self, Started};
 use super::pace::{Next, Pace};
 use super::phases::Stopwatch;
-use super::poller::Poller;
+use super::poller::{self, Poller};
 use super::prepare::GRACE;
 use super::run::Control;
 use super::slots::Slots;
@@ -90,7 +90,14 @@ pub(super) async fn run(
             Next::Place(end) => visits.oldest_timeout().map_or(end, |at| at.min(end)),
             Next::Over => match visits.tracker.awaited_until(now).max(visits.told_until()) {
                 Some(at) => at + 1,
-                None => break,
+                None => {
+                    // What came while we slept past the last time-out is late, not lost.
+                    for _ in 0..visits.slots.len().div_ceil(poller::BATCH) {
+                        poller.look()?;
+                        visits.take_news(&mut poller)?;
+                    }
+                    break;
+                }
             },
         };
         // On time: after its time-out TCP sends again, and what is seen then is not why it was not answered.
@@ -102,14 +109,7 @@ pub(super) async fn run(
             ready = poller.ready() => ready?,
             () = control.stopped() => visits.pace.cut(visits.tracker.next_seq()),
         }
-        let mut looked_at = 0;
-        while let Some(token) = poller.next() {
-            visits.advance(token);
-            looked_at += 1;
-            if looked_at % BURST == 0 {
-                visits.begin(&poller)?;
-            }
-        }
+        visits.take_news(&mut poller)?;
     }
     Ok(visits.finish())
 }
@@ -180,6 +180,19 @@ impl Visits {
             Err(errno) => {
                 self.tracker.send_failed(seq, errno);
                 self.pace.freed(at, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with all connections that news were found for.
+    fn take_news(&mut self, poller: &mut Poller) -> io::Result<()> {
+        let mut looked_at = 0;
+        while let Some(token) = poller.next() {
+            self.advance(token);
+            looked_at += 1;
+            if looked_at % BURST == 0 {
+                self.begin(poller)?;
             }
         }
         Ok(())

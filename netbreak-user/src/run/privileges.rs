@@ -11,12 +11,15 @@ pub(crate) const READER: CapabilitySet =
 pub(super) const PROBER: CapabilitySet = CapabilitySet::BPF;
 
 /// What a thread that starts one run after another needs for the next: what [`READER`] and [`PROBER`] keep, attaching
-/// programs, raw sockets, and finding the namespaces of other processes.
+/// programs, raw sockets with room beyond `net.core.rmem_max`, and finding the namespaces of other processes and whose
+/// sockets are whose.
 pub(crate) const STARTER: CapabilitySet = READER
     .union(PROBER)
     .union(CapabilitySet::PERFMON)
     .union(CapabilitySet::NET_RAW)
-    .union(CapabilitySet::SYS_PTRACE);
+    .union(CapabilitySet::NET_ADMIN)
+    .union(CapabilitySet::SYS_PTRACE)
+    .union(CapabilitySet::DAC_READ_SEARCH);
 
 /// Drops all capabilities of the calling thread but `needed`. Threads that it starts inherit what is left.
 ///

@@ -125,6 +125,14 @@ pub(super) struct Running {
     pub(super) progress: Arc<Progress>,
 }
 
+impl Drop for Running {
+    /// Whoever gave up a run, by a panic even, has no use for its probes.
+    fn drop(&mut self) {
+        // Nobody listens when they are over.
+        let _ = self.stop.send(true);
+    }
+}
+
 impl Running {
     /// What the probes measured, in the order of the sources, once all of them are over. It may be dropped and asked for
     /// again before.

@@ -108,6 +108,7 @@ pub(crate) async fn follow(
     tracer.stop();
     events.drain_rest(|event, headers| kept.take(event, headers));
     changes.poll(ended);
+    changes.end(ended);
     changes.look(ended);
     let after = Snapshot::take(Some(&tracer), &namespaces)?;
     tracer.registry().sweep(&mut sweep, true);

@@ -1,11 +1,15 @@
 //! What happens beside the probes: netbreak itself is stopped, the machine's network is changed.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use netbreak_user::lab::{Lab, Role};
 use rustix::process::Signal;
 
-use crate::support::{Running, from_client, probe, report, sensor, serve, skipped, text, wait_for_echoes};
+use crate::support::{
+    PATIENCE, Running, from_client, probe, report, sensor, serve, skipped, text, wait_for_echoes,
+};
 
 #[test]
 fn who_was_stopped_says_so_and_blames_nobody() {
@@ -32,6 +36,49 @@ fn who_was_stopped_says_so_and_blames_nobody() {
         assert!(causes.into_iter().all(|cause| cause == "starved"), "{probe:#}");
     }
     assert!(probe(&report, "stream").get("schedule_delay_us").is_none());
+}
+
+#[test]
+fn what_came_while_it_slept_through_the_end_is_late() {
+    if skipped(&[]) {
+        return;
+    }
+    // Each probe chooses by itself what it looks at first.
+    let echoes: Vec<_> = (0..8).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    let servers: Vec<_> = (0..8).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let udp = echoes.iter().map(|echo| format!("--udp {}", echo.local_addr().unwrap().port()));
+    let http = servers.iter().map(|server| format!("--http {}", server.local_addr().unwrap().port()));
+    let ports = udp.chain(http).collect::<Vec<_>>().join(" ");
+    let once = "--duration 10ms --interval 10ms --timeout 1s --no-kernel --json -";
+    let running = Running::new(&format!("run 127.0.0.1 {ports} {once}"));
+    let mut buffer = [0; 2048];
+    let mut requests = Vec::new();
+    for echo in &echoes {
+        echo.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (length, from) = echo.recv_from(&mut buffer).unwrap();
+        requests.push((echo, buffer[..length].to_vec(), from));
+    }
+    let mut connections = Vec::new();
+    for server in &servers {
+        let (mut connection, _) = server.accept().unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert!(connection.read(&mut buffer).unwrap() > 0);
+        connections.push(connection);
+    }
+    running.signal(Signal::STOP);
+    for (echo, request, from) in requests {
+        echo.send_to(&request, from).unwrap();
+    }
+    for connection in &mut connections {
+        connection.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+    }
+    // The fault itself: past the only time-out.
+    std::thread::sleep(Duration::from_millis(1500));
+    running.signal(Signal::CONT);
+    let report = report(&running.output());
+    let probes = report["targets"][0]["probes"].as_array().unwrap();
+    let late: Vec<_> = probes.iter().map(|probe| &probe["late"]).collect();
+    assert_eq!(late, [1; 16], "{report:#}");
 }
 
 #[test]
