@@ -44,7 +44,9 @@ fn any(family: Family) -> SocketAddr {
 pub fn ping(lab: &Lab, family: Family, more: &[&str], patience: Duration) -> u64 {
     let (count, wait) = (BURST.to_string(), patience.as_secs_f64().to_string());
     let server = server(family).to_string();
-    let mut argv = vec!["ping", "-n", "-q", "-c", &count, "-i", "0.002", "-W", &wait];
+    // All at once (-l): once it has had an answer, ping does not wait for the others as long as -W says, but for one
+    // interval after the last echo (`__schedule_exit` of iputils).
+    let mut argv = vec!["ping", "-n", "-q", "-c", &count, "-l", &count, "-i", &wait, "-W", &wait];
     argv.extend(more);
     argv.push(&server);
     let output = lab.namespace(Role::Client).command(&argv).unwrap().output().unwrap();

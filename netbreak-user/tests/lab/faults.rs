@@ -25,6 +25,15 @@ fn prove(lab: &mut Lab, fault: &Fault) {
     {
         let patience = if matches!(fault.effect, Effect::Spares | Effect::KillsSome) { SURELY } else { SOON };
         let lost = lost(lab, family, kind, fault.arguments, patience);
+        let killed = match (fault.effect, kind) {
+            (Effect::KillsAll | Effect::Refuses, Kind::Tcp) => 1,
+            (Effect::KillsAll | Effect::Refuses, _) => BURST,
+            _ => 0,
+        };
+        // A busy machine kills late, too.
+        wait_until(PATIENCE, &format!("{name}: {killed} more than {counted:?} are counted"), || {
+            lab.read_truth(fault).unwrap().is_none_or(|n| n >= counted.unwrap_or(0) + killed)
+        });
         let now = lab.read_truth(fault).unwrap();
         let died = now.map(|n| n - counted.unwrap_or(0));
         counted = now;

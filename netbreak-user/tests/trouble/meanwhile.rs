@@ -49,7 +49,7 @@ fn what_came_while_it_slept_through_the_end_is_late() {
     let udp = echoes.iter().map(|echo| format!("--udp {}", echo.local_addr().unwrap().port()));
     let http = servers.iter().map(|server| format!("--http {}", server.local_addr().unwrap().port()));
     let ports = udp.chain(http).collect::<Vec<_>>().join(" ");
-    let once = "--duration 10ms --interval 10ms --timeout 1s --no-kernel --json -";
+    let once = "--duration 10ms --interval 10ms --timeout 5s --no-kernel --json -";
     let running = Running::new(&format!("run 127.0.0.1 {ports} {once}"));
     let mut buffer = [0; 2048];
     let mut requests = Vec::new();
@@ -73,7 +73,7 @@ fn what_came_while_it_slept_through_the_end_is_late() {
         connection.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
     }
     // The fault itself: past the only time-out.
-    std::thread::sleep(Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_secs(6));
     running.signal(Signal::CONT);
     let report = report(&running.output());
     let probes = report["targets"][0]["probes"].as_array().unwrap();
