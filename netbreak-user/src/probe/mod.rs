@@ -12,6 +12,7 @@ mod io_tests;
 mod ledger;
 pub mod outage;
 mod pace;
+mod parted;
 mod phases;
 pub mod plan;
 mod poller;
@@ -35,6 +36,7 @@ pub mod wire;
 
 pub use attempt::{Attempt, Kind, Outcome, Record, StreamRecord};
 pub use outage::{left, outages};
+pub use parted::TOLD_WITHIN;
 pub use phases::Phases;
 pub use prepare::{Patience, Prepared, patience, prepare};
 pub use pulse::Pulse;
@@ -42,7 +44,6 @@ pub use run::{Progress, run};
 pub use spec::{PrepareError, Spec, stream_rate};
 pub use stats::{Counts, Rtt, ScheduleDelay};
 pub use tls::TlsError;
-pub use visits::TOLD_WITHIN;
 
 use std::net::SocketAddr;
 

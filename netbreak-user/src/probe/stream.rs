@@ -14,6 +14,7 @@ use crate::clock::{self, MILLISECOND, Nanos};
 use super::attempt::{Outcome, Record};
 use super::connect::{self, Connected, Started, abort_on_close, errno_of};
 use super::ledger::Ledger;
+use super::parted::Parted;
 use super::plan::Plan;
 use super::run::Control;
 use super::socket::Registered;
@@ -50,6 +51,7 @@ pub(super) async fn run(
 ) -> io::Result<Record> {
     let mut link = Link::Down { errno: libc::ENOTCONN, retry_at: 0 };
     let mut ledger = Ledger::new(spec.stream_piece, spec.timeout);
+    let mut probe = Streaming { spec, index, registry, control: control.clone(), parted: Parted::default() };
     loop {
         let now = clock::now();
         for seq in plan.due(ledger.next_seq(), now) {
@@ -59,13 +61,14 @@ pub(super) async fn run(
         // A new connection is of use only to writes that are still to come.
         let next_due = plan.next_due(ledger.next_seq());
         let is_wanted = next_due.is_some() || ledger.waiting() > 0;
-        link = link.step(&spec, index, &registry, &mut ledger, &control, is_wanted);
+        link = link.step(&mut probe, &mut ledger, is_wanted);
         let now = clock::now();
+        probe.parted.forget(now);
         while let Some((seq, answered)) = ledger.settled(now) {
-            registry.settled(index, seq, answered);
+            probe.registry.settled(index, seq, answered);
             control.settled(plan.planned(seq), answered);
         }
-        let awaited = ledger.awaited_until(now).map(|at| at + 1);
+        let awaited = ledger.awaited_until(now).max(probe.parted.until()).map(|at| at + 1);
         if next_due.is_none() && awaited.is_none() {
             break;
         }
@@ -77,10 +80,20 @@ pub(super) async fn run(
         }
     }
     link.close(&ledger);
-    let mut record = spec.record();
+    let mut record = probe.spec.record();
     let (attempts, stream) = ledger.finish(clock::now());
     (record.attempts, record.stream) = (attempts, Some(stream));
     Ok(record)
+}
+
+/// What all connections of a stream share.
+struct Streaming {
+    spec: Arc<Spec>,
+    /// Index of the probe within the run.
+    index: u32,
+    registry: Arc<dyn FlowRegistry>,
+    control: Control,
+    parted: Parted,
 }
 
 type Handshake = Pin<Box<dyn Future<Output = Result<Connected, Outcome>> + Send>>;
@@ -99,15 +112,7 @@ enum Link {
 
 impl Link {
     /// Does what can be done now without waiting.
-    fn step(
-        self,
-        spec: &Spec,
-        index: u32,
-        registry: &Arc<dyn FlowRegistry>,
-        ledger: &mut Ledger,
-        control: &Control,
-        is_wanted: bool,
-    ) -> Link {
+    fn step(self, probe: &mut Streaming, ledger: &mut Ledger, is_wanted: bool) -> Link {
         let now = clock::now();
         match self {
             Link::Down { errno, retry_at } if now < retry_at || !is_wanted => {
@@ -116,7 +121,8 @@ impl Link {
             }
             Link::Down { .. } => {
                 // A segment may carry several writes, or a part of one: bytes tell which.
-                let piece = spec.stream_piece as u32;
+                let Streaming { spec, index, registry, .. } = probe;
+                let (index, piece) = (*index, spec.stream_piece as u32);
                 let owner = Owner { probe: index, attempt: ledger.first_waiting(), piece };
                 let Started { at, local_port, result } =
                     connect::start(spec, registry, owner, u64::from(index));
@@ -138,9 +144,9 @@ impl Link {
                 ledger.connected(local_port);
                 // Each piece leaves when it is planned, not when a segment is full. Without it the stream still runs.
                 let _ = socket.set_tcp_nodelay(true);
-                Link::Up { socket, flow, since: now }.flow(ledger, control)
+                Link::Up { socket, flow, since: now }.flow(probe, ledger)
             }
-            Link::Up { .. } => self.flow(ledger, control),
+            Link::Up { .. } => self.flow(probe, ledger),
         }
     }
 
@@ -150,19 +156,23 @@ impl Link {
     }
 
     /// Writes what waits, reads acknowledgements, notices the end.
-    fn flow(self, ledger: &mut Ledger, control: &Control) -> Link {
+    fn flow(self, probe: &mut Streaming, ledger: &mut Ledger) -> Link {
         let Link::Up { socket, since, .. } = &self else { return self };
         let mut answered = catch_up(socket, ledger);
         let ended = transfer(socket, ledger);
         let at = clock::now();
         answered += ledger.acked(acknowledged(socket).bytes, at);
-        (0..answered).for_each(|_| control.count_answered());
+        (0..answered).for_each(|_| probe.control.count_answered());
         match ended {
             None => self,
             Some(errno) => {
                 ledger.reset(at);
                 // Whoever resets each connection would be connected to as fast as both ends can.
                 let wait = if at < since.saturating_add(RETRY) { RETRY } else { 0 };
+                if let Link::Up { socket, flow, .. } = self {
+                    drop(socket);
+                    probe.parted.add(flow);
+                }
                 Link::Down { errno, retry_at: at.saturating_add(wait) }
             }
         }

@@ -11,12 +11,12 @@ use crate::clock::{self, MICROSECOND, MILLISECOND, Nanos};
 use super::attempt::{Outcome, Record};
 use super::connect::{self, Started};
 use super::pace::{Next, Pace};
+use super::parted::Parted;
 use super::phases::Stopwatch;
 use super::poller::{self, Poller};
 use super::prepare::GRACE;
 use super::run::Control;
 use super::slots::Slots;
-use super::socket::Registered;
 use super::ticker::Ticker;
 use super::tracker::Tracker;
 use super::visit::{End, Life, Shared, Visit};
@@ -32,10 +32,6 @@ const DRAIN: Nanos = 200 * MILLISECOND;
 /// A closed loop looks for so long whether a place gets free before it sleeps. To be woken takes as long on a virtual
 /// machine as a connection next door does, and who wakes it, often its server, has to interrupt another CPU for it.
 const SPIN: Nanos = 50 * MICROSECOND;
-
-/// A socket tells of its RST when that has been sent, and on the same machine perhaps received and read
-/// (`tcp_send_active_reset`, net/ipv4/tcp_output.c): so much later at most, on a busy one. The flow stays known until then.
-pub const TOLD_WITHIN: Nanos = 20 * MILLISECOND;
 
 /// What a probe of visits was prepared with.
 pub(super) struct Visiting {
@@ -65,7 +61,7 @@ pub(super) async fn run(
         young: VecDeque::new(),
         old: VecDeque::new(),
         draining: VecDeque::new(),
-        reset: VecDeque::new(),
+        parted: Parted::default(),
         stopwatch: Stopwatch::default(),
         http_errors: 0,
         tls_errors: (0, None),
@@ -88,7 +84,7 @@ pub(super) async fn run(
             Next::At(_) if full => visits.oldest_timeout().unwrap_or(now),
             Next::At(at) => at,
             Next::Place(end) => visits.oldest_timeout().map_or(end, |at| at.min(end)),
-            Next::Over => match visits.tracker.awaited_until(now).max(visits.told_until()) {
+            Next::Over => match visits.tracker.awaited_until(now).max(visits.parted.until()) {
                 Some(at) => at + 1,
                 None => {
                     // What came while we slept past the last time-out is late, not lost.
@@ -128,8 +124,7 @@ struct Visits {
     old: VecDeque<(Nanos, u64)>,
     /// Answered, and kept until then for the other end to close.
     draining: VecDeque<(Nanos, u64)>,
-    /// Flows of those that were reset, by when they may be forgotten.
-    reset: VecDeque<(Nanos, Registered)>,
+    parted: Parted,
     stopwatch: Stopwatch,
     http_errors: u64,
     /// How many, and what the first was.
@@ -207,7 +202,7 @@ impl Visits {
             if matches!(end.outcome, Outcome::Reset { .. })
                 && let Some(visit) = self.slots.remove(token)
             {
-                self.reset.push_back((clock::now() + TOLD_WITHIN, visit.into_flow()));
+                self.parted.add(visit.into_flow());
             }
             self.ended(life, end);
             if is_draining {
@@ -286,7 +281,7 @@ impl Visits {
         while let Some((_, token)) = self.draining.pop_front_if(|(until, _)| *until < now) {
             self.slots.remove(token);
         }
-        while self.reset.pop_front_if(|(until, _)| *until < now).is_some() {}
+        self.parted.forget(now);
     }
 
     /// Ends the oldest visit that is over or past its time-out.
@@ -302,11 +297,6 @@ impl Visits {
 
     fn oldest_timeout(&self) -> Option<Nanos> {
         self.young.front().map(|(sent, _)| sent.saturating_add(self.shared.spec.timeout) + 1)
-    }
-
-    /// Until when senders of RSTs may tell of them.
-    fn told_until(&self) -> Option<Nanos> {
-        self.reset.back().map(|(until, _)| *until)
     }
 
     fn finish(mut self) -> Record {

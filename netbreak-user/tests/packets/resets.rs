@@ -10,9 +10,10 @@ use netbreak_user::report::Leg;
 use crate::common::{Served, V4, skipped};
 
 const PORT: u16 = 9001;
+const HTTP: [&str; 4] = ["--http", "9001/", "--interval", "20ms"];
 
 /// A server that ends each connection so: it, and not a firewall, sends the RSTs, and has a connection until then.
-fn a_server_that_resets(end: fn(TcpStream)) {
+fn a_server_that_resets(way: &[&str], end: fn(TcpStream)) {
     if skipped(&["ip"]) {
         return;
     }
@@ -21,18 +22,19 @@ fn a_server_that_resets(end: fn(TcpStream)) {
     let listener = listener.unwrap().unwrap();
     // It ends with the tests.
     thread::spawn(move || listener.incoming().for_each(|connection| end(connection.unwrap())));
-    let way = ["--http", &format!("{PORT}/"), "--interval", "20ms", "--duration", "2s"];
-    let done = served.start(V4, &way).finish();
+    let done = served.start(V4, &[way, &["--duration", "2s"]].concat()).finish();
     let probe = &done.report.targets[0].probes[0];
     let [rst] = &probe.rsts[..] else { panic!("{probe:#?}") };
-    assert_eq!((rst.segments, probe.sent), (probe.reset, probe.reset), "{probe:#?}");
+    let resets = probe.stream.as_ref().map_or(probe.reset, |stream| stream.resets);
+    assert!(rst.segments == resets && 0 < resets, "{probe:#?}");
+    assert!(probe.stream.is_some() || probe.sent == resets, "{probe:#?}");
     let seen = (rst.leg, rst.netns, rst.state.as_deref());
     assert_eq!(seen, (Leg::Reply, Some(served.inode(Role::Server)), Some("ESTABLISHED")), "{rst:#?}");
 }
 
 #[test]
 fn one_that_lingers_for_no_time() {
-    a_server_that_resets(|mut connection| {
+    a_server_that_resets(&HTTP, |mut connection| {
         assert!(connection.read(&mut [0; 4096]).unwrap() > 0);
         socket2::SockRef::from(&connection).set_linger(Some(Duration::ZERO)).unwrap();
     });
@@ -40,7 +42,14 @@ fn one_that_lingers_for_no_time() {
 
 #[test]
 fn one_that_does_not_read_the_request() {
-    a_server_that_resets(|connection| {
+    a_server_that_resets(&HTTP, |connection| {
+        connection.peek(&mut [0]).unwrap();
+    });
+}
+
+#[test]
+fn one_that_does_not_read_a_stream() {
+    a_server_that_resets(&["--stream", "9001"], |connection| {
         connection.peek(&mut [0]).unwrap();
     });
 }
