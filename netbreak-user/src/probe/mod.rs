@@ -4,6 +4,7 @@
 //! sent. `icmp`, `udp`, `visits` (tcp, http, https) and `stream` do the IO; [`FlowRegistry`] is their only way to the kernel side.
 
 mod attempt;
+mod closer;
 mod connect;
 mod datagram;
 mod icmp;

@@ -16,7 +16,7 @@ use super::spec::{PrepareError, Spec};
 use super::tls::Tls;
 use super::visit::Shared;
 use super::visits::Visiting;
-use super::{icmp, poller, ports, ticker, udp};
+use super::{closer, icmp, poller, ports, ticker, udp};
 
 /// How long a connect or a request may go on after its time-out, to tell late from timed out.
 pub(super) const GRACE: Nanos = 3 * SECOND;
@@ -67,8 +67,9 @@ pub fn patience(specs: &[&Spec]) -> Result<Patience, PrepareError> {
         .iter()
         .map(|spec| sockets(spec, spec.timeout.saturating_add(GRACE)).min(most(spec)))
         .sum::<u64>();
-    // A timer and a poller of each.
-    let own = specs.len() as u64 * 2;
+    // A timer and a poller of each, and what a closed loop is still closing.
+    let loops = specs.iter().filter(|spec| spec.connections.is_some()).count();
+    let own = (specs.len() * 2 + loops * closer::MOST_OPEN) as u64;
     let needed = specs.iter().map(|spec| sockets(spec, spec.timeout)).sum::<u64>() + own;
     // A quarter is for the network namespaces that are looked at.
     let limit = (files - files / 4).saturating_sub(RESERVED_FILES);
@@ -106,7 +107,9 @@ pub fn prepare(
                     tls.transpose().map_err(|source| PrepareError::Tls { address: spec.address, source })?;
                 let (shared, registry) = (Shared::new(Arc::clone(&spec), tls), Arc::clone(&registry));
                 let poller = poller::open().map_err(|source| refused(&spec, source))?;
-                Probe::Visits { visiting: Box::new(Visiting { shared, index, limit, registry }), poller }
+                let closes_beside = limit + closer::MOST_OPEN <= ports as usize;
+                let visiting = Visiting { shared, index, limit, closes_beside, registry };
+                Probe::Visits { visiting: Box::new(visiting), poller }
             }
             Kind::Stream => {
                 check_binding(&spec)?;

@@ -9,6 +9,7 @@ use std::thread::available_parallelism;
 use crate::clock::{self, MICROSECOND, MILLISECOND, Nanos};
 
 use super::attempt::{Outcome, Record};
+use super::closer::Closer;
 use super::connect::{self, Started};
 use super::pace::{Next, Pace};
 use super::parted::Parted;
@@ -41,6 +42,8 @@ pub(super) struct Visiting {
     pub(super) index: u32,
     /// Connections that are open at the same time, at most.
     pub(super) limit: usize,
+    /// Are there ports for more, which are still being closed?
+    pub(super) closes_beside: bool,
     pub(super) registry: Arc<dyn FlowRegistry>,
 }
 
@@ -54,7 +57,10 @@ pub(super) async fn run(
     mut control: Control,
 ) -> io::Result<Record> {
     let mut poller = Poller::new(poller)?;
-    let Visiting { shared, index, limit, registry } = visiting;
+    let Visiting { shared, index, limit, closes_beside, registry } = visiting;
+    // With one CPU whoever is waited for would have to wait for us.
+    let spins =
+        matches!(pace, Pace::Closed { .. }) && available_parallelism().is_ok_and(|count| count.get() > 1);
     let mut visits = Visits {
         tracker: Tracker::new(shared.spec.kind, shared.spec.timeout),
         slots: Slots::default(),
@@ -66,9 +72,9 @@ pub(super) async fn run(
         http_errors: 0,
         tls_errors: (0, None),
         control: control.clone(),
-        // With one CPU whoever is waited for would have to wait for us.
-        spins: matches!(pace, Pace::Closed { .. })
-            && available_parallelism().is_ok_and(|count| count.get() > 1),
+        // Without a thread for it the loop closes them itself.
+        closer: (spins && closes_beside).then(Closer::start).and_then(Result::ok),
+        spins,
         shared,
         index,
         limit,
@@ -99,7 +105,12 @@ pub(super) async fn run(
         // On time: after its time-out TCP sends again, and what is seen then is not why it was not answered.
         let wake = visits.tracker.next_overdue().map_or(wake, |at| at.min(wake));
         // Even then the others get their turn.
-        let wake = if visits.spins && poller.spin(now + SPIN)? { now } else { wake };
+        let wake = if visits.spins && poller.spin(now + SPIN)? {
+            now
+        } else {
+            visits.closer.iter_mut().for_each(Closer::flush);
+            wake
+        };
         tokio::select! {
             expired = ticker.until(wake) => expired?,
             ready = poller.ready() => ready?,
@@ -132,6 +143,8 @@ struct Visits {
     control: Control,
     /// Does it look for news for a while before it sleeps?
     spins: bool,
+    /// Closes connections of a closed loop where there is another CPU for it.
+    closer: Option<Closer>,
 }
 
 impl Visits {
@@ -162,7 +175,10 @@ impl Visits {
             Ok(connecting) => {
                 let mut visit = Visit::new(connecting, seq, at);
                 match visit.advance(&mut self.shared) {
-                    Some(end) => self.ended(visit.life, end),
+                    Some(end) => {
+                        self.ended(visit.life, end);
+                        self.close(visit);
+                    }
                     None => {
                         let (news, token) = (visit.awaits(), self.slots.insert(visit));
                         self.young.push_back((at, token));
@@ -211,8 +227,16 @@ impl Visits {
         }
         if let Some(visit) = self.slots.get(token)
             && (!visit.is_draining() || visit.drained())
+            && let Some(visit) = self.slots.remove(token)
         {
-            self.slots.remove(token);
+            self.close(visit);
+        }
+    }
+
+    fn close(&mut self, visit: Visit) {
+        match &mut self.closer {
+            Some(closer) => closer.close(visit),
+            None => drop(visit),
         }
     }
 
