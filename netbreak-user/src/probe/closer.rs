@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use super::visit::Visit;
 
 /// So many are handed over at once: to wake a thread takes as long as to close a connection or two.
-const BATCH: usize = 16;
+pub(super) const BATCH: usize = 16;
 
 /// So many batches may wait. When there are more the loop closes them itself.
 const QUEUE: usize = 2;

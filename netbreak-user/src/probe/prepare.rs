@@ -107,7 +107,9 @@ pub fn prepare(
                     tls.transpose().map_err(|source| PrepareError::Tls { address: spec.address, source })?;
                 let (shared, registry) = (Shared::new(Arc::clone(&spec), tls), Arc::clone(&registry));
                 let poller = poller::open().map_err(|source| refused(&spec, source))?;
-                let closes_beside = limit + closer::MOST_OPEN <= ports as usize;
+                // With few in flight their server has to be woken for each, and needs the other CPU itself.
+                let closes_beside = spec.connections.is_some_and(|width| width >= closer::BATCH)
+                    && limit + closer::MOST_OPEN <= ports as usize;
                 let visiting = Visiting { shared, index, limit, closes_beside, registry };
                 Probe::Visits { visiting: Box::new(visiting), poller }
             }

@@ -42,7 +42,7 @@ pub(super) struct Visiting {
     pub(super) index: u32,
     /// Connections that are open at the same time, at most.
     pub(super) limit: usize,
-    /// Are there ports for more, which are still being closed?
+    /// Is it worth a thread to close them, and are there ports for those that are still being closed?
     pub(super) closes_beside: bool,
     pub(super) registry: Arc<dyn FlowRegistry>,
 }
