@@ -41,7 +41,39 @@ fn ask() -> Result<String> {
         format!("cannot run {}: install kubectl, or begin with deploy/scenarios/kube-ovn.toml", asked())
     })?;
     if !output.status.success() {
-        bail!("{} failed ({}): {}", asked(), output.status, String::from_utf8_lossy(&output.stderr).trim());
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("{} failed ({}): {}", asked(), output.status, without_log(&said));
     }
     String::from_utf8(output.stdout).with_context(|| format!("{} printed no UTF-8", asked()))
+}
+
+/// What kubectl says in the end, without the lines of its log before it, which repeat it (klog: `E1129 09:42:04.97 …`).
+fn without_log(said: &str) -> String {
+    let is_logged = |line: &&str| {
+        let mut letters = line.chars();
+        letters.next().is_some_and(|level| "EWIF".contains(level))
+            && letters.by_ref().take(4).filter(char::is_ascii_digit).count() == 4
+            && letters.next() == Some(' ')
+    };
+    let told: Vec<&str> = said.trim().lines().filter(|line| !is_logged(line)).collect();
+    if told.is_empty() { said.trim().to_owned() } else { told.join("\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubectls_log_is_left_out() {
+        let log =
+            "E1129 09:42:04.972759   13062 memcache.go:265] \"Unhandled Error\" err=\"connection refused\"\n";
+        let end = "The connection to the server localhost:8080 was refused - did you specify the right host or port?";
+        assert_eq!(without_log(&format!("{log}{log}{end}\n")), end);
+        assert_eq!(
+            without_log("Error from server (Forbidden): pods\n"),
+            "Error from server (Forbidden): pods"
+        );
+        assert_eq!(without_log(log), log.trim());
+        assert_eq!(without_log(""), "");
+    }
 }

@@ -130,7 +130,15 @@ impl Watcher {
         message.serialize(&mut bytes);
         self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0)?;
         loop {
-            let (bytes, _) = self.socket.recv_from_full()?;
+            let bytes = match self.socket.recv_from_full() {
+                Ok((bytes, _)) => bytes,
+                // Of what happens meanwhile; the kernel goes on with the dump when there is room (`netlink_dump`).
+                Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => {
+                    self.lost += 1;
+                    continue;
+                }
+                Err(e) => return Err(e.into()),
+            };
             for message in self.messages(&bytes) {
                 match message.payload {
                     NetlinkPayload::Done(_) => return Ok(()),

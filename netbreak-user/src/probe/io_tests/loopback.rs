@@ -168,10 +168,12 @@ fn whoever_resets_each_connection_is_not_connected_to_at_once() {
     let port = listener.local_addr().unwrap().port();
     // Closed with the stream's bytes unread: that is a RST.
     std::thread::spawn(move || listener.incoming().for_each(drop));
-    let record = runtime().block_on(run_one(quick(Kind::Stream, V4, Some(port))));
+    let spec = Spec { duration: 500 * MILLISECOND, ..quick(Kind::Stream, V4, Some(port)) };
+    let record = runtime().block_on(run_one(spec));
     let (stream, counts) = (record.stream.as_ref().unwrap(), counts(&record));
-    assert!(stream.connections > 0 && stream.connections <= 3, "{stream:?}");
-    assert_eq!(stream.resets, stream.connections);
+    assert!(stream.connections > 0 && stream.connections <= 7, "{stream:?}");
+    // The kernel acknowledges what its server has not accepted yet: the last one may outlive the plan.
+    assert!(0 < stream.resets && stream.connections - stream.resets <= 1, "{stream:?}");
     assert_eq!(counts.sent, counts.answered + counts.reset + counts.send_failed, "{counts:?}");
     let is_other = |outcome| matches!(outcome, Outcome::SendFailed { errno } if errno != libc::ECONNRESET);
     assert!(!record.attempts.iter().any(|attempt| is_other(attempt.outcome)));
