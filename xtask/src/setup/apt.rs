@@ -26,7 +26,8 @@ impl Apt {
         if packages.is_empty() {
             return Ok(());
         }
-        let plain = installing(Cmd::new("apt-get"), &packages);
+        let from_own = |packages: &[&str]| installing(Cmd::new("apt-get"), packages);
+        let plain = from_own(&packages);
         if !is_here() {
             bail!(
                 "this machine has no apt-get: install what Debian calls {}, then try again",
@@ -44,12 +45,16 @@ impl Apt {
             return plain.run();
         }
         let (fitting, others): (Vec<&str>, Vec<&str>) =
-            packages.iter().partition(|package| fits(&installing(Cmd::new("apt-get"), &[package])));
-        if others.is_empty() || !from_backports(&others)? {
+            packages.iter().partition(|package| fits(&from_own(&[package])));
+        let are_there = from_backports(&others).unwrap_or_else(|error| {
+            eprintln!("! not from backports: {error:#}");
+            false
+        });
+        if !are_there {
             // It fails, and says why.
             return plain.run();
         }
-        if fitting.is_empty() { Ok(()) } else { installing(Cmd::new("apt-get"), &fitting).run() }
+        if fitting.is_empty() { Ok(()) } else { from_own(&fitting).run() }
     }
 
     /// The version of `package` that apt would install; `None` without apt. Without root apt's lists are
@@ -90,6 +95,9 @@ fn fits(line: &Cmd) -> bool {
 /// Installs `packages` from the backports of this machine's release, if they fit there: where some of what belongs
 /// together is from backports already (QEMU's tools, say), the release's own would have to remove it.
 fn from_backports(packages: &[&str]) -> Result<bool> {
+    if packages.is_empty() {
+        return Ok(false);
+    }
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let Some(codename) = codename(&release) else { return Ok(false) };
     eprintln!("! {} would remove what is installed from elsewhere: looking in backports", packages.join(" "));
@@ -98,6 +106,7 @@ fn from_backports(packages: &[&str]) -> Result<bool> {
     let line = installing(suite.preferring(), packages);
     let fit = fits(&line);
     if fit {
+        // When it fails the lists stay: the line that it shows needs them.
         line.run()?;
     }
     fs::remove_dir_all(&lists).with_context(|| format!("cannot remove {}", lists.display()))?;
