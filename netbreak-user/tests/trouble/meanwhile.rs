@@ -21,7 +21,7 @@ fn who_was_stopped_says_so_and_blames_nobody() {
     let arguments = "--icmp --tcp 7000 --stream 5201 --duration 3s --timeout 300ms --json -";
     let running = Running::new(&from_client(&lab, arguments));
     wait_for_echoes(&lab, 30);
-    running.signal(Signal::STOP);
+    running.stop();
     // The fault itself: five time-outs.
     std::thread::sleep(Duration::from_millis(1500));
     running.signal(Signal::CONT);
@@ -62,7 +62,7 @@ fn what_came_while_it_slept_through_the_end_is_late() {
         assert!(connection.read(&mut buffer).unwrap() > 0);
         connections.push(connection);
     }
-    running.signal(Signal::STOP);
+    running.stop();
     for (echo, request, from) in requests {
         echo.send_to(&request, from).unwrap();
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use netbreak_user::counters;
 use netbreak_user::lab::{Guard, Lab, Role};
 use netbreak_user::netns::Namespace;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 
 #[path = "../common/skip.rs"]
@@ -95,7 +95,13 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_raw(self.0.id() as i32).unwrap(), signal).unwrap();
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    /// Stops it, and waits until its last thread has (`do_signal_stop`): until then it may go on reading.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        waitid(WaitId::Pid(Pid::from_child(&self.0)), WaitIdOptions::STOPPED).unwrap();
     }
 
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
