@@ -133,7 +133,12 @@ fn dropped(
         .iter()
         .filter(|event| event.sensor == sensor::DROP)
         .map(|event| (event, Ending::of(event, evidence.names)))
-        .filter(|(_, ending)| !ending.is_a_copy() && !last.is_some_and(|last| last.ends_in(ending)))
+        .filter(|(event, ending)| {
+            let is_misdirected = ending.is_misdirected(event, evidence.names)
+                && last.is_some_and(|last| last.is_untaken_at(event));
+            let is_a_copy = ending.is_a_copy() && !is_misdirected;
+            !is_a_copy && !last.is_some_and(|last| last.ends_in(ending))
+        })
         .filter(|(event, ending)| {
             let is_home = event.netns == evidence.netns;
             // What comes back to a stream that has ended had come back; and to a socket elsewhere it did not come: that one

@@ -1,6 +1,6 @@
 //! The class of a death, from how the packet ended.
 
-use super::ending::Ending;
+use super::ending::{Ending, OTHERHOST};
 use crate::report::Cause;
 
 /// From a drop's reason; where the kernel gives none that tells, from the functions it passed.
@@ -57,6 +57,8 @@ fn of_reason(reason: &str, ending: &Ending) -> Option<Cause> {
         "BPF_CGROUP_EGRESS" => Cause::Bpf,
         "DEV_READY" | "DEV_HDR" => Cause::Link,
         _ if reason.ends_with("_CSUM") => Cause::Checksum,
+        // By a neighbour's outdated link address; of other devices it is a copy.
+        OTHERHOST => Cause::Neighbour,
         _ if reason.starts_with("NEIGH_") => Cause::Neighbour,
         _ if reason.starts_with("QDISC_") => Cause::Queue,
         _ if reason.starts_with("OVS_DROP_") => Cause::OvsFlow,

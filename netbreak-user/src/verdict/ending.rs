@@ -2,7 +2,10 @@
 
 use netbreak_common::{Event, sensor};
 
-use super::Names;
+use super::{Names, addresses};
+
+/// What `ip_rcv_core` and `ip6_rcv_core` say of a packet for another link address.
+pub const OTHERHOST: &str = "OTHERHOST";
 
 /// Reason, place and callers of a packet's end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,11 +53,20 @@ impl Ending {
         self.symbol.as_deref().is_some_and(|symbol| OF_SOCKETS.contains(&symbol))
     }
 
+    /// Was it for the device that it reached, by its address, and for another one by its link address? Who sent it there has
+    /// an outdated link address of that device. By any other device such a packet is a copy: of a switch that sends it
+    /// everywhere, or for whoever listens there.
+    pub fn is_misdirected(&self, event: &Event, names: &dyn Names) -> bool {
+        let is_of_device = |address| names.device_of(event.netns, address) == Some(event.ifindex);
+        self.reason.as_deref() == Some(OTHERHOST) && addresses::destination(event).is_some_and(is_of_device)
+    }
+
     /// A copy that was freed while the packet lived on, or a packet that had been delivered before: no death.
     ///
     /// A packet socket gets a clone (`packet_rcv`, `tpacket_rcv`), and so does each raw socket (`raw_rcv`,
     /// `rawv6_rcv`); an echo reply that reached `ping_rcv` was handed to the raw sockets before
-    /// (`ip_protocol_deliver_rcu`); a promiscuous port drops what is for another host (`ip_rcv_core`); TCP drops bytes
+    /// (`ip_protocol_deliver_rcu`); a promiscuous port drops what is for another host (`ip_rcv_core`; but see
+    /// [`is_misdirected`](Self::is_misdirected)); TCP drops bytes
     /// that it has had before (`tcp_data_queue`, `tcp_validate_incoming`), and at its end those that wait for a gap to be
     /// filled (`skb_rbtree_purge`); a SYN that comes again while its handshake is open is freed for no reason (`tcp_v4_rcv`
     /// after `tcp_check_req`).
@@ -70,7 +82,7 @@ impl Ending {
             "skb_rbtree_purge",
         ];
         const COPIES: [&str; 5] =
-            ["OTHERHOST", "SKB_CONSUMED", "TCP_OLD_DATA", "TCP_OLD_SEQUENCE", "TCP_OLD_ACK"];
+            [OTHERHOST, "SKB_CONSUMED", "TCP_OLD_DATA", "TCP_OLD_SEQUENCE", "TCP_OLD_ACK"];
         let (reason, symbol) = (self.reason.as_deref(), self.symbol.as_deref());
         let came_again =
             matches!((reason, symbol), (Some("NOT_SPECIFIED"), Some("tcp_v4_rcv" | "tcp_v6_rcv")));

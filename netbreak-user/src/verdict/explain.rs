@@ -1,6 +1,6 @@
 //! One sentence for a person: what happened, and what to look at next.
 
-use super::{cause::is_purge, last::Doing};
+use super::{cause::is_purge, ending::OTHERHOST, last::Doing};
 use crate::report::{Cause, Leg};
 
 /// What a sentence is made of.
@@ -60,6 +60,9 @@ pub fn explain(place: &Place) -> String {
             ),
             _ => format!("no usable route to {to} {here}: look at `ip route get {to}` and `ip rule` {here}"),
         },
+        Cause::Neighbour if place.reason == Some(OTHERHOST) => format!(
+            "they reached {device} {here} with a link address that is not its own: the host before it has an outdated one for {to}, look at `ip neighbour` there and at `ip link show dev {device}` {here}"
+        ),
         Cause::Neighbour => format!(
             "the next hop behind {device} did not answer for its link address: look at `ip neighbour show dev {device}` {here}"
         ),

@@ -2,7 +2,7 @@
 
 use netbreak_common::LEG_REQUEST;
 
-use super::{Evidence, Side, counted, last::Doing, meanwhile, meanwhile::Scene, sentence};
+use super::{Evidence, Side, counted, ending::OTHERHOST, last::Doing, meanwhile, meanwhile::Scene, sentence};
 use crate::{
     clock::{Nanos, seconds_since},
     probe::Record,
@@ -130,10 +130,17 @@ impl Group {
             netns: self.netns?,
             ifindex: self.ifindex.or_else(|| self.way_out(toll)),
             target: toll.record.address,
+            leg: self.leg,
             span: toll.span,
-            needs_neighbour: self.cause == Cause::Neighbour,
+            needs_neighbour: self.cause == Cause::Neighbour && !self.is_misdirected(),
+            needs_link_address: self.is_misdirected(),
             needs_route: self.cause == Cause::Route || answers,
         })
+    }
+
+    /// Did they reach the right device with another one's link address?
+    pub fn is_misdirected(&self) -> bool {
+        self.reason.as_deref() == Some(OTHERHOST)
     }
 
     /// What never got to a device would have left as answered attempts did.

@@ -9,7 +9,7 @@ use netbreak_common::{
 
 use super::{
     Change, Evidence, Names, TCP_RST, TCP_SYN,
-    ending::Ending,
+    ending::{Ending, OTHERHOST},
     floods::without_strays,
     next_hop::{NEIGHBOUR_WAIT, next_hops},
     port::{Port, port},
@@ -181,7 +181,7 @@ fn on_leg(
     let is_refused = |place: (u32, u32)| {
         events.iter().any(|event| {
             (event.netns, event.ifindex) == place
-                && Ending::of(event, evidence.names).reason.as_deref() == Some("OTHERHOST")
+                && Ending::of(event, evidence.names).reason.as_deref() == Some(OTHERHOST)
         })
     };
     let is_astray = |stop: &Stop| !is_there(stop) && is_refused((stop.netns, stop.ifindex));
@@ -204,7 +204,7 @@ fn on_leg(
     // A packet with somebody else's link address is not for this host, but for whoever reads packet sockets.
     let is_for_others = is_refused((device.netns, device.ifindex));
     if let (Doing::Received, false, Some(ifindex)) =
-        (&doing, is_for_others, silent_neighbour(evidence, target, &device, at))
+        (&doing, is_for_others, silent_neighbour(evidence, (leg, target), &device, at))
     {
         let (doing, ifindex) = (Doing::Waiting, Some(ifindex));
         return Some(Last { leg, doing, ifindex, netns, at, is_refused: false });
@@ -233,7 +233,12 @@ fn on_leg(
 }
 
 /// The device behind which a neighbour did not answer while a packet was in this namespace that had come by `device`.
-fn silent_neighbour(evidence: &Evidence, target: Option<IpAddr>, device: &Stop, at: Nanos) -> Option<u32> {
+fn silent_neighbour(
+    evidence: &Evidence,
+    (leg, target): (Leg, Option<IpAddr>),
+    device: &Stop,
+    at: Nanos,
+) -> Option<u32> {
     let concerns = |change: &&Change| {
         change.what == What::Neighbour
             && change.turn == Turn::Gone
@@ -244,7 +249,7 @@ fn silent_neighbour(evidence: &Evidence, target: Option<IpAddr>, device: &Stop, 
     };
     let silent: Vec<&Change> = evidence.changes.iter().filter(concerns).collect();
     let silent = match target {
-        Some(target) => next_hops(evidence.records, target, silent),
+        Some(target) => next_hops(evidence, leg, target, silent),
         None => silent,
     };
     silent.first().map(|change| change.ifindex)
@@ -334,6 +339,12 @@ impl Last {
     pub fn ends_in(&self, ending: &Ending) -> bool {
         let gives_up = matches!(ending.symbol.as_deref(), Some("icmp_rcv" | "icmpv6_rcv"));
         gives_up && matches!(self.doing, Doing::NoRoute { by_program: false, .. })
+    }
+
+    /// Did nobody take it there where this happened to it, not even from a packet socket, as a switch does?
+    pub fn is_untaken_at(&self, event: &Event) -> bool {
+        let place = (Some(event.netns), Some(event.ifindex));
+        self.doing == Doing::Received && (self.netns, self.ifindex) == place
     }
 }
 

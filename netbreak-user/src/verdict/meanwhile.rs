@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     clock::{Nanos, seconds_since},
+    report::Leg,
     watch::{Turn, What},
 };
 
@@ -21,12 +22,16 @@ pub struct Scene {
     pub netns: u32,
     /// The device that they had.
     pub ifindex: Option<u32>,
-    /// The address that they were for.
+    /// The address that was visited.
     pub target: IpAddr,
+    /// Were they for that address, or from there?
+    pub leg: Leg,
     /// When the first and the last of them were there.
     pub span: (Nanos, Nanos),
     /// Did they need a next hop's link address?
     pub needs_neighbour: bool,
+    /// Did they have another link address than the device?
+    pub needs_link_address: bool,
     /// Did they, or their answers, need a route?
     pub needs_route: bool,
 }
@@ -49,7 +54,7 @@ pub fn notes(evidence: &Evidence, scene: &Scene) -> Vec<String> {
         is_failure && own.is_none_or(|own| own == change.device) && falls_into(change, scene)
     };
     let failed = evidence.changes.iter().filter(is_behind).collect();
-    let hops = next_hops(evidence.records, scene.target, failed);
+    let hops = next_hops(evidence, scene.leg, scene.target, failed);
     let is_concerned = |change: &Change| {
         let device = Some(change.device.as_str());
         match change.what {
@@ -61,8 +66,19 @@ pub fn notes(evidence: &Evidence, scene: &Scene) -> Vec<String> {
             What::Route => scene.needs_route && is_meant(change),
         }
     };
-    let concerned =
-        evidence.changes.iter().filter(|change| falls_into(change, scene) && is_concerned(change));
+    // Whatever it was like before: who knows the old address may have learned it long ago.
+    let is_readdressed = |change: &Change| {
+        let is_anew = change.key == "link address" || change.key == "link" && change.turn == Turn::Gone;
+        scene.needs_link_address
+            && change.what == What::Link
+            && is_anew
+            && (change.netns, Some(change.device.as_str())) == (scene.netns, own)
+            && change.at <= scene.span.1 + SEEN_WITHIN
+    };
+    let concerned = evidence
+        .changes
+        .iter()
+        .filter(|change| falls_into(change, scene) && is_concerned(change) || is_readdressed(change));
     let mut notes: Vec<String> = Vec::new();
     for change in concerned {
         // A device that is made anew has no address: one sentence for both.
@@ -134,6 +150,7 @@ fn words(start: Nanos, change: &Change, lost: Option<&Change>) -> String {
         None => never.to_owned(),
     };
     match (change.what, change.key.as_str()) {
+        (What::Link, "link address") => format!("since {at} {device} {}", change.detail),
         (What::Link, "carrier") => {
             format!("{device} lost its carrier at {at}{}", until(" and found it again", ""))
         }

@@ -1,5 +1,6 @@
 //! The verdict: from evidence to outages, deaths, causes and books. Pure: no clock, no kernel, no files.
 
+mod addresses;
 mod books;
 mod case;
 mod cause;

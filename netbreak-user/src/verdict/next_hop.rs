@@ -2,19 +2,24 @@
 
 use std::net::IpAddr;
 
-use super::Change;
+use super::{Change, Evidence};
 use crate::{
     clock::{Nanos, SECOND},
-    probe::Record,
+    report::Leg,
 };
 
 /// So much later than a packet its neighbour may fail: three requests a second apart (`mcast_solicit`, `retrans_time`), and
 /// longer.
 pub const NEIGHBOUR_WAIT: Nanos = 4 * SECOND;
 
-/// Of failed neighbours those that may be the next hop of what is for `target`: the target itself if it is one of them,
-/// else those of its family, rather such that are no targets of any probe.
-pub fn next_hops<'a>(records: &[Record], target: IpAddr, failed: Vec<&'a Change>) -> Vec<&'a Change> {
+/// Of failed neighbours those that may be the next hop of what is for `target`, or on its way back from there: whom it is
+/// for if that is one of them, else those of its family, rather such that are no targets of any probe.
+pub fn next_hops<'a>(
+    evidence: &Evidence,
+    leg: Leg,
+    target: IpAddr,
+    failed: Vec<&'a Change>,
+) -> Vec<&'a Change> {
     // Of another node's probe it is not known here.
     if target.is_unspecified() {
         return failed;
@@ -22,12 +27,15 @@ pub fn next_hops<'a>(records: &[Record], target: IpAddr, failed: Vec<&'a Change>
     let only = |is_meant: &dyn Fn(IpAddr) -> bool| -> Vec<&'a Change> {
         failed.iter().filter(|change| address(change).is_some_and(is_meant)).copied().collect()
     };
-    let is_target = |address| records.iter().any(|record| record.address == address);
-    let choices: [&dyn Fn(IpAddr) -> bool; 3] = [
-        &|address| address == target,
-        &|address| address.is_ipv4() == target.is_ipv4() && !is_target(address),
-        &|address| address.is_ipv4() == target.is_ipv4(),
-    ];
+    let is_for = |address| match leg {
+        Leg::Reply => evidence.names.device_of(evidence.netns, address).is_some(),
+        Leg::Request | Leg::Unknown => address == target,
+    };
+    let is_target = |address| evidence.records.iter().any(|record| record.address == address);
+    let choices: [&dyn Fn(IpAddr) -> bool; 3] =
+        [&is_for, &|address| address.is_ipv4() == target.is_ipv4() && !is_target(address), &|address| {
+            address.is_ipv4() == target.is_ipv4()
+        }];
     choices.iter().map(|choice| only(choice)).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
@@ -40,13 +48,14 @@ pub fn address(change: &Change) -> Option<IpAddr> {
 mod tests {
     use super::*;
     use crate::{
-        probe::Kind,
-        verdict::tests::build::record,
+        kernel::Trails,
+        probe::{Kind, Record},
+        verdict::tests::build::{Around, LOCAL, record, with_all},
         watch::{Turn, What},
     };
 
     #[test]
-    fn the_target_goes_before_a_router_and_that_before_another_target() {
+    fn whom_it_is_for_goes_before_a_router_and_that_before_another_target() {
         let change = |key: &str| Change {
             at: 1,
             until: None,
@@ -59,19 +68,26 @@ mod tests {
             subnet: None,
             detail: format!("{key} failed"),
         };
-        let changes = ["fd00::1", "10.0.0.98", "10.0.0.99", "10.0.0.1"].map(change);
+        let local = LOCAL.to_string();
+        let changes = ["fd00::1", "10.0.0.98", "10.0.0.99", "10.0.0.1", &local].map(change);
         let records = ["10.0.0.98", "10.0.0.99"]
             .map(|address| Record { address: address.parse().unwrap(), ..record(Kind::Icmp, Vec::new()) });
-        let meant = |target: &str, failed: &[usize]| -> Vec<&str> {
+        let on = |leg, target: &str, failed: &[usize]| -> Vec<&str> {
             let failed = failed.iter().map(|index| &changes[*index]).collect();
-            let found = next_hops(&records, target.parse().unwrap(), failed);
+            let around = Around::default();
+            let found = with_all(&records, &[], &Trails::default(), &around, |evidence| {
+                next_hops(evidence, leg, target.parse().unwrap(), failed)
+            });
             found.into_iter().map(|change| change.key.as_str()).collect()
         };
+        let meant = |target, failed| on(Leg::Request, target, failed);
         assert_eq!(meant("10.0.0.98", &[0, 1, 2, 3]), ["10.0.0.98"]);
         assert_eq!(meant("10.0.7.7", &[0, 1, 2, 3]), ["10.0.0.1"]);
         assert_eq!(meant("10.0.7.7", &[0, 1, 2]), ["10.0.0.98", "10.0.0.99"]);
         assert_eq!(meant("fd00:7::7", &[0, 1]), ["fd00::1"]);
         assert_eq!(meant("10.0.7.7", &[0]).len(), 0);
         assert_eq!(meant("0.0.0.0", &[0, 1]), ["fd00::1", "10.0.0.98"]);
+        assert_eq!(on(Leg::Reply, "10.0.0.98", &[0, 1, 3, 4]), [&local]);
+        assert_eq!(on(Leg::Reply, "10.0.0.98", &[0, 1, 3]), ["10.0.0.1"]);
     }
 }

@@ -85,7 +85,8 @@ fn beside(group: &Group, toll: &Toll) -> Vec<String> {
     let Some(scene) = group.scene(toll) else { return Vec::new() };
     let mut notes = meanwhile::notes(toll.evidence, &scene);
     let needs_link = matches!(group.cause, Cause::Neighbour | Cause::Link | Cause::Route | Cause::Queue)
-        && !was_handed(group);
+        && !was_handed(group)
+        && !group.is_misdirected();
     let device = scene.ifindex.and_then(|ifindex| toll.evidence.names.device(scene.netns, ifindex));
     if let Some(device) = device.filter(|_| needs_link) {
         notes.extend(switch::holder(toll.evidence, scene.netns, &device.name, scene.span));

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-use netbreak_common::{Event, FAMILY_V4, FAMILY_V6, LEG_REPLY, LEG_REQUEST, STAGE_ROUTE};
+use netbreak_common::{Event, LEG_REPLY, LEG_REQUEST, STAGE_ROUTE};
 
-use super::{Evidence, deaths};
+use super::{Evidence, addresses, deaths};
 use crate::{
     clock::{Nanos, seconds_since},
     kernel::Trails,
@@ -78,12 +78,7 @@ fn is_echo(trails: &Trails, probe: u32, attempt: u64) -> bool {
 
 /// Whom the probe visits, by what it is called here.
 fn target(event: &Event) -> Option<IpAddr> {
-    let address = if event.leg == LEG_REPLY { event.source } else { event.destination };
-    match event.family {
-        FAMILY_V4 => Some(IpAddr::from(<[u8; 4]>::try_from(&address[..4]).ok()?)),
-        FAMILY_V6 => Some(IpAddr::from(address)),
-        _ => None,
-    }
+    if event.leg == LEG_REPLY { addresses::source(event) } else { addresses::destination(event) }
 }
 
 /// What was seen of each of the records that [`strangers`] made; nothing for those of which nothing was.

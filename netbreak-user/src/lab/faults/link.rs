@@ -133,6 +133,27 @@ pub(super) const FAULTS: &[Fault] = &[
         ..FAULT
     },
     Fault {
+        name: "neighbour-outdated",
+        summary: "the router has an outdated link address of the server",
+        apply: &[
+            Step::Ip(Router, "neigh replace 10.0.2.2 lladdr 02:00:00:00:02:77 dev r1 nud permanent"),
+            Step::Ip(Router, "neigh replace fd00:2::2 lladdr 02:00:00:00:02:77 dev r1 nud permanent"),
+        ],
+        undo: &[
+            Step::Ip(Router, "neigh delete 10.0.2.2 dev r1"),
+            Step::Ip(Router, "neigh delete fd00:2::2 dev r1"),
+        ],
+        expected: Some(Expected {
+            cause: Cause::Neighbour,
+            leg: Leg::Request,
+            role: Server,
+            device: Some("s0"),
+            reasons: &["OTHERHOST"],
+        }),
+        mirrors: true,
+        ..FAULT
+    },
+    Fault {
         name: "dnat-nobody",
         summary: "the router sends requests on to an address that nobody has (DNAT, IPv4)",
         needs: Need::Nftables,

@@ -67,7 +67,7 @@ pub enum Cause {
     Netfilter,
     /// No route, a blackhole, a failed reverse-path or address check.
     Route,
-    /// The next hop's link address did not resolve.
+    /// The next hop's link address did not resolve, or an outdated one was used.
     Neighbour,
     /// A device that was down, gone or re-created.
     Link,

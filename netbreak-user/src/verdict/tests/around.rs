@@ -236,6 +236,30 @@ fn a_switch_that_cannot_reach_the_target_is_not_to_blame() {
 }
 
 #[test]
+fn what_made_a_link_address_outdated_is_told_however_long_ago_it_was() {
+    let hops = [hop(3 * SECOND + 10, STAGE_RECEIVE, SERVERS)];
+    let (netns, ifindex) = SERVERS;
+    let refused = freed(event(Kind::Icmp, 3 * SECOND + 11, 0), "OTHERHOST", "ip_rcv_core", &[]);
+    let refused = Event { netns, ifindex, ..refused };
+    let said = |change: Change| {
+        died(&hops, &[refused], &Around { changes: vec![change], ..Around::default() }).explain
+    };
+    let detail = "has link address 02:00:00:00:00:02, had 02:00:00:00:00:01";
+    let other = Change { turn: Turn::Neither, ..change(What::Link, "link address", SECOND, None, detail) };
+    let told = said(other.clone());
+    assert!(told.ends_with(&format!(" in namespace 300; since 1.00 s s0 {detail}")), "{told}");
+    let anew = said(change(What::Link, "link", SECOND / 2, Some(SECOND), "removed"));
+    assert!(anew.ends_with("; s0 was removed at 0.50 s and came back at 1.00 s"), "{anew}");
+    // Neither what came after them nor what is another device's nor a neighbour of this one.
+    let later = Change { at: 4 * SECOND, ..other.clone() };
+    let elsewhere = Change { device: "s1".to_owned(), ..other };
+    let failed = change(What::Neighbour, "10.0.2.1", 3 * SECOND, None, "10.0.2.1 failed");
+    for change in [later, elsewhere, failed] {
+        assert!(said(change).ends_with(" in namespace 300"));
+    }
+}
+
+#[test]
 fn a_link_that_was_up_again_is_not_to_blame() {
     let (netns, ifindex) = SERVERS;
     let sent = [3 * SECOND, 4 * SECOND];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::slice::from_ref;
 
 use netbreak_common::{Event, FAMILY_V4, HOPS, Hop, LEG_REPLY, LEG_REQUEST, Passage, STACK_DEPTH, sensor};
 
@@ -112,7 +113,7 @@ pub fn names() -> Table {
         .into(),
         symbols: SYMBOLS.iter().map(|name| (address(name), (*name).to_owned())).collect(),
         namespaces: [(ROUTER, "router".to_owned())].into(),
-        addresses: [((SERVER, IpAddr::V4(REMOTE)), SERVERS.1)].into(),
+        addresses: [((SERVER, IpAddr::V4(REMOTE)), SERVERS.1), ((HERE, IpAddr::V4(LOCAL)), HOME.1)].into(),
     }
 }
 
@@ -258,17 +259,19 @@ pub struct Around {
 
 /// The verdict on one probe with all that was around.
 pub fn deaths_around(record: &Record, events: &[Event], trails: &Trails, around: &Around) -> Vec<Death> {
-    with_all(record, events, trails, around, |evidence| verdict::deaths(evidence, 0)).deaths
+    with_all(from_ref(record), events, trails, around, |evidence| verdict::deaths(evidence, 0)).deaths
 }
 
 /// What is said of late attempts of one probe.
 pub fn late_around(record: &Record, trails: &Trails, around: &Around) -> Option<String> {
-    with_all(record, &[], trails, around, |evidence| verdict::deaths(evidence, 0).late)
+    with_all(from_ref(record), &[], trails, around, |evidence| verdict::deaths(evidence, 0).late)
 }
 
 /// The same, where some of their packets were dropped.
 pub fn late_dropped(record: &Record, events: &[Event], trails: &Trails) -> Option<String> {
-    with_all(record, events, trails, &Around::default(), |evidence| verdict::deaths(evidence, 0).late)
+    with_all(from_ref(record), events, trails, &Around::default(), |evidence| {
+        verdict::deaths(evidence, 0).late
+    })
 }
 
 fn with_evidence<T>(
@@ -279,18 +282,18 @@ fn with_evidence<T>(
     judge: impl FnOnce(&Evidence) -> T,
 ) -> T {
     let around = Around { changes: changes.to_vec(), ..Around::default() };
-    with_all(record, events, trails, &around, judge)
+    with_all(from_ref(record), events, trails, &around, judge)
 }
 
-fn with_all<T>(
-    record: &Record,
+/// What `judge` makes of probes with all that was around.
+pub fn with_all<T>(
+    records: &[Record],
     events: &[Event],
     trails: &Trails,
     around: &Around,
     judge: impl FnOnce(&Evidence) -> T,
 ) -> T {
     let names = names();
-    let records = std::slice::from_ref(record);
     let (timeout, netns) = (TIMEOUT, HERE);
     judge(&Evidence {
         start: 0,

@@ -169,7 +169,12 @@ fn a_packet_for_another_link_address_is_not_the_hosts() {
     let read = one(Kind::Icmp, &hops, &[], &[refused]);
     assert_eq!((read.cause, read.stage.as_deref()), (Cause::Unseen, Some("packet socket")));
     let unread = one(Kind::Icmp, &hops[..1], &[], &[refused]);
-    assert_eq!((unread.cause, unread.stage.as_deref()), (Cause::Unseen, Some("device receive")));
+    assert_eq!((unread.cause, unread.stage.as_deref()), (Cause::Neighbour, Some("ip receive")));
+    // By a device without that address it is a copy that nobody took.
+    let (netns, ifindex) = VETH;
+    let elsewhere = Event { netns, ifindex, ..refused };
+    let copy = one(Kind::Icmp, &[hop(110, STAGE_RECEIVE, VETH)], &[], &[elsewhere]);
+    assert_eq!((copy.cause, copy.stage.as_deref()), (Cause::Unseen, Some("device receive")));
 }
 
 #[test]
