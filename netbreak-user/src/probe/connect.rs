@@ -90,14 +90,15 @@ fn bound_to(
     owner: Owner,
     source: Option<IpAddr>,
 ) -> Result<(Connecting, u16), i32> {
-    // Ports of which other probes visit the same target, from another namespace or source: held, so that the next one is
-    // another.
+    // Ports of which other probes visit the same target, from another namespace or source, and the target's own, from which
+    // a connection to this very host would meet itself: held, so that the next one is another.
     let mut taken = Vec::new();
     loop {
         let socket = open(spec, source).map_err(|error| error.errno())?;
         let local_port = socket::local_port(&socket).map_err(|error| errno_of(&error))?;
         let flow = ProbeFlow { remote: spec.remote(), local_port };
-        match Registered::new(registry, flow, owner) {
+        let is_remote = local_port == flow.remote.port();
+        match (!is_remote).then(|| Registered::new(registry, flow, owner)).flatten() {
             Some(flow) => return Ok((Connecting { socket, flow }, local_port)),
             None => taken.push(socket),
         }

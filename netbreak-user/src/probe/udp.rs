@@ -23,7 +23,11 @@ pub(super) fn open(
     registry: &Arc<dyn FlowRegistry>,
 ) -> Result<Opened<Datagrams>, PrepareError> {
     let other = |source| PrepareError::Socket { kind: spec.kind, address: spec.address, source };
-    let socket = socket::open(spec, spec.sources.first().copied(), Type::DGRAM, Protocol::UDP)?;
+    let bound = || socket::open(spec, spec.sources.first().copied(), Type::DGRAM, Protocol::UDP);
+    let first = bound()?;
+    // From the target's own port datagrams to this very host would come back to the socket itself.
+    let is_remote = socket::local_port(&first).map_err(other)? == spec.remote().port();
+    let socket = if is_remote { bound()? } else { first };
     socket::make_room(&socket);
     let local_port = socket::local_port(&socket).map_err(other)?;
     let (spec, registry) = (Arc::clone(spec), Arc::clone(registry));

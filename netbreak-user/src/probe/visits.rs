@@ -82,6 +82,9 @@ pub(super) async fn run(
         pace,
     };
     loop {
+        if visits.gives_up(clock::now()) {
+            visits.catch_up(&mut poller)?;
+        }
         visits.expire(clock::now());
         visits.tell_settled();
         let full = visits.begin(&poller)?;
@@ -93,11 +96,7 @@ pub(super) async fn run(
             Next::Over => match visits.tracker.awaited_until(now).max(visits.parted.until()) {
                 Some(at) => at + 1,
                 None => {
-                    // What came while we slept past the last time-out is late, not lost.
-                    for _ in 0..visits.slots.len().div_ceil(poller::BATCH) {
-                        poller.look()?;
-                        visits.take_news(&mut poller)?;
-                    }
+                    visits.catch_up(&mut poller)?;
                     break;
                 }
             },
@@ -209,6 +208,15 @@ impl Visits {
         Ok(())
     }
 
+    /// Takes what came while we slept past time-outs: it is late, not lost.
+    fn catch_up(&mut self, poller: &mut Poller) -> io::Result<()> {
+        for _ in 0..self.slots.len().div_ceil(poller::BATCH) {
+            poller.look()?;
+            self.take_news(poller)?;
+        }
+        Ok(())
+    }
+
     /// There is news for a connection.
     fn advance(&mut self, token: u64) {
         let Some(visit) = self.slots.get(token) else { return };
@@ -298,14 +306,19 @@ impl Visits {
             }
             self.young.pop_front();
         }
-        let is_over = |(sent, _): &mut (Nanos, u64)| sent.saturating_add(timeout).saturating_add(GRACE) < now;
-        while let Some((_, token)) = self.old.pop_front_if(is_over) {
+        while let Some((_, token)) = self.old.pop_front_if(|(sent, _)| is_over(*sent, timeout, now)) {
             self.slots.remove(token);
         }
         while let Some((_, token)) = self.draining.pop_front_if(|(until, _)| *until < now) {
             self.slots.remove(token);
         }
         self.parted.forget(now);
+    }
+
+    /// Is the grace of a visit over that has no answer?
+    fn gives_up(&self, now: Nanos) -> bool {
+        let oldest = self.old.front().or_else(|| self.young.front());
+        oldest.is_some_and(|(sent, _)| is_over(*sent, self.shared.spec.timeout, now))
     }
 
     /// Ends the oldest visit that is over or past its time-out.
@@ -333,4 +346,9 @@ impl Visits {
         record.phases = record.phases.map(|_| self.stopwatch.read());
         record
     }
+}
+
+/// Has what left at `sent` had its time-out and its grace?
+fn is_over(sent: Nanos, timeout: Nanos, now: Nanos) -> bool {
+    sent.saturating_add(timeout).saturating_add(GRACE) < now
 }

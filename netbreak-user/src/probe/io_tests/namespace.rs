@@ -41,6 +41,24 @@ fn a_dropped_packet_is_lost_or_timed_out() {
 }
 
 #[test]
+fn a_probe_does_not_meet_itself() {
+    const CLOSED: u16 = 40_001;
+    in_namespace(|| {
+        // TCP takes the second one first (`inet_csk_find_open_port`), UDP either.
+        shell("echo 40000 40001 > /proc/sys/net/ipv4/ip_local_port_range");
+        runtime().block_on(async {
+            for _ in 0..10 {
+                let once = |kind| Spec { duration: MILLISECOND, ..quick(kind, V4, Some(CLOSED)) };
+                let record = run_one(once(Kind::Tcp)).await;
+                assert_eq!(counts(&record), Counts { sent: 1, refused: 1, ..Counts::default() });
+                let record = run_one(once(Kind::Udp)).await;
+                assert_eq!(counts(&record), Counts { sent: 1, unreachable: 1, ..Counts::default() });
+            }
+        });
+    });
+}
+
+#[test]
 fn an_icmp_error_is_told_from_a_rst() {
     let unreachable = Counts { sent: 50, unreachable: 50, ..Counts::default() };
     in_namespace_with("in meta l4proto { udp, tcp } reject with icmpx port-unreachable", async move {
