@@ -15,8 +15,12 @@ fn control(address: IpAddr) {
     let served = Served::new();
     let witness = Witness::new();
     let ports = ["--icmp", "--tcp", "7000", "--http", "8080", "--udp", "4000", "--stream", "5201"];
-    let done =
-        served.start(address, &[&ports[..], &["--duration", "5s", "--interval", "10ms"]].concat()).finish();
+    let done = served
+        .start(
+            address,
+            &[&ports[..], &["--duration", "5s", "--interval", "10ms", "--timeout", "5s"]].concat(),
+        )
+        .finish();
     let probes = &done.report.targets[0].probes;
     for probe in probes {
         assert_eq!((probe.unanswered(), probe.unexplained), (0, 0), "{probe:#?}");

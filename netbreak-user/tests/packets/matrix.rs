@@ -7,13 +7,13 @@ use netbreak_user::report::{Cause, Report, SensorState, Target};
 
 use crate::common::{Run, Served, Witness, assert_balanced, skipped};
 
-/// Rows from the client and from the router to the server, with these probes.
-fn measure(served: &Served, probes: &str) -> Report {
+/// Rows from the client and from the router to the server, with these probes, whose attempts have so long.
+fn measure(served: &Served, probes: &str, timeout: &str) -> Report {
     let pid = |role| served.lab.namespace(role).pid();
     let file = format!(
         r#"
         duration = "300ms"
-        timeout = "200ms"
+        timeout = "{timeout}"
         [source]
         client = {{ netns = "pid:{}" }}
         router = {{ netns = "pid:{}" }}
@@ -35,7 +35,7 @@ fn measure(served: &Served, probes: &str) -> Report {
         probes = {probes}
         "#,
         pid(Role::Client),
-        pid(Role::Router)
+        pid(Role::Router),
     );
     let mut written = tempfile::NamedTempFile::new().unwrap();
     written.write_all(file.as_bytes()).unwrap();
@@ -55,7 +55,7 @@ fn each_row_has_its_own_dead() {
     let witness = Witness::new();
     let fault = find("nft-forward").unwrap();
     served.lab.apply(fault).unwrap();
-    let report = measure(&served, r#"["echo", "datagram"]"#);
+    let report = measure(&served, r#"["echo", "datagram"]"#, "2s");
 
     let (over, from) = (row(&report, "over the router"), row(&report, "from the router"));
     let dead: u64 = over.probes.iter().map(|probe| probe.lost).sum();
@@ -91,7 +91,8 @@ fn flows_of_two_sources_are_told_apart() {
     }
     let fault = find("nft-input").unwrap();
     served.lab.apply(fault).unwrap();
-    let report = measure(&served, r#"["connect"]"#);
+    // Before TCP sends a SYN again (1 s).
+    let report = measure(&served, r#"["connect"]"#, "200ms");
     for name in ["over the router", "from the router"] {
         let probe = &row(&report, name).probes[0];
         assert_eq!((probe.sent, probe.timed_out, probe.unexplained), (30, 30, 0), "{probe:#?}");

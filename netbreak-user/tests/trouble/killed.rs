@@ -1,6 +1,8 @@
 //! SIGKILL: nothing of ours outlives our process, since nothing is pinned and nothing has a name.
 
 use std::collections::HashSet;
+use std::error::Error;
+use std::io;
 
 use netbreak_user::lab::Lab;
 use netbreak_user::netns;
@@ -11,12 +13,23 @@ use crate::support::{
 };
 
 fn loaded_programs() -> HashSet<u32> {
-    aya::programs::loaded_programs().map(|program| program.unwrap().id()).collect()
+    aya::programs::loaded_programs().filter_map(still_there).map(|program| program.id()).collect()
 }
 
 fn loaded_maps() -> HashSet<u32> {
-    // A map may go between its number and the look at it.
-    aya::maps::loaded_maps().flatten().map(|map| map.id()).collect()
+    aya::maps::loaded_maps().filter_map(still_there).map(|map| map.id()).collect()
+}
+
+/// It may go between its number and the look at it.
+fn still_there<T, E: Error>(found: Result<T, E>) -> Option<T> {
+    let is_gone = |error: &E| {
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        source.is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
+    };
+    match found {
+        Err(error) if is_gone(&error) => None,
+        found => Some(found.unwrap()),
+    }
 }
 
 /// Kills `running` once it holds programs and maps, and waits until the kernel has none of them any more.

@@ -8,7 +8,7 @@ use netbreak_user::lab::{Lab, Role};
 use rustix::process::Signal;
 
 use crate::support::{
-    PATIENCE, Running, from_client, probe, report, sensor, serve, skipped, text, wait_for_echoes,
+    PATIENCE, Running, from_client, probe, report, sensor, serve, skipped, text, wait_for, wait_for_echoes,
 };
 
 #[test]
@@ -89,7 +89,7 @@ fn changes_of_the_network_are_told() {
     make_link();
     ip("route add 10.9.0.0/16 via 10.0.1.1");
     ip("address add 10.0.1.99/32 dev c0");
-    let running = Running::new(&from_client(&lab, "--icmp --duration 1s --json -"));
+    let running = Running::new(&from_client(&lab, "--icmp --timeout 5s --duration 5m --json -"));
     wait_for_echoes(&lab, 20);
     ip("route del 10.9.0.0/16");
     ip("route add 10.9.0.0/16 via 10.0.1.1");
@@ -98,11 +98,12 @@ fn changes_of_the_network_are_told() {
     let removed = Instant::now();
     ip("link del extra");
     // How long it is away.
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(1500));
     make_link();
     let most = removed.elapsed().as_secs_f64();
     ip("neighbour replace 10.0.1.55 lladdr 02:00:00:00:00:55 dev c0 nud permanent");
     ip("neighbour del 10.0.1.55 dev c0");
+    running.signal(Signal::INT);
     let output = running.output();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let report = report(&output);
@@ -114,7 +115,8 @@ fn changes_of_the_network_are_told() {
     let detail = link["detail"].as_str().unwrap();
     let away: f64 =
         detail.strip_prefix("removed; after ").unwrap().split(' ').next().unwrap().parse().unwrap();
-    assert!((0.24..most + 0.06).contains(&away), "{detail}, and it was at most {most}");
+    // Each time is when netbreak heard of it.
+    assert!((1.2..most + 0.3).contains(&away), "{detail}, and it was at most {most}");
     for (what, device, begin, end) in [
         ("route", "c0", "10.9.0.0/16 via 10.0.1.1 removed; ", "10.9.0.0/16 via 10.0.1.1 added, in "),
         ("address", "c0", "10.0.1.99/32 removed; ", " added, in "),
@@ -141,10 +143,12 @@ fn a_route_that_goes_away_keeps_the_books() {
     let _server = serve(&lab);
     let running = Running::new(&from_client(
         &lab,
-        "--icmp --udp 4000 --tcp 7000 --duration 1s --timeout 200ms --json -",
+        "--icmp --udp 4000 --tcp 7000 --duration 5m --timeout 200ms --json -",
     ));
     wait_for_echoes(&lab, 30);
     lab.ip(Role::Client, "route del default").unwrap();
+    wait_for(&lab, "Ip.OutNoRoutes", 30);
+    running.signal(Signal::INT);
     let report = report(&running.output());
     let books = report["books"].as_array().unwrap();
     let no_route = books.iter().find(|book| book["counter"] == "Ip.OutNoRoutes").unwrap();

@@ -14,7 +14,7 @@ fn a_device_that_vanishes_is_a_break_and_no_crash() {
     }
     let lab = Lab::new().unwrap();
     let _server = serve(&lab);
-    let running = Running::new(&from_client(&lab, &format!("{ALL} --duration 2s --timeout 500ms --json -")));
+    let running = Running::new(&from_client(&lab, &format!("{ALL} --duration 2s --timeout 2s --json -")));
     wait_for_echoes(&lab, 30);
     lab.ip(Role::Client, "link delete c0").unwrap();
     let output = running.output();
@@ -36,7 +36,7 @@ fn a_server_that_dies_is_refused_and_not_lost() {
     }
     let lab = Lab::new().unwrap();
     let server = serve(&lab);
-    let running = Running::new(&from_client(&lab, &format!("{ALL} --duration 2s --timeout 500ms --json -")));
+    let running = Running::new(&from_client(&lab, &format!("{ALL} --duration 2s --timeout 2s --json -")));
     wait_for_echoes(&lab, 30);
     drop(server);
     let output = running.output();
@@ -60,8 +60,9 @@ fn this_very_host_answers() {
     let lab = Lab::new().unwrap();
     for target in ["127.0.0.1", "10.0.1.2", "::1", "fd00:1::2"] {
         let pid = lab.namespace(Role::Client).pid();
-        let output =
-            netbreak(&format!("run {target} --netns pid:{pid} --icmp --tcp 9 --duration 300ms --json -"));
+        let output = netbreak(&format!(
+            "run {target} --netns pid:{pid} --icmp --tcp 9 --timeout 5s --duration 300ms --json -"
+        ));
         let report = report(&output);
         assert_eq!((output.status.code(), &report["verdict"]), (Some(0), &"clean".into()), "{report:#}");
         assert_eq!(probe(&report, "icmp")["answered"], 30, "{target}");

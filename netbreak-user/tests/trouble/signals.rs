@@ -19,7 +19,8 @@ fn an_interrupted_run_reports_what_was_measured() {
     let directory = tempfile::tempdir().unwrap();
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let [path, page] = ["report.json", "report.html"].map(|name| directory.path().join(name));
-        let line = format!("--icmp --tcp 80 --json {} --html {}", path.display(), page.display());
+        let line =
+            format!("--icmp --tcp 80 --timeout 5s --json {} --html {}", path.display(), page.display());
         let running = Running::new(&from_client(&lab, &line));
         wait_for_echoes(&lab, 20);
         // Those of the first round count as well: this is about the second run's own.
@@ -45,10 +46,18 @@ fn interrupted_before_the_first_attempt_is_inconclusive() {
         return;
     }
     let lab = Lab::new().unwrap();
-    let running = Running::new(&from_client(&lab, "--icmp --json -"));
-    // Signals are handled before the first map is made, and programs are attached after it.
-    wait_until(PATIENCE, "it starts", || !kernel_objects(running.pid(), "map_id").is_empty());
+    // Signals are handled before the first map is made, and programs are loaded after it: that takes much longer than to
+    // stop netbreak, unless we sleep.
+    let running = loop {
+        let running = Running::new(&from_client(&lab, "--icmp --json -"));
+        wait_until(PATIENCE, "it starts", || !kernel_objects(running.pid(), "map_id").is_empty());
+        running.stop();
+        if kernel_objects(running.pid(), "prog_id").is_empty() {
+            break running;
+        }
+    };
     running.signal(Signal::INT);
+    running.signal(Signal::CONT);
     let output = running.output();
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     let report = report(&output);
@@ -89,9 +98,10 @@ fn the_second_signal_does_not_wait_for_answers() {
 fn nohup_is_respected() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("report.json");
-    let line = "trap '' HUP; $N run 127.0.0.1 --icmp --no-kernel --quiet --duration 1s --json $FILE & \
+    let line =
+        "trap '' HUP; $N run 127.0.0.1 --icmp --no-kernel --quiet --timeout 5s --duration 1s --json $FILE & \
                 while ! test -e $FILE; do :; done; kill -HUP $!; wait $!"
-        .replace("$FILE", &path.display().to_string());
+            .replace("$FILE", &path.display().to_string());
     let output = shell(&line);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();

@@ -149,10 +149,15 @@ pub(crate) fn from_client(lab: &Lab, arguments: &str) -> String {
 
 /// Waits until this many echo requests have left the lab's client.
 pub(crate) fn wait_for_echoes(lab: &Lab, number: u64) {
+    wait_for(lab, "Icmp.OutEchos", number);
+}
+
+/// Waits until a counter of the lab's client has come to this.
+pub(crate) fn wait_for(lab: &Lab, counter: &str, number: u64) {
     let client = [Namespace::open(lab.namespace(Role::Client).path()).unwrap()];
     let inode = client[0].inode();
-    let sent = || counters::take(&client).namespaces[&inode].get("Icmp.OutEchos");
-    wait_until(PATIENCE, "echoes are sent", || sent().is_some_and(|sent| sent >= number));
+    let count = || counters::take(&client).namespaces[&inode].get(counter);
+    wait_until(PATIENCE, counter, || count().is_some_and(|count| count >= number));
 }
 
 /// The numbers after `key` in what /proc tells about the open files of a process: `prog_id`, `map_id`.

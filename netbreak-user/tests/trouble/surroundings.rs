@@ -10,7 +10,7 @@ use crate::support::{
     NETBREAK, assert_refused, from_client, netbreak, probe, report, sensor, shell, skipped, text,
 };
 
-const RUN: &str = "run 127.0.0.1 --icmp --duration 200ms --json -";
+const RUN: &str = "run 127.0.0.1 --icmp --timeout 5s --duration 200ms --json -";
 
 /// `netbreak` as root with these capabilities only.
 fn with_capabilities(list: &str, line: &str) -> std::process::Output {

@@ -40,7 +40,7 @@ fn a_run_ends_when_all_is_quiet_after_its_trigger() {
     );
     let command = script(directory.path(), &lines);
     let line = format!(
-        "--icmp --tcp 7000 --udp 4000 --stream 5201 --timeout 300ms --duration 50s --json - --lead-in 400ms \
+        "--icmp --tcp 7000 --udp 4000 --stream 5201 --timeout 900ms --duration 50s --json - --lead-in 1500ms \
          --quiet-for 1500ms --trigger {}",
         command.display()
     );
@@ -54,7 +54,7 @@ fn a_run_ends_when_all_is_quiet_after_its_trigger() {
         start.ends_with("break.sh` started") && end.ends_with("ended with exit status 0"),
         "{start}, {end}"
     );
-    assert!(started >= 0.4 && ended >= started + 0.5, "{started} {ended}");
+    assert!(started >= 1.5 && ended >= started + 0.5, "{started} {ended}");
     let outages = probe(&report, "icmp")["outages"].as_array().unwrap();
     let (first, last) = (&outages[0]["start_s"], &outages[outages.len() - 1]["end_s"]);
     let (first, last) = (first.as_f64().unwrap(), last.as_f64().unwrap());
@@ -62,12 +62,14 @@ fn a_run_ends_when_all_is_quiet_after_its_trigger() {
     assert!(probe(&report, "icmp")["deaths"][0]["cause"] == "netfilter", "{report:#}");
     // Not before it was quiet for so long, and long before --duration.
     let lasted = report["run"]["duration_s"].as_f64().unwrap();
-    assert!(lasted >= ended.max(last) + 1.4 && lasted < 40.0, "{lasted} {ended} {last}");
+    // An outage ends with the attempt that was answered, whose turn came earlier.
+    let delay = probe(&report, "icmp")["schedule_delay_us"]["max"].as_f64().unwrap() / 1e6;
+    assert!(lasted >= ended.max(last - delay) + 1.4 && lasted < 40.0, "{lasted} {ended} {last} {delay}");
     assert!(report["run"].get("interrupted").is_none());
     for kind in ["icmp", "tcp", "udp", "stream"] {
         let outages = probe(&report, kind)["outages"].as_array().unwrap();
         let last = outages.last().map_or(0.0, |outage| outage["end_s"].as_f64().unwrap());
-        assert!(lasted >= last + 1.4, "{kind}: {outages:#?}, and the run lasted {lasted} s");
+        assert!(lasted >= last - delay + 1.4, "{kind}: {outages:#?}, and the run lasted {lasted} s");
     }
 }
 
@@ -77,7 +79,7 @@ fn a_trigger_that_fails_tells_nothing_of_what_it_would_have_broken() {
         return;
     }
     let output = netbreak(
-        "run 127.0.0.1 --icmp --no-kernel --timeout 300ms --duration 40s --lead-in 100ms --quiet-for 200ms \
+        "run 127.0.0.1 --icmp --no-kernel --timeout 5s --duration 40s --lead-in 100ms --quiet-for 200ms \
          --json - --trigger no-such-command-at-all",
     );
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
@@ -104,7 +106,7 @@ fn a_trigger_that_never_ends_is_ended_with_the_run_and_with_netbreak() {
     let command = script(directory.path(), &lines);
     let line = |duration| {
         format!(
-            "run 127.0.0.1 --icmp --no-kernel --timeout 300ms --duration {duration} --lead-in 100ms \
+            "run 127.0.0.1 --icmp --no-kernel --timeout 5s --duration {duration} --lead-in 100ms \
              --quiet-for 200ms --trigger {}",
             command.display()
         )
@@ -122,7 +124,7 @@ fn a_trigger_that_never_ends_is_ended_with_the_run_and_with_netbreak() {
     let running = Running::new(&line("1s"));
     let lives = left_behind();
     let output = running.output();
-    assert!(!lives());
+    wait_until(PATIENCE, "what the trigger left behind is gone", || !lives());
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
     assert!(text(&output.stderr).contains("had not ended when the run was over"), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("answered in time, but the trigger did not do its work"));

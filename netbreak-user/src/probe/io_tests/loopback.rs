@@ -1,9 +1,8 @@
 //! On the machine's own loopback, without privileges.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::super::stats::Counts;
 use super::super::*;
@@ -55,15 +54,12 @@ fn a_closed_loop_keeps_its_connects_in_flight_and_begins_the_next_when_one_ends(
     runtime().block_on(async {
         let (ports, _server) = server(V4, 0).await;
         for (kind, port) in [(Kind::Tcp, ports[0]), (Kind::Http, ports[1])] {
-            let spec = Spec {
-                connections: Some(20),
-                interval: 10_000,
-                duration: 200 * MILLISECOND,
-                ..quick(kind, V4, Some(port.port()))
-            };
-            let record = run_one(spec).await;
+            let spec = Spec { connections: Some(20), interval: 10_000, ..quick(kind, V4, Some(port.port())) };
+            let going = Going::new(vec![spec]);
+            going.until(|progress| progress.answered() > 200).await;
+            let record = going.end().await.remove(0);
             let counts = counts(&record);
-            assert!(counts.sent > 20 && counts.answered == counts.sent, "{kind:?}: {counts:?}");
+            assert_eq!(counts.answered, counts.sent, "{kind:?}: {counts:?}");
             let ends: Vec<_> = record
                 .attempts
                 .iter()
@@ -91,14 +87,19 @@ fn a_closed_loop_goes_on_when_nobody_answers() {
         connections: Some(4),
         interval: 10_000,
         timeout: 50 * MILLISECOND,
-        duration: 220 * MILLISECOND,
         ..quick(Kind::Http, V4, Some(port))
     };
-    let record = runtime().block_on(run_one(spec));
+    let record = runtime().block_on(async {
+        let going = Going::new(vec![spec]);
+        going.until(|progress| progress.sent() >= 16).await;
+        going.end().await.remove(0)
+    });
     let counts = counts(&record);
-    // One connection is accepted by the kernel and not answered; the others get no SYN-ACK: four each 50 ms.
+    // One connection is accepted by the kernel and not answered; the others get no SYN-ACK.
     assert_eq!(counts.timed_out, counts.sent, "{counts:?}");
-    assert!((16..=20).contains(&counts.sent), "{counts:?}");
+    for (first, next) in record.attempts.iter().zip(&record.attempts[4..]) {
+        assert!(next.sent > first.sent + 50 * MILLISECOND, "four are in flight: {first:?}, {next:?}");
+    }
 }
 
 #[test]
@@ -143,17 +144,27 @@ fn http_errors_are_answers_and_an_early_end_is_a_reset() {
 #[test]
 fn a_stream_reconnects_after_a_reset() {
     runtime().block_on(async {
-        let (ports, first) = server(V4, 0).await;
-        let at = ports[3];
-        let spec = Spec { duration: 600 * MILLISECOND, ..quick(Kind::Stream, V4, Some(at.port())) };
-        let probe = tokio::spawn(run_one(spec));
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        // While nobody listens on the port nobody else gets it.
+        let held = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        held.set_reuse_address(true).unwrap();
+        held.bind(&std::net::SocketAddr::new(V4, 0).into()).unwrap();
+        let port = held.local_addr().unwrap().as_socket().unwrap().port();
+        let serve = || async {
+            let (tell, told) = oneshot::channel();
+            let config = Config { stream: vec![port], ..Config::new(V4) };
+            let task = tokio::spawn(async move { serve(config, |_| tell.send(()).unwrap()).await.unwrap() });
+            told.await.unwrap();
+            task
+        };
+        let first = serve().await;
+        let going = Going::new(vec![quick(Kind::Stream, V4, Some(port))]);
+        going.until(|progress| progress.answered() > 100).await;
         first.abort();
         assert!(first.await.unwrap_err().is_cancelled());
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        let config = Config { stream: vec![at.port()], ..Config::new(V4) };
-        tokio::spawn(serve(config, |_| ()));
-        let record = probe.await.unwrap();
+        going.until(|progress| progress.sent() - progress.answered() > 60).await;
+        let _second = serve().await;
+        going.until(|progress| progress.answered() > 200).await;
+        let record = going.end().await.remove(0);
         let counts = counts(&record);
         let stream = record.stream.unwrap();
         assert_eq!((stream.connections, stream.resets), (2, 1));
@@ -184,19 +195,10 @@ fn a_stop_ends_the_run_and_keeps_every_record() {
     runtime().block_on(async {
         let (ports, _server) = server(V4, 0).await;
         let kinds = [Kind::Tcp, Kind::Http, Kind::Udp, Kind::Stream];
-        let specs = kinds
-            .into_iter()
-            .zip(&ports)
-            .map(|(kind, at)| Spec { duration: 3600 * SECOND, ..quick(kind, V4, Some(at.port())) });
-        let prepared = ready(specs.collect(), Arc::new(Book::default())).unwrap();
-        let (tell, stop) = watch::channel(false);
-        let progress = Arc::new(Progress::default());
-        let probes = tokio::spawn(run(prepared, clock::now(), stop, Arc::clone(&progress)));
-        while progress.answered() < 100 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        tell.send(true).unwrap();
-        let records = probes.await.unwrap().unwrap();
+        let specs = kinds.into_iter().zip(&ports).map(|(kind, at)| quick(kind, V4, Some(at.port())));
+        let going = Going::new(specs.collect());
+        going.until(|progress| progress.answered() >= 100).await;
+        let records = going.end().await;
         assert_eq!(records.iter().map(|record| record.kind).collect::<Vec<_>>(), kinds);
         for record in &records {
             assert!(!record.attempts.is_empty());

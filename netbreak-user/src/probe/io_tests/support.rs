@@ -4,6 +4,7 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -120,6 +121,38 @@ pub(super) async fn run_all(specs: Vec<Spec>) -> (Vec<Record>, Vec<ProbeFlow>) {
 
 pub(super) async fn run_one(spec: Spec) -> Record {
     run_all(vec![spec]).await.0.remove(0)
+}
+
+/// Probes that go on until they are told to end: what a test waits for is counted, and not timed.
+pub(super) struct Going {
+    tell: watch::Sender<bool>,
+    progress: Arc<Progress>,
+    records: JoinHandle<Vec<Record>>,
+}
+
+impl Going {
+    /// Starts the probes, for an hour.
+    pub(super) fn new(specs: Vec<Spec>) -> Going {
+        let specs = specs.into_iter().map(|spec| Spec { duration: 3600 * SECOND, ..spec });
+        let prepared = ready(specs.collect(), Arc::new(Book::default())).unwrap();
+        let (tell, stop) = watch::channel(false);
+        let progress = Arc::new(Progress::default());
+        let probes = run(prepared, clock::now(), stop, Arc::clone(&progress));
+        Going { tell, progress, records: tokio::spawn(async { probes.await.unwrap() }) }
+    }
+
+    /// Waits until they have come so far.
+    pub(super) async fn until(&self, so_far: impl Fn(&Progress) -> bool) {
+        while !so_far(&self.progress) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Ends them.
+    pub(super) async fn end(self) -> Vec<Record> {
+        self.tell.send(true).unwrap();
+        self.records.await.unwrap()
+    }
 }
 
 /// Serves all kinds on `address`; returns the port of each, and the server.

@@ -93,20 +93,23 @@ impl Case {
 
     fn throughout(&self, served: &mut Served, pace: Pace) -> Done {
         self.faults.iter().for_each(|fault| served.lab.apply(fault).unwrap());
-        // Shorter than the first pause of TCP (1 s): no SYN is sent twice.
-        // A neighbour is given up after about 400 ms, and only then do the packets die that waited for it.
-        let reasons = || self.faults.iter().filter_map(|fault| fault.expected).flat_map(|e| e.reasons);
-        let waits = reasons().any(|reason| *reason == "NEIGH_FAILED");
-        let timeout = match self.effect {
-            // Nothing is to time out, however busy the machine is.
-            Effect::Spares => "2s",
-            _ if waits || pace == Pace::Emulated => "650ms",
-            _ => "300ms",
-        };
-        let plan = [&pace.plan()[..], &["--timeout", timeout]].concat();
+        let plan = [&pace.plan()[..], &["--timeout", self.timeout(pace)]].concat();
         let done = self.start(served, &plan).finish();
         self.faults.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
         done
+    }
+
+    /// Shorter than the first pause of TCP (1 s): no SYN is sent twice.
+    fn timeout(&self, pace: Pace) -> &'static str {
+        // A neighbour is given up after about 400 ms, and only then do the packets die that waited for it.
+        let reasons = || self.faults.iter().filter_map(|fault| fault.expected).flat_map(|e| e.reasons);
+        let waits = || reasons().any(|reason| *reason == "NEIGH_FAILED");
+        match self.effect {
+            // Nothing is to time out, however busy the machine is.
+            Effect::Spares => "2s",
+            _ if waits() || pace == Pace::Emulated => "650ms",
+            _ => "300ms",
+        }
     }
 
     /// Faults that come and go during the run. What they break is there before, if it is not all there is.
@@ -124,20 +127,30 @@ impl Case {
             .copied()
             .partition(|fault| fault.effect == Effect::Spares && self.faults.len() > 1);
         around.iter().for_each(|fault| served.lab.apply(fault).unwrap());
-        let before = served.counter(Role::Client, counter);
-        let run = self.start(served, &["--interval", "10ms", "--duration", "1s", "--timeout", "300ms"]);
-        wait_until(PATIENCE, "probes leave", || served.counter(Role::Client, counter) >= before + 15);
+        let leave = |served: &Served, number| {
+            let before = served.counter(Role::Client, counter);
+            wait_until(PATIENCE, "probes leave", || served.counter(Role::Client, counter) >= before + number);
+        };
+        // Far longer than it takes: it is interrupted.
+        let plan = ["--interval", "10ms", "--duration", "5m", "--timeout", self.timeout(Pace::Native)];
+        let run = self.start(served, &plan);
+        leave(served, 15);
         faults.iter().for_each(|fault| served.lab.apply(fault).unwrap());
+        // How long it is there. Not all faults let a counter of packets go on.
+        let long = self.when != When::ForAWhile;
+        std::thread::sleep(Duration::from_millis(if long { 850 } else { 350 }));
+        let undo =
+            |served: &mut Served| faults.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
         let done = if self.when == When::ToTheEnd {
-            let done = run.finish();
-            faults.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
+            let done = run.interrupt();
+            undo(served);
             done
         } else {
-            // How long it is there. Not all faults let a counter of packets go on.
-            let long = self.when == When::ForLong;
-            std::thread::sleep(Duration::from_millis(if long { 850 } else { 350 }));
-            faults.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
-            run.finish()
+            undo(served);
+            if self.when == When::ForAWhile {
+                leave(served, 50);
+            }
+            run.interrupt()
         };
         around.iter().rev().for_each(|fault| served.lab.undo(fault).unwrap());
         done

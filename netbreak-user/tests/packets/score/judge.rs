@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use netbreak_user::lab::{Effect, Truth};
+use netbreak_user::lab::{Effect, Expected, Truth};
 use netbreak_user::probe::Kind;
 use netbreak_user::report::{Cause, Death};
 
@@ -116,7 +116,7 @@ pub fn judge(seen: &Seen) -> Score {
     must(wrong == 0 || in_passing, "wrong deaths");
     effect(seen, &score, in_passing, &mut must);
     explained(seen, &score, in_passing, &mut must);
-    counts(seen, &score, &mut must);
+    counts(seen, &score, in_passing, &mut must);
     if !complaints.is_empty() {
         complaints.push(seen.to_string());
     }
@@ -162,7 +162,7 @@ fn explained(seen: &Seen, score: &Score, in_passing: bool, must: &mut impl FnMut
 }
 
 /// Is it as many as the kernel counted?
-fn counts(seen: &Seen, score: &Score, must: &mut impl FnMut(bool, &str)) {
+fn counts(seen: &Seen, score: &Score, in_passing: bool, must: &mut impl FnMut(bool, &str)) {
     let case = seen.case;
     if !case.exact {
         return;
@@ -173,7 +173,10 @@ fn counts(seen: &Seen, score: &Score, must: &mut impl FnMut(bool, &str)) {
     for (fault, truth) in case.faults.iter().zip(&seen.truths) {
         let (Some(truth), Some(expected)) = (*truth, fault.expected) else { continue };
         let (name, first) = (fault.name, truth.saturating_sub(resent));
-        let dead = seen.died(|death| seen.is(death, expected));
+        // A counter of a namespace has what dies in passing, too, whichever way it went.
+        let anywhere = in_passing && matches!(fault.truth, Truth::Snmp(..));
+        let place = |leg| if anywhere { Expected { leg, device: None, ..expected } } else { expected };
+        let dead = seen.died(|death| seen.is(death, place(death.leg)));
         let silent = expected.reasons.is_empty();
         if let (When::Throughout, [_], Effect::KillsAll | Effect::Refuses) =
             (case.when, &case.faults[..], case.effect)
@@ -192,7 +195,7 @@ fn counts(seen: &Seen, score: &Score, must: &mut impl FnMut(bool, &str)) {
                 &format!("{name}: {dead} died there, the kernel counted {truth}, {resent} of them again"),
             );
         }
-        if let Some(total) = seen.total(fault).filter(|_| only_probes) {
+        if let Some(total) = seen.total(place(expected.leg)).filter(|_| only_probes) {
             must(
                 total <= truth && truth - total <= seen.unseen,
                 &format!("{name}: the exact table has {total}, the kernel counted {truth}"),

@@ -1,6 +1,6 @@
 //! What a run said, to be compared with what its faults do; and how it is shown when they differ.
 
-use netbreak_user::lab::{Expected, Fault};
+use netbreak_user::lab::Expected;
 use netbreak_user::report::{Death, Probe, Report};
 
 use super::case::Case;
@@ -66,9 +66,12 @@ impl<'a> Seen<'a> {
             && (expected.reasons.is_empty() || reason.is_none_or(|reason| expected.reasons.contains(&reason)))
     }
 
-    /// Is it said that it may have been another, since the kernel skipped our programs?
+    /// May it have been another, further on, that no program saw? Where the kernel skipped our programs, that must be said;
+    /// where it ran none, nobody but the witness knows.
     pub fn may_be_another(&self, death: &Death) -> bool {
-        death.attempts <= self.report.losses.missed && death.explain.contains("or they died further on")
+        let is_said = death.explain.contains("or they died further on");
+        let skipped = if is_said { 0 } else { self.report.losses.missed };
+        death.reason.is_none() && death.attempts <= self.unseen - skipped
     }
 
     /// Is it the death that one of the faults brings?
@@ -76,11 +79,10 @@ impl<'a> Seen<'a> {
         self.case.faults.iter().filter_map(|fault| fault.expected).any(|expected| self.is(death, expected))
     }
 
-    /// What the exact table says of a fault's place. `None` where it has no reasons on this kernel, or cannot tell the fault's drops from others: many
+    /// What the exact table says of a place. `None` where it has no reasons on this kernel, or cannot tell the fault's drops from others: many
     /// things are freed for no reason given, and only flows tell them apart, for which a flood beside us may have left no
     /// room. The deaths are exact all the same.
-    pub fn total(&self, fault: &Fault) -> Option<u64> {
-        let expected = fault.expected?;
+    pub fn total(&self, expected: Expected) -> Option<u64> {
         if expected.reasons.is_empty() || expected.reasons.contains(&"NOT_SPECIFIED") {
             return None;
         }
