@@ -1,7 +1,7 @@
 //! A command of the user's, in a process group that never outlives us.
 
 use std::{
-    io,
+    io::{self, Read},
     os::fd::AsFd,
     os::unix::process::CommandExt,
     process::{Child, Command, ExitStatus, Stdio},
@@ -16,8 +16,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::clock::{self, Nanos};
 
 /// Leads the group, and ends it at the end of its standard input: the other end of that pipe is ours and closes with us,
-/// even by SIGKILL. It also keeps the group's number from being given to somebody else.
-const WARDEN: &str = r#"trap "" TERM; read -r end; kill -KILL 0"#;
+/// even by SIGKILL. It also keeps the group's number from being given to somebody else. It says when SIGTERM cannot end it.
+const WARDEN: &str = r#"trap "" TERM; echo ready; read -r end; kill -KILL 0"#;
 
 /// After SIGTERM and before SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -41,10 +41,13 @@ impl Shell {
         let stderr = io::stderr().as_fd().try_clone_to_owned().context("cannot use standard error")?;
         let mut shell = Command::new("sh");
         shell.args(["-c", WARDEN]).process_group(0);
-        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let warden = shell.spawn().context("cannot start `sh`")?;
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut warden = shell.spawn().context("cannot start `sh`")?;
+        let ready = warden.stdout.take();
         let (end, ended) = mpsc::channel();
         let mut started = Shell { warden, ended, waiter: None };
+        let mut ready = ready.context("no pipe from `sh`")?;
+        ready.read_exact(&mut [0]).context("`sh` ended before it was ready")?;
         let mut shell = Command::new("sh");
         shell.args(["-c", command]).process_group(started.warden.id() as i32);
         let child = shell.stdin(Stdio::null()).stdout(stderr).spawn();

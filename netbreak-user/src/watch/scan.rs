@@ -32,6 +32,9 @@ pub struct ProcessWatcher {
     /// The last number that was given out at the last look.
     cursor: u32,
     young: BTreeMap<u32, Nanos>,
+    /// Of numbers that were given out those that nobody had yet: whoever is made gets it first, and is to be found after that
+    /// (`copy_process` in kernel/fork.c).
+    unborn: Vec<u32>,
     /// Of interest, with the namespace of each (inode number) where it may be read.
     found: BTreeMap<u32, Option<u32>>,
     processes: Processes,
@@ -47,6 +50,7 @@ impl ProcessWatcher {
         let mut watcher = ProcessWatcher {
             cursor,
             young: BTreeMap::new(),
+            unborn: Vec::new(),
             found: BTreeMap::new(),
             processes: Processes::default(),
         };
@@ -64,10 +68,21 @@ impl ProcessWatcher {
     /// # Errors
     /// When /proc cannot be read.
     pub fn look(&mut self, at: Nanos) -> Result<Vec<ProcessEvent>> {
-        for pid in self.new_pids()? {
-            // Threads have numbers of their own, and names like their process's.
-            if self.young.len() < MOST_YOUNG && is_process(pid) {
-                self.young.insert(pid, at);
+        // Asked for twice at most.
+        let again = std::mem::take(&mut self.unborn);
+        let new = self.new_pids()?;
+        for (pid, is_new) in
+            new.into_iter().map(|pid| (pid, true)).chain(again.into_iter().map(|pid| (pid, false)))
+        {
+            if self.young.len() >= MOST_YOUNG {
+                break;
+            }
+            match is_process(pid) {
+                Some(true) => drop(self.young.insert(pid, at)),
+                // Threads have numbers of their own, and names like their process's.
+                Some(false) => {}
+                None if is_new => self.unborn.push(pid),
+                None => {}
             }
         }
         let found = &mut self.found;
@@ -142,11 +157,11 @@ pub(super) fn comm(pid: u32) -> io::Result<String> {
     fs::read_to_string(format!("/proc/{pid}/comm")).map(|text| text.trim_end_matches('\n').to_owned())
 }
 
-/// A thread that is not its process's first one has a directory that no list shows.
-fn is_process(pid: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    group.is_some_and(|group| group.trim().parse() == Ok(pid))
+/// A thread that is not its process's first one has a directory that no list shows. `None`: nobody has this number.
+fn is_process(pid: u32) -> Option<bool> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
+    Some(group.trim().parse() == Ok(pid))
 }
 
 pub(super) fn netns(pid: u32) -> Option<u32> {
@@ -220,10 +235,27 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_nobody_had_yet_is_asked_for_again() {
+        use std::io::Write;
+        let mut child = pretend();
+        let mut watcher = ProcessWatcher::open().unwrap();
+        watcher.unborn.push(child.id());
+        watcher.look(0).unwrap();
+        child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        let start = Instant::now();
+        while !watcher.look(1).unwrap().iter().any(|event| event.process.pid == child.id()) {
+            assert!(start.elapsed() < Duration::from_secs(10));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
     fn a_thread_is_no_process() {
         let thread =
             std::thread::spawn(|| is_process(rustix::thread::gettid().as_raw_nonzero().get() as u32));
-        assert!(!thread.join().unwrap());
-        assert!(is_process(std::process::id()));
+        assert_eq!(thread.join().unwrap(), Some(false));
+        assert_eq!(is_process(std::process::id()), Some(true));
+        assert_eq!(is_process(u32::MAX), None);
     }
 }

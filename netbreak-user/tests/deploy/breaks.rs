@@ -50,6 +50,9 @@ fn break_it(lab: &mut Lab, container: &mut Container, args: &[&str]) -> (Output,
     lab.apply(fault).unwrap();
     wait_until(PATIENCE, "packets die", || lab.read_truth(fault).unwrap().unwrap() > 40);
     lab.undo(fault).unwrap();
+    let undone = echoes(lab);
+    wait_until(PATIENCE, "echoes arrive again", || echoes(lab) > undone + 20);
+    container.terminate();
     let output = child.wait_with_output().unwrap();
     let died = lab.read_truth(fault).unwrap().unwrap();
     (output, died)
@@ -73,7 +76,7 @@ fn locates(output: &Output, died: u64, router: u32) -> Report {
 }
 
 const PROBES: [&str; 9] =
-    ["--icmp", "--udp", "4000", "--duration", "3s", "--interval", "10ms", "--json", "-"];
+    ["--icmp", "--udp", "4000", "--duration", "60s", "--interval", "10ms", "--json", "-"];
 
 #[test]
 fn the_node_pod_locates_a_break_between_pods() {

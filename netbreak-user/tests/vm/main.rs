@@ -12,7 +12,6 @@ mod common;
 mod faults;
 mod ovn;
 mod ovs;
-#[expect(dead_code, reason = "tests on this machine use the rest of it")]
 #[path = "../packets/score/mod.rs"]
 mod score;
 mod sees;

@@ -17,9 +17,9 @@ use super::parent::Parent;
 use crate::lab::{Guard, LabNamespace};
 
 /// How long a daemon may take to start or to end, on a machine that has little time for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at it.
-const PAUSE: Duration = Duration::from_millis(2);
+pub(super) const PAUSE: Duration = Duration::from_millis(2);
 
 /// A process of the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

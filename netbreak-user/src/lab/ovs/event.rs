@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use rustix::process::Signal;
 
-use super::{Daemon, Kind, OvsLab, topology};
+use super::{Daemon, Kind, OvsLab, flows, topology};
 use crate::clock::Nanos;
 
 /// Something that happens to a node with Open vSwitch.
@@ -34,7 +34,7 @@ pub enum Action {
     Kill(Daemon),
     /// `ovs-appctl exit` with these arguments, and its end.
     Exit(Daemon, &'static [&'static str]),
-    /// It runs, and its control socket answers.
+    /// It runs, and its control socket answers; ovn-controller has begun to fill the switch's tables anew.
     Start(Daemon),
     /// SIGSTOP.
     Stop(Daemon),
@@ -42,7 +42,7 @@ pub enum Action {
     Continue(Daemon),
     /// `ip` on the node; arguments are separated by blanks.
     Ip(&'static str),
-    /// `ovs-ofctl COMMAND br-int ARGUMENTS`.
+    /// `ovs-ofctl COMMAND br-int ARGUMENTS`, and its effect on packets.
     OpenFlow(&'static str, &'static [&'static str]),
     /// `ovn0` is up and has its address and its route, whatever it had before.
     ConfigureOvn0,
@@ -65,10 +65,12 @@ impl Action {
                 lab.node().exec(&argv, "")?;
                 lab.daemons.ended(daemon)
             }
-            Action::Start(daemon) => {
-                let OvsLab { daemons, namespaces, .. } = lab;
-                daemons.start(daemon, &namespaces[super::Place::Node as usize])
+            Action::Start(Daemon::Controller) => {
+                flows::mark(&lab.daemons, lab.node())?;
+                topology::start(lab, Daemon::Controller)?;
+                flows::wait_until_renewed(&lab.daemons, lab.node())
             }
+            Action::Start(daemon) => topology::start(lab, daemon),
             Action::Stop(daemon) => lab.daemons.signal(daemon, Signal::STOP),
             Action::Continue(daemon) => lab.daemons.signal(daemon, Signal::CONT),
             Action::Ip(arguments) => {
@@ -78,7 +80,12 @@ impl Action {
             Action::OpenFlow(command, arguments) => {
                 let bridge = format!("unix:{}", path(&lab.directory().join("br-int.mgmt"))?);
                 let argv = [&["ovs-ofctl", command, &bridge], arguments].concat();
-                lab.node().exec(&argv, "").map(drop)
+                lab.node().exec(&argv, "")?;
+                // Flows of the datapath stay until they have been looked at; a look may be under way already.
+                for _ in 0..2 {
+                    lab.daemons.ask(lab.node(), Daemon::Vswitchd, &["revalidator/wait"])?;
+                }
+                Ok(())
             }
             Action::ConfigureOvn0 => topology::configure_ovn0(lab),
         }

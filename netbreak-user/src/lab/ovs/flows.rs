@@ -1,10 +1,12 @@
 //! Saved OpenFlow tables of `br-int`: what `ovs-save save-flows` of Open vSwitch keeps and puts back.
 
 use std::fs;
+use std::thread::sleep;
+use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use super::daemons::Daemons;
+use super::daemons::{Daemons, PATIENCE, PAUSE};
 use crate::lab::LabNamespace;
 
 /// Files of the run directory, for the two tables that are put back from files.
@@ -42,6 +44,31 @@ pub(super) fn restore(daemons: &Daemons, namespace: &LabNamespace) -> Result<()>
     }
     for (command, name) in [("add-groups", GROUPS), ("replace-flows", FLOWS)] {
         put_back(&["--bundle", command], &file(name).display().to_string())?;
+    }
+    Ok(())
+}
+
+/// In a table that packets never come to.
+const MARK: (&str, &str) = ("table=250", ",priority=1,actions=drop");
+
+/// Marks the tables as they are now: the mark stays until ovn-controller empties them, which it does first when it starts
+/// (`run_S_CLEAR_FLOWS` in controller/ofctrl.c).
+pub(super) fn mark(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
+    let (table, rest) = MARK;
+    openflow(daemons, namespace, &["add-flow"], &[&[table, rest].concat()]).map(drop)
+}
+
+/// Waits until the mark is gone.
+pub(super) fn wait_until_renewed(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while openflow(daemons, namespace, &["dump-flows"], &[MARK.0])?.contains("actions=drop") {
+        let patience = PATIENCE.as_secs();
+        ensure!(
+            Instant::now() < deadline,
+            "ovn-controller has not filled the tables anew after {patience} s"
+        );
+        // Each question is a process.
+        sleep(25 * PAUSE);
     }
     Ok(())
 }

@@ -94,8 +94,10 @@ fn program(lab: &mut OvsLab) -> Result<()> {
     programmed
 }
 
-fn start(lab: &mut OvsLab, daemon: Daemon) -> Result<()> {
-    super::Action::Start(daemon).run(lab)
+/// Starts it on the node, and returns when its control socket answers.
+pub(super) fn start(lab: &mut OvsLab, daemon: Daemon) -> Result<()> {
+    let OvsLab { daemons, namespaces, .. } = lab;
+    daemons.start(daemon, &namespaces[super::Place::Node as usize])
 }
 
 fn create(lab: &OvsLab, server: Daemon) -> Result<()> {

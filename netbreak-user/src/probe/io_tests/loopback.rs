@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::super::stats::Counts;
 use super::super::*;
 use super::support::*;
 use crate::clock::{self, MILLISECOND, SECOND};
-use crate::serve::{Config, serve};
 
 #[test]
 fn on_ipv4_each_probe_is_answered() {
@@ -149,20 +148,13 @@ fn a_stream_reconnects_after_a_reset() {
         held.set_reuse_address(true).unwrap();
         held.bind(&std::net::SocketAddr::new(V4, 0).into()).unwrap();
         let port = held.local_addr().unwrap().as_socket().unwrap().port();
-        let serve = || async {
-            let (tell, told) = oneshot::channel();
-            let config = Config { stream: vec![port], ..Config::new(V4) };
-            let task = tokio::spawn(async move { serve(config, |_| tell.send(()).unwrap()).await.unwrap() });
-            told.await.unwrap();
-            task
-        };
-        let first = serve().await;
+        let first = stream_server(port).await;
         let going = Going::new(vec![quick(Kind::Stream, V4, Some(port))]);
         going.until(|progress| progress.answered() > 100).await;
         first.abort();
         assert!(first.await.unwrap_err().is_cancelled());
         going.until(|progress| progress.sent() - progress.answered() > 60).await;
-        let _second = serve().await;
+        let _second = stream_server(port).await;
         going.until(|progress| progress.answered() > 200).await;
         let record = going.end().await.remove(0);
         let counts = counts(&record);

@@ -174,6 +174,15 @@ pub(super) async fn server(address: IpAddr, port: u16) -> (Vec<SocketAddr>, Join
     (told.await.unwrap(), task)
 }
 
+/// Serves streams on this port of IPv4's loopback.
+pub(super) async fn stream_server(port: u16) -> JoinHandle<()> {
+    let (tell, told) = oneshot::channel();
+    let config = Config { stream: vec![port], ..Config::new(V4) };
+    let task = tokio::spawn(async move { serve(config, |_| tell.send(()).unwrap()).await.unwrap() });
+    told.await.unwrap();
+    task
+}
+
 pub(super) fn counts(record: &Record) -> Counts {
     for attempt in &record.attempts {
         assert!(attempt.sent >= attempt.planned, "{attempt:?} left before its time");
