@@ -12,6 +12,7 @@ use super::{
     gone,
     group::Group,
     last::{Asked, Doing, Last, UPCALL_STAGE, last},
+    next_hop::silent,
     stage,
     starved::Sleeps,
 };
@@ -52,6 +53,12 @@ impl<'a> Case<'a> {
     pub fn resent(&self) -> Vec<Nanos> {
         let of_probe = resent(self.evidence, self.probe as usize, self.record).unwrap_or_default();
         of_probe.into_iter().map(|(at, _)| at).collect()
+    }
+
+    /// Was a neighbour silent at home that may be the next hop when `attempt` left?
+    pub fn waits_for_neighbour(&self, attempt: &Attempt) -> bool {
+        let is_home = |change: &Change| change.netns == self.evidence.netns;
+        silent(self.evidence, (Leg::Request, Some(self.record.address)), attempt.sent, is_home).is_some()
     }
 
     /// The attempts that need a death, in order.

@@ -1,7 +1,5 @@
 //! The last that was seen of an attempt whose end no drop tells.
 
-use std::net::IpAddr;
-
 use netbreak_common::{
     Event, LEG_REPLY, LEG_REQUEST, STAGE_BACKLOG, STAGE_CONSUMED, STAGE_QUEUE, STAGE_RECEIVE, STAGE_ROUTE,
     STAGE_SOCKET, STAGE_TRANSMIT, STAGE_UPCALL, UPCALL_UNKNOWN,
@@ -11,7 +9,7 @@ use super::{
     Change, Evidence, Names, TCP_RST, TCP_SYN,
     ending::{Ending, OTHERHOST},
     floods::without_strays,
-    next_hop::{NEIGHBOUR_WAIT, next_hops},
+    next_hop::silent,
     port::{Port, port},
 };
 use crate::{
@@ -19,7 +17,6 @@ use crate::{
     kernel::{Stop, Trail},
     probe::Kind,
     report::{Cause, Leg},
-    watch::{Turn, What},
 };
 
 /// Where an attempt was seen last, and what that says.
@@ -203,10 +200,11 @@ fn on_leg(
     let target = evidence.records.get(probe as usize).map(|record| record.address);
     // A packet with somebody else's link address is not for this host, but for whoever reads packet sockets.
     let is_for_others = is_refused((device.netns, device.ifindex));
-    if let (Doing::Received, false, Some(ifindex)) =
-        (&doing, is_for_others, silent_neighbour(evidence, (leg, target), &device, at))
+    let elsewhere = |change: &Change| change.netns == device.netns && change.ifindex != device.ifindex;
+    if let (Doing::Received, false, Some(silent)) =
+        (&doing, is_for_others, silent(evidence, (leg, target), at, elsewhere))
     {
-        let (doing, ifindex) = (Doing::Waiting, Some(ifindex));
+        let (doing, ifindex) = (Doing::Waiting, Some(silent.ifindex));
         return Some(Last { leg, doing, ifindex, netns, at, is_refused: false });
     }
     let is_tap =
@@ -230,29 +228,6 @@ fn on_leg(
     // The time is that of a stray's: nothing says that a drop before it was a copy's.
     let is_refused = is_for_others || stops.len() < trail.stops.len();
     Some(Last { leg, doing, ifindex, netns, at, is_refused })
-}
-
-/// The device behind which a neighbour did not answer while a packet was in this namespace that had come by `device`.
-fn silent_neighbour(
-    evidence: &Evidence,
-    (leg, target): (Leg, Option<IpAddr>),
-    device: &Stop,
-    at: Nanos,
-) -> Option<u32> {
-    let concerns = |change: &&Change| {
-        change.what == What::Neighbour
-            && change.turn == Turn::Gone
-            && change.netns == device.netns
-            && change.ifindex != device.ifindex
-            && change.at <= at + NEIGHBOUR_WAIT
-            && change.until.is_none_or(|until| until >= at)
-    };
-    let silent: Vec<&Change> = evidence.changes.iter().filter(concerns).collect();
-    let silent = match target {
-        Some(target) => next_hops(evidence, leg, target, silent),
-        None => silent,
-    };
-    silent.first().map(|change| change.ifindex)
 }
 
 /// (errno, namespace) where a trail ends at a host that had no route for what it was to send.

@@ -6,6 +6,7 @@ use super::{Change, Evidence};
 use crate::{
     clock::{Nanos, SECOND},
     report::Leg,
+    watch::{Turn, What},
 };
 
 /// So much later than a packet its neighbour may fail: three requests a second apart (`mcast_solicit`, `retrans_time`), and
@@ -39,6 +40,29 @@ pub fn next_hops<'a>(
     choices.iter().map(|choice| only(choice)).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
+/// A neighbour, of those that `concerns` holds for, that may be the next hop to `target`, or on the way back from there, and did
+/// not answer while a packet waited that was there `at` that time. Without a target it may be any of them.
+pub fn silent<'a>(
+    evidence: &Evidence<'a>,
+    (leg, target): (Leg, Option<IpAddr>),
+    at: Nanos,
+    concerns: impl Fn(&Change) -> bool,
+) -> Option<&'a Change> {
+    let is_silent = |change: &&Change| {
+        change.what == What::Neighbour
+            && change.turn == Turn::Gone
+            && change.at <= at + NEIGHBOUR_WAIT
+            && change.until.is_none_or(|until| until >= at)
+            && concerns(change)
+    };
+    let silent: Vec<&Change> = evidence.changes.iter().filter(is_silent).collect();
+    let silent = match target {
+        Some(target) => next_hops(evidence, leg, target, silent),
+        None => silent,
+    };
+    silent.first().copied()
+}
+
 /// `10.0.0.1` of the key `10.0.0.1/24`.
 pub fn address(change: &Change) -> Option<IpAddr> {
     change.key.split('/').next()?.parse().ok()
@@ -51,7 +75,6 @@ mod tests {
         kernel::Trails,
         probe::{Kind, Record},
         verdict::tests::build::{Around, LOCAL, record, with_all},
-        watch::{Turn, What},
     };
 
     #[test]

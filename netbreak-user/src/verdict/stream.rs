@@ -69,7 +69,8 @@ pub fn ends(case: &Case) -> Vec<Option<End>> {
 }
 
 /// What was not sent although all before it was acknowledged, and nothing had to be sent again until the next
-/// acknowledgement, is for a socket that took no more.
+/// acknowledgement, is for a socket that took no more; unless a neighbour was silent: while a segment waits for that, TCP sends
+/// nothing again (`skb_still_in_host_queue` in net/ipv4/tcp_output.c).
 fn stay_unread(case: &Case, own: &mut [Option<End>]) {
     let attempts = &case.record.attempts;
     let answered = |attempt: &Attempt| match attempt.outcome {
@@ -95,6 +96,9 @@ fn stay_unread(case: &Case, own: &mut [Option<End>]) {
             continue;
         }
         let Some(before) = all_acknowledged[number] else { continue };
+        if case.waits_for_neighbour(attempt) {
+            continue;
+        }
         let first = resent.partition_point(|at| *at <= before);
         if resent.get(first).is_none_or(|at| next.is_some_and(|next| *at > next)) {
             own[number] = Some(unread(case, attempt));

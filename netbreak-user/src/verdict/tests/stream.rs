@@ -7,6 +7,8 @@ use crate::{
     kernel::Trails,
     probe::{Attempt, Kind, Outcome},
     report::{Cause, Leg},
+    verdict::Change,
+    watch::{Turn, What},
 };
 
 const TIMED_OUT: Outcome = Outcome::TimedOut;
@@ -138,6 +140,25 @@ fn what_is_not_sent_while_all_else_is_acknowledged_is_not_read() {
     // Sent again: it was sent, and waits for a neighbour.
     let again = Event { sensor: sensor::RETRANSMIT, reason: 0, ..event(Kind::Stream, 400, 1) };
     assert_eq!(judged(&[again], &trails).1, Cause::Neighbour);
+    // Not sent again, because a neighbour was silent: then its program is not to blame.
+    let (netns, ifindex) = HOME;
+    let removed = |until| Change {
+        at: 150,
+        until,
+        netns,
+        ifindex,
+        device: "h0".to_owned(),
+        what: What::Neighbour,
+        key: "10.0.1.1".to_owned(),
+        turn: Turn::Gone,
+        subnet: None,
+        detail: "10.0.1.1 removed".to_owned(),
+    };
+    let cause = |until| {
+        let record = record(Kind::Stream, writes(&outcomes));
+        deaths_amid(&record, &[], &trails, &[removed(until)]).0.remove(0).cause
+    };
+    assert_eq!((cause(None), cause(Some(160))), (Cause::Neighbour, Cause::Socket));
     // Something sent is not acknowledged.
     let hops = [hop(210, STAGE_RECEIVE, SERVERS)];
     let mut sent = trails.clone();
