@@ -175,8 +175,9 @@ impl Visits {
                 let mut visit = Visit::new(connecting, seq, at);
                 match visit.advance(&mut self.shared) {
                     Some(end) => {
+                        let was_reset = matches!(end.outcome, Outcome::Reset { .. });
                         self.ended(visit.life, end);
-                        self.close(visit);
+                        if was_reset { self.parted.add(visit.into_flow()) } else { self.close(visit) }
                     }
                     None => {
                         let (news, token) = (visit.awaits(), self.slots.insert(visit));
