@@ -74,7 +74,7 @@ pub(super) fn build(lab: &Lab) -> Result<()> {
     // Where both ends have the same index the kernel takes its time with their carriers (`linkwatch_urgent_event` in
     // net/core/link_watch.c), and the second one has no link-local address for up to a second. Those of r1 and s0 differ.
     let link = format!(
-        "link add r0 address 02:00:00:00:01:01 type veth peer name c0 index 10 address 02:00:00:00:01:02 netns {}\n",
+        "link add r0 address 02:00:00:00:01:01 type veth peer name c0 index 1000 address 02:00:00:00:01:02 netns {}\n",
         lab.namespace(Role::Client).pid(),
     );
     batch(lab, Role::Router, &(link + ROUTER))?;

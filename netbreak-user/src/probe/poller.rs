@@ -78,7 +78,7 @@ impl Poller {
         look(self.epoll.get_ref(), &mut self.found)
     }
 
-    /// The token of the next socket that [`ready`](Self::ready) or [`spin`](Self::spin) found.
+    /// The token of the next socket with news that was found.
     pub(super) fn next(&mut self) -> Option<u64> {
         self.found.pop_front()
     }

@@ -82,9 +82,6 @@ pub(super) async fn run(
         pace,
     };
     loop {
-        if visits.gives_up(clock::now()) {
-            visits.catch_up(&mut poller)?;
-        }
         visits.expire(clock::now());
         visits.tell_settled();
         let full = visits.begin(&poller)?;
@@ -114,6 +111,9 @@ pub(super) async fn run(
             expired = ticker.until(wake) => expired?,
             ready = poller.ready() => ready?,
             () = control.stopped() => visits.pace.cut(visits.tracker.next_seq()),
+        }
+        if visits.gives_up(clock::now()) {
+            visits.catch_up(&mut poller)?;
         }
         visits.take_news(&mut poller)?;
     }
@@ -209,13 +209,17 @@ impl Visits {
         Ok(())
     }
 
-    /// Takes what came while we slept past time-outs: it is late, not lost.
+    /// Takes what came while we slept past time-outs, before anything else is begun or given up: it is late, not lost.
     fn catch_up(&mut self, poller: &mut Poller) -> io::Result<()> {
-        for _ in 0..self.slots.len().div_ceil(poller::BATCH) {
-            poller.look()?;
-            self.take_news(poller)?;
+        loop {
+            let found = poller.look()?;
+            while let Some(token) = poller.next() {
+                self.advance(token);
+            }
+            if found < poller::BATCH {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// There is news for a connection.
@@ -316,7 +320,7 @@ impl Visits {
         self.parted.forget(now);
     }
 
-    /// Is the grace of a visit over that has no answer?
+    /// Is the grace of the oldest visit over, so that it is given up if it has no answer?
     fn gives_up(&self, now: Nanos) -> bool {
         let oldest = self.old.front().or_else(|| self.young.front());
         oldest.is_some_and(|(sent, _)| is_over(*sent, self.shared.spec.timeout, now))

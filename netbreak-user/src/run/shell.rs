@@ -16,7 +16,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::clock::{self, Nanos};
 
 /// Leads the group, and ends it at the end of its standard input: the other end of that pipe is ours and closes with us,
-/// even by SIGKILL. It also keeps the group's number from being given to somebody else. It says when SIGTERM cannot end it.
+/// even by SIGKILL. It also keeps the group's number from being given to somebody else. It says so once SIGTERM can no longer end
+/// it.
 const WARDEN: &str = r#"trap "" TERM; echo ready; read -r end; kill -KILL 0"#;
 
 /// After SIGTERM and before SIGKILL.

@@ -6,15 +6,17 @@ use netbreak_common::{Event, Hop, LEG_REPLY, LEG_REQUEST, TUNNEL_PORTS, sensor};
 
 use super::{
     Change, Evidence, TCP_RST, TCP_SYN, cause,
+    daemons::SEEN_WITHIN,
     deaths::resent,
     end::{End, Proof},
-    ending::Ending,
+    ending::{Ending, OTHERHOST},
     gone,
     group::Group,
     last::{Asked, Doing, Last, UPCALL_STAGE, last},
-    next_hop::silent,
+    next_hop::{silent, way_out},
     stage,
     starved::Sleeps,
+    switch::SWITCH,
 };
 use crate::{
     clock::Nanos,
@@ -55,10 +57,17 @@ impl<'a> Case<'a> {
         of_probe.into_iter().map(|(at, _)| at).collect()
     }
 
-    /// Was a neighbour silent at home that may be the next hop when `attempt` left?
-    pub fn waits_for_neighbour(&self, attempt: &Attempt) -> bool {
-        let is_home = |change: &Change| change.netns == self.evidence.netns;
-        silent(self.evidence, (Leg::Request, Some(self.record.address)), attempt.sent, is_home).is_some()
+    /// Did a neighbour that may be the next hop fall silent after `before`, when there was still an answer, so that `attempt`
+    /// waited for it?
+    pub fn waits_for_neighbour(&self, attempt: &Attempt, before: Nanos) -> bool {
+        let evidence = self.evidence;
+        let way_out = way_out(evidence, self.probe as usize);
+        let is_on_the_way = |change: &Change| {
+            change.netns == evidence.netns
+                && way_out.is_none_or(|device| device == change.ifindex)
+                && change.at.saturating_add(SEEN_WITHIN) >= before
+        };
+        silent(evidence, (Leg::Request, Some(self.record.address)), attempt.sent, is_on_the_way).is_some()
     }
 
     /// The attempts that need a death, in order.
@@ -73,7 +82,7 @@ impl<'a> Case<'a> {
         let drops = events.iter().filter(|event| event.sensor == sensor::DROP && event.time < answered);
         let first = drops
             .map(|event| (*event, Ending::of(event, self.evidence.names)))
-            // What a socket still held when it was closed had arrived.
+            // What a socket still held when it was closed had arrived. (Of what had another link address the last place tells.)
             .find(|(event, ending)| {
                 let is_had = ending.is_a_copy() || came_again(event, ending);
                 !is_had && !ending.passes("sk_stream_kill_queues")
@@ -141,9 +150,7 @@ fn dropped(
         .filter(|event| event.sensor == sensor::DROP)
         .map(|event| (event, Ending::of(event, evidence.names)))
         .filter(|(event, ending)| {
-            let is_misdirected = ending.is_misdirected(event, evidence.names)
-                && last.is_some_and(|last| last.is_untaken_at(event));
-            let is_a_copy = ending.is_a_copy() && !is_misdirected;
+            let is_a_copy = ending.is_a_copy() && !was_misdirected(evidence, event, ending, last);
             !is_a_copy && !last.is_some_and(|last| last.ends_in(ending))
         })
         .filter(|(event, ending)| {
@@ -155,9 +162,24 @@ fn dropped(
             event.leg != LEG_REPLY || !(is_back || is_anothers)
         })
         .filter(|(event, ending)| !is_afterwards(evidence, kind, attempt, event, ending))
-        // The last stage that any of its packets reached: the reply comes after the request.
-        .max_by_key(|(event, _)| (event.leg == LEG_REPLY && !is_stream, event.time))?;
+        // The last stage that any of its packets reached: the reply comes after the request. Beside another drop what reached
+        // the right device with another link address was a copy after all: of a switch between it and its router.
+        .max_by_key(|(event, ending)| {
+            let is_misdirected = ending.reason.as_deref() == Some(OTHERHOST);
+            (event.leg == LEG_REPLY && !is_stream, !is_misdirected, event.time)
+        })?;
     Some(of_drop(evidence, event, ending, last))
+}
+
+/// Did it reach its device with another link address, and was nobody else there who was to take it? A switch in userspace
+/// takes from a packet socket what its own host refuses.
+fn was_misdirected(evidence: &Evidence, event: &Event, ending: &Ending, last: Option<&Last>) -> bool {
+    let readers =
+        [event.ifindex, 0].map(|ifindex| evidence.owners.packet_sockets.get(&(event.netns, ifindex)));
+    let is_switched = readers.into_iter().flatten().flatten().any(|owner| owner.name == SWITCH);
+    ending.is_misdirected(event, evidence.names)
+        && !is_switched
+        && last.is_some_and(|last| last.is_untaken_in(event.netns))
 }
 
 /// Was it dropped for no other reason than that the probe's own socket was done with it?

@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn causes_follow_from_reason_then_from_functions() {
-        let table: [(Option<&str>, &[&str], Cause); 33] = [
+        let table: [(Option<&str>, &[&str], Cause); 34] = [
             (Some("NETFILTER_DROP"), &["nft_do_chain", "nf_hook_slow", "ip_forward"], Cause::Netfilter),
             (Some("NETFILTER_DROP"), &[], Cause::Netfilter),
             (None, &["nft_do_chain"], Cause::Netfilter),
@@ -155,6 +155,7 @@ mod tests {
             (Some("IP_INNOROUTES"), &["ip_error"], Cause::Route),
             (Some("IP_RPFILTER"), &["ip_rcv_finish_core"], Cause::Route),
             (Some("NEIGH_FAILED"), &["neigh_invalidate"], Cause::Neighbour),
+            (Some("OTHERHOST"), &["ip_rcv_core", "ip_rcv"], Cause::Neighbour),
             (Some("NOT_SPECIFIED"), &["neigh_invalidate", "neigh_timer_handler"], Cause::Neighbour),
             (Some("QUEUE_PURGE"), &["neigh_destroy"], Cause::Neighbour),
             (Some("NOT_SPECIFIED"), &["tun_queue_purge"], Cause::Socket),

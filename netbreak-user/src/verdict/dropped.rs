@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use netbreak_common::sensor;
+use netbreak_common::{PlaceKey, sensor};
 
 use super::{
     Names, Spells, cause,
-    ending::Ending,
+    ending::{Ending, OTHERHOST},
     explain::{Place, explain},
     stage,
 };
@@ -41,9 +41,18 @@ pub fn dropped(
             Some((place.id, Dropped::at(death)))
         })
         .collect();
+    // Of the device that they are for these are deaths, of any other one's copies.
+    let is_misdirected =
+        |place: &&PlaceRow| names.drop_reason(place.key.reason).as_deref() == Some(OTHERHOST);
+    let misdirected: BTreeMap<u32, &PlaceKey> =
+        tables.places.iter().filter(is_misdirected).map(|place| (place.id, &place.key)).collect();
     for flow in &tables.flows {
         let Some((source, destination)) = flow.addresses else { continue };
         let Some(dropped) = found.get_mut(&flow.place) else { continue };
+        let is_its = |key: &PlaceKey| names.device_of(key.netns, destination) == Some(key.ifindex);
+        if misdirected.get(&flow.place).is_some_and(|key| !is_its(key)) {
+            continue;
+        }
         for spell in spells.of(flow) {
             dropped.src.push(source.to_string());
             dropped.sport.push(flow.source_port);
@@ -62,7 +71,7 @@ pub fn dropped(
     found
 }
 
-/// What the kernel freed there died of that; `None` where it was a copy.
+/// What the kernel freed there died of that; `None` where it was a copy whatever its flow.
 fn death(place: &PlaceRow, names: &dyn Names) -> Option<Death> {
     let key = &place.key;
     let ending = Ending {
@@ -71,7 +80,7 @@ fn death(place: &PlaceRow, names: &dyn Names) -> Option<Death> {
         // They are counted without them.
         callers: Vec::new(),
     };
-    if ending.is_a_copy() {
+    if ending.is_a_copy() && ending.reason.as_deref() != Some(OTHERHOST) {
         return None;
     }
     let cause = cause::of_drop(&ending);
@@ -141,25 +150,29 @@ mod tests {
 
     #[test]
     fn connections_are_listed_by_place_and_copies_are_not() {
+        let mut at_server = place(5, "OTHERHOST", "ip_rcv_core", 6);
+        (at_server.key.netns, at_server.key.ifindex) = SERVERS;
         let tables = Tables {
             places: vec![
                 place(1, "NETFILTER_DROP", "nft_do_chain", 6),
                 place(2, "NETFILTER_DROP", "nft_do_chain", 17),
                 place(3, "OTHERHOST", "ip_rcv_core", 6),
                 place(4, "NO_SOCKET", "tcp_v4_rcv", 6),
+                at_server,
             ],
-            flows: vec![flow(1, 40), flow(1, 41), flow(2, 42), flow(3, 43)],
+            flows: vec![flow(1, 40), flow(1, 41), flow(2, 42), flow(3, 43), flow(5, 44)],
             ..Tables::default()
         };
         let mut spells = Spells::default();
         spells.look(&tables, 50 * SECOND);
         let found = dropped(&tables, &spells, &names(), SECOND, &[]);
-        let [one] = &found[..] else { panic!("{found:#?}") };
+        let [one, misdirected] = &found[..] else { panic!("{found:#?}") };
+        assert_eq!((misdirected.death.cause, &misdirected.sport[..]), (Cause::Neighbour, &[44][..]));
         assert_eq!((one.death.cause, one.death.attempts), (Cause::Netfilter, 2));
         assert_eq!((&one.sport[..], &one.dport[..]), (&[40, 41][..], &[SERVICE; 2][..]));
         assert_eq!((one.death.first_s, one.death.last_s), (39.0, 41.0));
         assert_eq!((&one.src[0][..], &one.dst[0][..]), ("10.0.1.2", "10.0.2.2"));
         assert!(one.death.explain.starts_with("a netfilter rule in router dropped them"));
-        assert_eq!(dropped(&tables, &spells, &names(), SECOND, &[SERVER]), []);
+        assert_eq!(dropped(&tables, &spells, &names(), SECOND, &[HERE]), []);
     }
 }

@@ -1,8 +1,9 @@
 //! Attempts that died alike: what the evidence about all of them says.
 
-use netbreak_common::LEG_REQUEST;
-
-use super::{Evidence, Side, counted, ending::OTHERHOST, last::Doing, meanwhile, meanwhile::Scene, sentence};
+use super::{
+    Evidence, Side, counted, ending::OTHERHOST, last::Doing, meanwhile, meanwhile::Scene, next_hop::way_out,
+    sentence,
+};
 use crate::{
     clock::{Nanos, seconds_since},
     probe::Record,
@@ -126,9 +127,11 @@ impl Group {
             self.doing,
             Some(Doing::Consumed(_) | Doing::Arrived | Doing::Acknowledged | Doing::Delivered)
         );
+        let is_home = self.netns == Some(toll.evidence.netns);
         Some(Scene {
             netns: self.netns?,
-            ifindex: self.ifindex.or_else(|| self.way_out(toll)),
+            // What never got to a device would have left as answered attempts did.
+            ifindex: self.ifindex.or_else(|| way_out(toll.evidence, toll.probe).filter(|_| is_home)),
             target: toll.record.address,
             leg: self.leg,
             span: toll.span,
@@ -141,14 +144,5 @@ impl Group {
     /// Did they reach the right device with another one's link address?
     pub fn is_misdirected(&self) -> bool {
         self.reason.as_deref() == Some(OTHERHOST)
-    }
-
-    /// What never got to a device would have left as answered attempts did.
-    fn way_out(&self, toll: &Toll) -> Option<u32> {
-        let evidence = toll.evidence;
-        let mut walks = evidence.trails.walks.iter().filter(|walk| walk.probe as usize == toll.probe);
-        let first =
-            walks.find_map(|walk| walk.legs[usize::from(LEG_REQUEST)].iter().find(|hop| hop.ifindex != 0))?;
-        (first.netns == evidence.netns && self.netns == Some(evidence.netns)).then_some(first.ifindex)
     }
 }

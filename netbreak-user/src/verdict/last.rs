@@ -175,10 +175,12 @@ fn on_leg(
         Leg::Reply => stop.netns == evidence.netns,
         _ => evidence.names.has_address(stop.netns, stop.destination),
     };
-    let is_refused = |place: (u32, u32)| {
-        events.iter().any(|event| {
-            (event.netns, event.ifindex) == place
-                && Ending::of(event, evidence.names).reason.as_deref() == Some(OTHERHOST)
+    // A bond, or a VLAN's device, has it without having received it.
+    let is_refused = |(netns, ifindex): (u32, u32)| {
+        events.iter().filter(|event| event.netns == netns).any(|event| {
+            let ending = Ending::of(event, evidence.names);
+            let is_there = event.ifindex == ifindex || ending.is_misdirected(event, evidence.names);
+            ending.reason.as_deref() == Some(OTHERHOST) && is_there
         })
     };
     let is_astray = |stop: &Stop| !is_there(stop) && is_refused((stop.netns, stop.ifindex));
@@ -316,10 +318,9 @@ impl Last {
         gives_up && matches!(self.doing, Doing::NoRoute { by_program: false, .. })
     }
 
-    /// Did nobody take it there where this happened to it, not even from a packet socket, as a switch does?
-    pub fn is_untaken_at(&self, event: &Event) -> bool {
-        let place = (Some(event.netns), Some(event.ifindex));
-        self.doing == Doing::Received && (self.netns, self.ifindex) == place
+    /// Was it taken from a device in this namespace, and by nobody after that, not even from a packet socket?
+    pub fn is_untaken_in(&self, netns: u32) -> bool {
+        self.doing == Doing::Received && self.netns == Some(netns)
     }
 }
 

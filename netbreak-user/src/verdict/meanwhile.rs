@@ -66,19 +66,11 @@ pub fn notes(evidence: &Evidence, scene: &Scene) -> Vec<String> {
             What::Route => scene.needs_route && is_meant(change),
         }
     };
-    // Whatever it was like before: who knows the old address may have learned it long ago.
-    let is_readdressed = |change: &Change| {
-        let is_anew = change.key == "link address" || change.key == "link" && change.turn == Turn::Gone;
-        scene.needs_link_address
-            && change.what == What::Link
-            && is_anew
-            && (change.netns, Some(change.device.as_str())) == (scene.netns, own)
-            && change.at <= scene.span.1 + SEEN_WITHIN
-    };
-    let concerned = evidence
-        .changes
-        .iter()
-        .filter(|change| falls_into(change, scene) && is_concerned(change) || is_readdressed(change));
+    let readdressed = readdressed(evidence, scene).filter(|_| scene.needs_link_address);
+    let concerned = evidence.changes.iter().filter(|change| {
+        falls_into(change, scene) && is_concerned(change)
+            || readdressed.is_some_and(|last| std::ptr::eq(last, *change))
+    });
     let mut notes: Vec<String> = Vec::new();
     for change in concerned {
         // A device that is made anew has no address: one sentence for both.
@@ -95,6 +87,20 @@ pub fn notes(evidence: &Evidence, scene: &Scene) -> Vec<String> {
     }
     notes.truncate(MOST);
     notes
+}
+
+/// What last gave their device its link address: it was changed, or made anew. Who knows the old one may have learned it long
+/// ago.
+fn readdressed<'a>(evidence: &Evidence<'a>, scene: &Scene) -> Option<&'a Change> {
+    let own = own_device(evidence, scene)?;
+    let is_it = |change: &&Change| {
+        let is_anew = change.key == "link address" || change.key == "link" && change.turn == Turn::Gone;
+        change.what == What::Link
+            && is_anew
+            && (change.netns, change.device.as_str()) == (scene.netns, own)
+            && change.at <= scene.span.1 + SEEN_WITHIN
+    };
+    evidence.changes.iter().filter(is_it).max_by_key(|change| change.at)
 }
 
 /// Was the device that has the target's address unusable where packets to it died, for most of the time? That it came back

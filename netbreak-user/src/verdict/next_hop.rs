@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use netbreak_common::LEG_REQUEST;
+
 use super::{Change, Evidence};
 use crate::{
     clock::{Nanos, SECOND},
@@ -61,6 +63,14 @@ pub fn silent<'a>(
         None => silent,
     };
     silent.first().copied()
+}
+
+/// The device by which packets of a probe left its own host while they were answered, by its index.
+pub fn way_out(evidence: &Evidence, probe: usize) -> Option<u32> {
+    let mut walks = evidence.trails.walks.iter().filter(|walk| walk.probe as usize == probe);
+    let first =
+        walks.find_map(|walk| walk.legs[usize::from(LEG_REQUEST)].iter().find(|hop| hop.ifindex != 0))?;
+    (first.netns == evidence.netns).then_some(first.ifindex)
 }
 
 /// `10.0.0.1` of the key `10.0.0.1/24`.

@@ -96,7 +96,7 @@ fn stay_unread(case: &Case, own: &mut [Option<End>]) {
             continue;
         }
         let Some(before) = all_acknowledged[number] else { continue };
-        if case.waits_for_neighbour(attempt) {
+        if case.waits_for_neighbour(attempt, before) {
             continue;
         }
         let first = resent.partition_point(|at| *at <= before);

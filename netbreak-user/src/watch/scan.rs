@@ -32,8 +32,8 @@ pub struct ProcessWatcher {
     /// The last number that was given out at the last look.
     cursor: u32,
     young: BTreeMap<u32, Nanos>,
-    /// Of numbers that were given out those that nobody had yet: whoever is made gets it first, and is to be found after that
-    /// (`copy_process` in kernel/fork.c).
+    /// Of numbers that were given out and tried those that nobody had yet: a process gets its number before it can be found by
+    /// it (`copy_process` in kernel/fork.c).
     unborn: Vec<u32>,
     /// Of interest, with the namespace of each (inode number) where it may be read.
     found: BTreeMap<u32, Option<u32>>,
@@ -237,6 +237,13 @@ mod tests {
     #[test]
     fn a_number_that_nobody_had_yet_is_asked_for_again() {
         use std::io::Write;
+        let mut watcher = ProcessWatcher::open().unwrap();
+        let mut over = Command::new("true").spawn().unwrap();
+        over.wait().unwrap();
+        watcher.look(0).unwrap();
+        assert!(watcher.unborn.contains(&over.id()));
+        watcher.look(0).unwrap();
+        assert!(!watcher.unborn.contains(&over.id()), "but not for ever");
         let mut child = pretend();
         let mut watcher = ProcessWatcher::open().unwrap();
         watcher.unborn.push(child.id());

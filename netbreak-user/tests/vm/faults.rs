@@ -27,6 +27,12 @@ fn routes() {
     locate(&["route-blackhole", "route-missing", "rp-filter", "neighbour"]);
 }
 
+/// Where the kernel gives the reason: without it nothing tells such a packet from one that the stack refused otherwise.
+#[test]
+fn outdated_neighbours() {
+    locate(&["neighbour-outdated", "neighbour-outdated-reply"]);
+}
+
 #[test]
 fn queues() {
     locate(&["tbf", "netem-loss", "netem-limit"]);

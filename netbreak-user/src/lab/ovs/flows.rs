@@ -51,8 +51,8 @@ pub(super) fn restore(daemons: &Daemons, namespace: &LabNamespace) -> Result<()>
 /// In a table that packets never come to.
 const MARK: (&str, &str) = ("table=250", ",priority=1,actions=drop");
 
-/// Marks the tables as they are now: the mark stays until ovn-controller empties them, which it does first when it starts
-/// (`run_S_CLEAR_FLOWS` in controller/ofctrl.c).
+/// Marks the tables as they are now: the mark stays until an ovn-controller that has started empties them. That is before it
+/// installs its own flows (`run_S_CLEAR_FLOWS` in controller/ofctrl.c), in newer releases right before (`ofctrl_initial_clear`).
 pub(super) fn mark(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
     let (table, rest) = MARK;
     openflow(daemons, namespace, &["add-flow"], &[&[table, rest].concat()]).map(drop)

@@ -143,7 +143,9 @@ impl Going {
 
     /// Waits until they have come so far.
     pub(super) async fn until(&self, so_far: impl Fn(&Progress) -> bool) {
+        let deadline = clock::now() + 60 * SECOND;
         while !so_far(&self.progress) {
+            assert!(!self.records.is_finished() && clock::now() < deadline, "{:?}", self.progress);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

@@ -75,7 +75,8 @@ pub(in crate::report) fn most_of_service(
     let mut places: HashMap<_, u64> = HashMap::new();
     for row in &report.drops {
         let flow = &row.flow;
-        // A packet for another link address is dropped by whoever else hears it, and lives on (`ip_rcv_core`).
+        // A packet for another link address is dropped by whoever else hears it, and lives on (`ip_rcv_core`). Where its own
+        // host drops it, these rows do not tell.
         let is_a_copy = matches!(row.reason.as_deref(), Some("OTHERHOST" | "SKB_CONSUMED"));
         // What a socket still held when it was closed has arrived (net/core/stream.c, `sk_stream_kill_queues`).
         let has_arrived = row.reason.as_deref() == Some("QUEUE_PURGE")

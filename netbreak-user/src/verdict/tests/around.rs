@@ -260,6 +260,20 @@ fn what_made_a_link_address_outdated_is_told_however_long_ago_it_was() {
 }
 
 #[test]
+fn what_a_switch_is_to_read_is_not_for_the_devices_own_address() {
+    let hops = [hop(3 * SECOND + 10, STAGE_RECEIVE, SERVERS)];
+    let (netns, ifindex) = SERVERS;
+    let refused = freed(event(Kind::Icmp, 3 * SECOND + 11, 0), "OTHERHOST", "ip_rcv_core", &[]);
+    let refused = Event { netns, ifindex, ..refused };
+    let read_by = |name: &str| {
+        let owner = Owner { name: name.to_owned(), pid: 7 };
+        let owners = Owners { packet_sockets: [(SERVERS, vec![owner])].into(), ..Owners::default() };
+        died(&hops, &[refused], &Around { owners, ..Around::default() }).cause
+    };
+    assert_eq!((read_by(SWITCH), read_by("tcpdump")), (Cause::Unseen, Cause::Neighbour));
+}
+
+#[test]
 fn a_link_that_was_up_again_is_not_to_blame() {
     let (netns, ifindex) = SERVERS;
     let sent = [3 * SECOND, 4 * SECOND];

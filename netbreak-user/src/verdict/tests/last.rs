@@ -170,6 +170,18 @@ fn a_packet_for_another_link_address_is_not_the_hosts() {
     assert_eq!((read.cause, read.stage.as_deref()), (Cause::Unseen, Some("packet socket")));
     let unread = one(Kind::Icmp, &hops[..1], &[], &[refused]);
     assert_eq!((unread.cause, unread.stage.as_deref()), (Cause::Neighbour, Some("ip receive")));
+    // A bond has it without having received it.
+    let by_bond = one(Kind::Icmp, &[hop(110, STAGE_RECEIVE, (netns, ifindex + 7))], &[], &[refused]);
+    assert_eq!((by_bond.cause, by_bond.ifindex), (Cause::Neighbour, Some(ifindex)));
+    // What a switch sent there and to the router, which dropped it.
+    let flooded = [hop(109, STAGE_RECEIVE, VETH), hop(110, STAGE_RECEIVE, SERVERS)];
+    let elsewhere = one(Kind::Icmp, &flooded, &[], &[event(Kind::Icmp, 109, 0), refused]);
+    assert_eq!(elsewhere.cause, Cause::Netfilter);
+    // A reply, for the probe's own device.
+    let (netns, ifindex) = HOME;
+    let answer = Event { netns, ifindex, ..reply(refused) };
+    let back = one(Kind::Icmp, &hops[..1], &[hop(110, STAGE_RECEIVE, HOME)], &[answer]);
+    assert_eq!((back.cause, back.leg), (Cause::Neighbour, Leg::Reply));
     // By a device without that address it is a copy that nobody took.
     let (netns, ifindex) = VETH;
     let elsewhere = Event { netns, ifindex, ..refused };

@@ -4,6 +4,7 @@ use netbreak_common::{Event, Hop, STAGE_QUEUE, STAGE_RECEIVE, sensor};
 
 use super::build::*;
 use crate::{
+    clock::SECOND,
     kernel::Trails,
     probe::{Attempt, Kind, Outcome},
     report::{Cause, Leg},
@@ -142,8 +143,8 @@ fn what_is_not_sent_while_all_else_is_acknowledged_is_not_read() {
     assert_eq!(judged(&[again], &trails).1, Cause::Neighbour);
     // Not sent again, because a neighbour was silent: then its program is not to blame.
     let (netns, ifindex) = HOME;
-    let removed = |until| Change {
-        at: 150,
+    let removed = |at, until, ifindex| Change {
+        at,
         until,
         netns,
         ifindex,
@@ -154,11 +155,27 @@ fn what_is_not_sent_while_all_else_is_acknowledged_is_not_read() {
         subnet: None,
         detail: "10.0.1.1 removed".to_owned(),
     };
-    let cause = |until| {
+    let cause = |removed| {
         let record = record(Kind::Stream, writes(&outcomes));
-        deaths_amid(&record, &[], &trails, &[removed(until)]).0.remove(0).cause
+        deaths_amid(&record, &[], &trails, &[removed]).0.remove(0).cause
     };
-    assert_eq!((cause(None), cause(Some(160))), (Cause::Neighbour, Cause::Socket));
+    assert_eq!(cause(removed(150, None, ifindex)), Cause::Neighbour);
+    // It answered again, or was silent when there still was an answer, or is another device's.
+    assert_eq!(cause(removed(150, Some(160), ifindex)), Cause::Socket);
+    let late = [Outcome::Answered { at: 2 * SECOND }, TIMED_OUT];
+    let record = record(Kind::Stream, writes(&late));
+    let before = deaths_amid(&record, &[], &trails, &[removed(SECOND, None, ifindex)]).0.remove(0);
+    assert_eq!(before.cause, Cause::Socket);
+    let mut by_home = Trails::default();
+    let way = [hop(104, STAGE_QUEUE, HOME), hop(105, STAGE_RECEIVE, SERVERS)];
+    by_home.answered(0, 0, [Some(&passage(0, &way)), None]);
+    by_home.unanswered(0, 1, [None, None]);
+    by_home.unanswered(0, 2, [None, None]);
+    for (device, cause) in [(ifindex, Cause::Neighbour), (ifindex + 1, Cause::Socket)] {
+        let record = super::build::record(Kind::Stream, writes(&outcomes));
+        let removed = [removed(150, None, device)];
+        assert_eq!(deaths_amid(&record, &[], &by_home, &removed).0.remove(0).cause, cause);
+    }
     // Something sent is not acknowledged.
     let hops = [hop(210, STAGE_RECEIVE, SERVERS)];
     let mut sent = trails.clone();

@@ -27,6 +27,9 @@ const TOGETHER: &[(&[&str], Effect, bool)] = &[
     (&["routing-rules", "neighbour-reply"], Effect::KillsAll, false),
     (&["packet-sockets", "nft-forward-random", "nft-forward-random-reply"], Effect::KillsSome, true),
     (&["packet-sockets", "neighbour"], Effect::KillsAll, false),
+    (&["packet-sockets", "neighbour-outdated"], Effect::KillsAll, false),
+    (&["service", "neighbour-outdated"], Effect::KillsAll, false),
+    (&["nft-forward-random", "neighbour-outdated"], Effect::KillsAll, true),
     // The router's own copy does not pass the forward hook, so each request arrives, once or twice.
     (&["duplicates", "nft-forward-random"], Effect::Spares, false),
     // Lost when both answers die.

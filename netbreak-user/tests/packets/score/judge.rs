@@ -149,8 +149,8 @@ fn effect(seen: &Seen, score: &Score, in_passing: bool, must: &mut impl FnMut(bo
 fn explained(seen: &Seen, score: &Score, in_passing: bool, must: &mut impl FnMut(bool, &str)) {
     // A queue is no grave: what still waits in it at the end of the run is lost and not dead. It holds 200 bytes, so
     // never more than two or three packets. And what waits for a neighbour dies when its time-out is over.
-    let waits = |cause| matches!(cause, Cause::Queue | Cause::Neighbour);
-    let waiting = seen.case.faults.iter().filter_map(|f| f.expected).any(|e| waits(e.cause));
+    let waits = |e: Expected| e.cause == Cause::Queue || e.reasons.contains(&"NEIGH_FAILED");
+    let waiting = seen.case.faults.iter().filter_map(|f| f.expected).any(waits);
     let probes = seen.probes().count() as u64;
     let slack = match seen.case.when {
         When::ForAWhile if waiting || in_passing => u64::MAX,
