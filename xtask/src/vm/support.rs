@@ -71,9 +71,9 @@ kernel in Debian's backports. What each sensor is for stands in [sensors.md](sen
 `cargo xtask vm sees` tries on each of them that a network that works is clean and its books balance, and `cargo xtask vm ovs`
 that what Open vSwitch's datapath drops is found. `cargo xtask vm faults` tries that these causes are found at the place of
 the fault, by every kind of probe, as often as the kernel itself counts: `netfilter` (nft, iptables-legacy), `conntrack` (its
-table is full), `route`, `neighbour`, `queue` (tbf, netem), `tc` (clsact, u32), `xdp` and `socket` (full, nobody listens). They
-pass on all five. Where `kfree_skb` gives no reason (drop reasons: off), a death's cause follows from the function that freed
-the packet and from its callers.
+table is full), `route`, `neighbour` (silent; outdated), `queue` (tbf, netem), `tc` (clsact, u32), `xdp` and `socket` (full,
+nobody listens). They pass on all five. Where `kfree_skb` gives no reason (drop reasons: off), a death's cause follows from the
+function that freed the packet and from its callers; an outdated link address is not told then.
 
 ";
 
