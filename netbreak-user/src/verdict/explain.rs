@@ -61,7 +61,7 @@ pub fn explain(place: &Place) -> String {
             _ => format!("no usable route to {to} {here}: look at `ip route get {to}` and `ip rule` {here}"),
         },
         Cause::Neighbour if place.reason == Some(OTHERHOST) => format!(
-            "they reached {device} {here} with a link address that is not its own: the host before it probably has an outdated one for the address of {device}: look at `ip neighbour` there and at `ip link show dev {device}` {here}"
+            "they reached {device} {here} with a link address that is not its own, as the host before it probably has an outdated one: look at `ip neighbour` there and at `ip link show dev {device}` {here}"
         ),
         Cause::Neighbour => format!(
             "the next hop behind {device} did not answer for its link address: look at `ip neighbour show dev {device}` {here}"
