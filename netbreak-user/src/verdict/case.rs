@@ -9,14 +9,14 @@ use super::{
     daemons::SEEN_WITHIN,
     deaths::resent,
     end::{End, Proof},
-    ending::{Ending, OTHERHOST},
+    ending::Ending,
     gone,
     group::Group,
     last::{Asked, Doing, Last, UPCALL_STAGE, last},
     next_hop::{silent, way_out},
     stage,
     starved::Sleeps,
-    switch::SWITCH,
+    switch::{SWITCH, listeners},
 };
 use crate::{
     clock::Nanos,
@@ -165,8 +165,7 @@ fn dropped(
         // The last stage that any of its packets reached: the reply comes after the request. Beside another drop what reached
         // the right device with another link address was a copy after all: of a switch between it and its router.
         .max_by_key(|(event, ending)| {
-            let is_misdirected = ending.reason.as_deref() == Some(OTHERHOST);
-            (event.leg == LEG_REPLY && !is_stream, !is_misdirected, event.time)
+            (event.leg == LEG_REPLY && !is_stream, !ending.is_for_another(), event.time)
         })?;
     Some(of_drop(evidence, event, ending, last))
 }
@@ -174,11 +173,9 @@ fn dropped(
 /// Did it reach its device with another link address, and was nobody else there who was to take it? A switch in userspace
 /// takes from a packet socket what its own host refuses.
 fn was_misdirected(evidence: &Evidence, event: &Event, ending: &Ending, last: Option<&Last>) -> bool {
-    let readers =
-        [event.ifindex, 0].map(|ifindex| evidence.owners.packet_sockets.get(&(event.netns, ifindex)));
-    let is_switched = readers.into_iter().flatten().flatten().any(|owner| owner.name == SWITCH);
+    let is_switched = || listeners(evidence, event.netns, event.ifindex).any(|owner| owner.name == SWITCH);
     ending.is_misdirected(event, evidence.names)
-        && !is_switched
+        && !is_switched()
         && last.is_some_and(|last| last.is_untaken_in(event.netns))
 }
 

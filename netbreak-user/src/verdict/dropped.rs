@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use netbreak_common::{PlaceKey, sensor};
+use netbreak_common::sensor;
 
 use super::{
     Names, Spells, cause,
@@ -41,16 +41,13 @@ pub fn dropped(
             Some((place.id, Dropped::at(death)))
         })
         .collect();
-    // Of the device that they are for these are deaths, of any other one's copies.
-    let is_misdirected =
-        |place: &&PlaceRow| names.drop_reason(place.key.reason).as_deref() == Some(OTHERHOST);
-    let misdirected: BTreeMap<u32, &PlaceKey> =
-        tables.places.iter().filter(is_misdirected).map(|place| (place.id, &place.key)).collect();
     for flow in &tables.flows {
         let Some((source, destination)) = flow.addresses else { continue };
         let Some(dropped) = found.get_mut(&flow.place) else { continue };
-        let is_its = |key: &PlaceKey| names.device_of(key.netns, destination) == Some(key.ifindex);
-        if misdirected.get(&flow.place).is_some_and(|key| !is_its(key)) {
+        // With another link address it died at the device that it was for; at any other one it was a copy.
+        let Death { reason, netns, ifindex, .. } = &dropped.death;
+        let own = netns.and_then(|netns| names.device_of(netns, destination));
+        if reason.as_deref() == Some(OTHERHOST) && (own.is_none() || own != *ifindex) {
             continue;
         }
         for spell in spells.of(flow) {
@@ -80,7 +77,7 @@ fn death(place: &PlaceRow, names: &dyn Names) -> Option<Death> {
         // They are counted without them.
         callers: Vec::new(),
     };
-    if ending.is_a_copy() && ending.reason.as_deref() != Some(OTHERHOST) {
+    if ending.is_a_copy() && !ending.is_for_another() {
         return None;
     }
     let cause = cause::of_drop(&ending);

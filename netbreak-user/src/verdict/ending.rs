@@ -53,12 +53,17 @@ impl Ending {
         self.symbol.as_deref().is_some_and(|symbol| OF_SOCKETS.contains(&symbol))
     }
 
+    /// Had it another link address than the device that it reached?
+    pub fn is_for_another(&self) -> bool {
+        self.reason.as_deref() == Some(OTHERHOST)
+    }
+
     /// Was it for the device that it reached, by its address, and for another one by its link address? Who sent it there has
     /// an outdated link address of that device. By any other device such a packet is a copy: of a switch that sends it
     /// everywhere, or for whoever listens there.
     pub fn is_misdirected(&self, event: &Event, names: &dyn Names) -> bool {
         let is_of_device = |address| names.device_of(event.netns, address) == Some(event.ifindex);
-        self.reason.as_deref() == Some(OTHERHOST) && addresses::destination(event).is_some_and(is_of_device)
+        self.is_for_another() && addresses::destination(event).is_some_and(is_of_device)
     }
 
     /// A copy that was freed while the packet lived on, or a packet that had been delivered before: no death.

@@ -7,7 +7,7 @@ use netbreak_common::{
 
 use super::{
     Change, Evidence, Names, TCP_RST, TCP_SYN,
-    ending::{Ending, OTHERHOST},
+    ending::Ending,
     floods::without_strays,
     next_hop::silent,
     port::{Port, port},
@@ -180,7 +180,7 @@ fn on_leg(
         events.iter().filter(|event| event.netns == netns).any(|event| {
             let ending = Ending::of(event, evidence.names);
             let is_there = event.ifindex == ifindex || ending.is_misdirected(event, evidence.names);
-            ending.reason.as_deref() == Some(OTHERHOST) && is_there
+            ending.is_for_another() && is_there
         })
     };
     let is_astray = |stop: &Stop| !is_there(stop) && is_refused((stop.netns, stop.ifindex));

@@ -187,13 +187,22 @@ pub(super) fn away<'a>(evidence: &Evidence<'a>, name: &str, at: &Handed) -> Opti
         .find(|absence| absence.is_of(name, Some(at.netns)) && absence.falls_into(at.span))
 }
 
+/// Who has a packet socket on this device, or on all of its namespace.
+pub(super) fn listeners<'a>(
+    evidence: &Evidence<'a>,
+    netns: u32,
+    ifindex: u32,
+) -> impl Iterator<Item = &'a Owner> {
+    let sockets = &evidence.owners.packet_sockets;
+    [ifindex, 0].into_iter().filter_map(move |ifindex| sockets.get(&(netns, ifindex))).flatten()
+}
+
 /// Who takes packets from this device.
 fn readers(evidence: &Evidence, at: &Handed) -> Vec<Owner> {
     if matches!(at.doing, Doing::Transmitted(_) | Doing::ReadFromTap) {
         return evidence.owners.taps.get(&(at.netns, at.device.to_owned())).cloned().into_iter().collect();
     }
-    let of = |ifindex| evidence.owners.packet_sockets.get(&(at.netns, ifindex)).into_iter().flatten();
-    let mut readers: Vec<Owner> = of(at.ifindex).chain(of(0)).cloned().collect();
+    let mut readers: Vec<Owner> = listeners(evidence, at.netns, at.ifindex).cloned().collect();
     readers.sort();
     readers.dedup();
     readers

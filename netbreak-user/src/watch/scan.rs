@@ -69,20 +69,12 @@ impl ProcessWatcher {
     /// When /proc cannot be read.
     pub fn look(&mut self, at: Nanos) -> Result<Vec<ProcessEvent>> {
         // Asked for twice at most.
-        let again = std::mem::take(&mut self.unborn);
-        let new = self.new_pids()?;
-        for (pid, is_new) in
-            new.into_iter().map(|pid| (pid, true)).chain(again.into_iter().map(|pid| (pid, false)))
-        {
-            if self.young.len() >= MOST_YOUNG {
-                break;
-            }
-            match is_process(pid) {
-                Some(true) => drop(self.young.insert(pid, at)),
-                // Threads have numbers of their own, and names like their process's.
-                Some(false) => {}
-                None if is_new => self.unborn.push(pid),
-                None => {}
+        for pid in std::mem::take(&mut self.unborn) {
+            self.meet(pid, at);
+        }
+        for pid in self.new_pids()? {
+            if self.meet(pid, at).is_none() {
+                self.unborn.push(pid);
             }
         }
         let found = &mut self.found;
@@ -98,6 +90,15 @@ impl ProcessWatcher {
         let pids: BTreeSet<u32> = alive.iter().map(|process| process.pid).collect();
         self.found.retain(|pid, _| pids.contains(pid));
         Ok(self.processes.take(at, alive))
+    }
+
+    /// Takes whoever has this number among the young ones, if it is a process: threads have numbers of their own, and names like
+    /// their process's. `None`: nobody has it.
+    fn meet(&mut self, pid: u32, at: Nanos) -> Option<()> {
+        if self.young.len() < MOST_YOUNG && is_process(pid)? {
+            self.young.insert(pid, at);
+        }
+        Some(())
     }
 
     /// The numbers that were given out since the last look, to whomever. They are given out in turn (`alloc_pid` in

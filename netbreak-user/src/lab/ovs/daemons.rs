@@ -17,9 +17,9 @@ use super::parent::Parent;
 use crate::lab::{Guard, LabNamespace};
 
 /// How long a daemon may take to start or to end, on a machine that has little time for it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at it.
-pub(super) const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A process of the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -172,16 +172,12 @@ impl Daemons {
     /// Waits until ovs-vswitchd has read its configuration and has this bridge, as who starts it with `--detach` does
     /// (`bridge_run` in vswitchd/bridge.c lets it go with `daemonize_complete`).
     pub(super) fn has_bridge(&self, namespace: &LabNamespace, bridge: &str) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
         // Not by a connection to the bridge: one that says nothing changes what becomes of packets that no OpenFlow entry
         // matches (`connmgr_wants_packet_in_on_miss` in ofproto/connmgr.c).
-        while !self.ask(namespace, Daemon::Vswitchd, &["ofproto/list"])?.lines().any(|line| line == bridge) {
-            let patience = PATIENCE.as_secs();
-            ensure!(Instant::now() < deadline, "ovs-vswitchd has no bridge {bridge} after {patience} s");
-            // Each question is a process.
-            sleep(25 * PAUSE);
-        }
-        Ok(())
+        ask_until(&format!("ovs-vswitchd has no bridge {bridge}"), || {
+            let bridges = self.ask(namespace, Daemon::Vswitchd, &["ofproto/list"])?;
+            Ok(bridges.lines().any(|line| line == bridge))
+        })
     }
 
     /// An error with its last words if a daemon has ended that nobody has asked to.
@@ -220,6 +216,17 @@ impl Daemons {
         self.running.remove(&daemon);
         Ok(())
     }
+}
+
+/// Asks again and again until it `holds`; an error that says what is `missing` if it takes too long.
+pub(super) fn ask_until(missing: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds()? {
+        ensure!(Instant::now() < deadline, "{missing} after {} s", PATIENCE.as_secs());
+        // Each question is a process.
+        sleep(25 * PAUSE);
+    }
+    Ok(())
 }
 
 /// The socket that a daemon makes if it is told no other one; not every release of OVN's can be told.

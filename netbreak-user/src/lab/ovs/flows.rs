@@ -1,12 +1,10 @@
 //! Saved OpenFlow tables of `br-int`: what `ovs-save save-flows` of Open vSwitch keeps and puts back.
 
 use std::fs;
-use std::thread::sleep;
-use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use super::daemons::{Daemons, PATIENCE, PAUSE};
+use super::daemons::{Daemons, ask_until};
 use crate::lab::LabNamespace;
 
 /// Files of the run directory, for the two tables that are put back from files.
@@ -48,29 +46,20 @@ pub(super) fn restore(daemons: &Daemons, namespace: &LabNamespace) -> Result<()>
     Ok(())
 }
 
-/// In a table that packets never come to.
-const MARK: (&str, &str) = ("table=250", ",priority=1,actions=drop");
+/// Where the mark is: packets never come to this table.
+const MARKED: &str = "table=250";
 
 /// Marks the tables as they are now: the mark stays until an ovn-controller that has started empties them. That is before it
 /// installs its own flows (`run_S_CLEAR_FLOWS` in controller/ofctrl.c), in newer releases right before (`ofctrl_initial_clear`).
 pub(super) fn mark(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
-    let (table, rest) = MARK;
-    openflow(daemons, namespace, &["add-flow"], &[&[table, rest].concat()]).map(drop)
+    openflow(daemons, namespace, &["add-flow"], &[&format!("{MARKED},priority=1,actions=drop")]).map(drop)
 }
 
 /// Waits until the mark is gone.
 pub(super) fn wait_until_renewed(daemons: &Daemons, namespace: &LabNamespace) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while openflow(daemons, namespace, &["dump-flows"], &[MARK.0])?.contains("actions=drop") {
-        let patience = PATIENCE.as_secs();
-        ensure!(
-            Instant::now() < deadline,
-            "ovn-controller has not filled the tables anew after {patience} s"
-        );
-        // Each question is a process.
-        sleep(25 * PAUSE);
-    }
-    Ok(())
+    ask_until("ovn-controller has not filled the tables anew", || {
+        Ok(!openflow(daemons, namespace, &["dump-flows"], &[MARKED])?.contains("actions=drop"))
+    })
 }
 
 /// What `ovs-ofctl` says of `br-int`.

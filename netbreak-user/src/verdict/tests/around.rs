@@ -166,6 +166,15 @@ fn dropped_there() -> Event {
     }
 }
 
+/// It reached the server's device, with another link address.
+fn come_there() -> [Hop; 1] {
+    [hop(3 * SECOND + 10, STAGE_RECEIVE, SERVERS)]
+}
+
+fn refused_there() -> Event {
+    freed(Event { time: 3 * SECOND + 11, ..dropped_there() }, "OTHERHOST", "ip_rcv_core", &[])
+}
+
 #[test]
 fn what_the_target_lost_is_told_where_it_is() {
     let said = |changes: &[Change]| {
@@ -227,22 +236,17 @@ fn a_switch_that_cannot_reach_the_target_is_not_to_blame() {
     let death = died(&read(), &[], &Around { changes: vec![down.clone()], ..node() });
     // The target is the server's, so what the router loses concerns it not.
     assert_eq!(death.cause, Cause::Unseen);
-    let there = [hop(3 * SECOND + 10, STAGE_RECEIVE, SERVERS), hop(3 * SECOND + 20, STAGE_SOCKET, NOWHERE)];
-    let refused = Event { time: 3 * SECOND + 11, ..dropped_there() };
-    let refused = freed(refused, "OTHERHOST", "ip_rcv_core", &[]);
+    let there = [come_there()[0], hop(3 * SECOND + 20, STAGE_SOCKET, NOWHERE)];
     let down = Change { netns: SERVER, ..down };
-    let death = died(&there, &[refused], &Around { changes: vec![down], ..node() });
+    let death = died(&there, &[refused_there()], &Around { changes: vec![down], ..node() });
     assert_eq!((death.cause, death.stage.as_deref()), (Cause::Link, Some("packet socket")));
 }
 
 #[test]
 fn what_made_a_link_address_outdated_is_told_however_long_ago_it_was() {
-    let hops = [hop(3 * SECOND + 10, STAGE_RECEIVE, SERVERS)];
-    let (netns, ifindex) = SERVERS;
-    let refused = freed(event(Kind::Icmp, 3 * SECOND + 11, 0), "OTHERHOST", "ip_rcv_core", &[]);
-    let refused = Event { netns, ifindex, ..refused };
     let said = |change: Change| {
-        died(&hops, &[refused], &Around { changes: vec![change], ..Around::default() }).explain
+        died(&come_there(), &[refused_there()], &Around { changes: vec![change], ..Around::default() })
+            .explain
     };
     let detail = "has link address 02:00:00:00:00:02, had 02:00:00:00:00:01";
     let other = Change { turn: Turn::Neither, ..change(What::Link, "link address", SECOND, None, detail) };
@@ -261,14 +265,10 @@ fn what_made_a_link_address_outdated_is_told_however_long_ago_it_was() {
 
 #[test]
 fn what_a_switch_is_to_read_is_not_for_the_devices_own_address() {
-    let hops = [hop(3 * SECOND + 10, STAGE_RECEIVE, SERVERS)];
-    let (netns, ifindex) = SERVERS;
-    let refused = freed(event(Kind::Icmp, 3 * SECOND + 11, 0), "OTHERHOST", "ip_rcv_core", &[]);
-    let refused = Event { netns, ifindex, ..refused };
     let read_by = |name: &str| {
         let owner = Owner { name: name.to_owned(), pid: 7 };
         let owners = Owners { packet_sockets: [(SERVERS, vec![owner])].into(), ..Owners::default() };
-        died(&hops, &[refused], &Around { owners, ..Around::default() }).cause
+        died(&come_there(), &[refused_there()], &Around { owners, ..Around::default() }).cause
     };
     assert_eq!((read_by(SWITCH), read_by("tcpdump")), (Cause::Unseen, Cause::Neighbour));
 }
